@@ -1,0 +1,113 @@
+// Checks the code itself: who imports whom, files that nothing imports, words that are banned, first lines.
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path/posix";
+import { test } from "node:test";
+
+// What each folder may import besides itself and node:. Anything not listed is refused; services never see each other.
+const SERVICE = ["src/base", "src/aws", "src/store"];
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  "src/base": [],
+  "src/aws": ["src/base", "@smithy/core", "@smithy/types", "@aws-sdk/core"],
+  "src/store": ["src/base"],
+  "src/sandbox": ["src/base"],
+  "src/runtime": ["src/base", "src/sandbox"],
+  "src/pool": ["src/base", "src/store", "src/sandbox", "src/runtime"],
+  "src/lambda": ["src/base", "src/aws", "src/store", "src/pool", "src/limits.ts", "@aws-sdk/client-lambda", "yauzl"],
+  "src/services/iam": [...SERVICE, "@aws-sdk/client-iam"],
+  "src/services/logs": [...SERVICE, "@aws-sdk/client-cloudwatch-logs"],
+  "src/services/s3": [...SERVICE, "@aws-sdk/client-s3"],
+  "src/services/sts": [...SERVICE, "@aws-sdk/client-sts"],
+  "src/cli": [
+    "src/base",
+    "src/aws",
+    "src/server.ts",
+    "src/config.ts",
+    "@aws-sdk/client-cloudwatch-logs",
+    "@aws-sdk/client-iam",
+    "@aws-sdk/client-lambda",
+    "commander",
+    "yazl",
+  ],
+  runtimes: [],
+};
+
+// `only` is where the pattern may stand: a file, or a folder that ends in a slash.
+const BANNED: readonly { pattern: RegExp; only: readonly string[]; instead: string }[] = [
+  { pattern: /\b(?:FIXME|TODO|XXX)\b/, only: [], instead: "finish it, or file an issue" },
+  { pattern: /process\.env\b/, only: ["src/config.ts", "runtimes/"], instead: "a field of Config" },
+  { pattern: /Date\.now\(|new Date\(\)|performance\.now\(/, only: ["src/base/clock.ts", "runtimes/"], instead: "the injected Clock" },
+  { pattern: /node:child_process/, only: ["src/sandbox/", "src/cli/"], instead: "a Sandbox" },
+  { pattern: /node:sqlite/, only: ["src/store/"], instead: "the interfaces of store/storage.ts" },
+  { pattern: /\beval\(|new Function\(|node:vm\b/, only: ["runtimes/"], instead: "an engine with limits" },
+  { pattern: /\b[A-Z]\w*(?:Manager|Helper|Impl)\b/, only: [], instead: "the name of what it is" },
+];
+
+const IMPORT = /^\s*(?:import\s+|(?:import|export)\s[\w\s{},*$]*?from\s+)["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm;
+// Files that something other than an import starts.
+const ROOTS = ["src/main.ts", "src/server.ts"];
+const STARTED = /new URL\(["'](\.[^"']+\.ts)["'],\s*import\.meta\.url\)/g;
+
+function folderOf(path: string): string | undefined {
+  return Object.keys(MAY_IMPORT).find((folder) => path.startsWith(`${folder}/`));
+}
+
+function complaintsOf(file: string, text: string, imported: Set<string>): string[] {
+  const complaints: string[] = [];
+  const isTest = /\.(?:test|contract)\.ts$/.test(file);
+  const folder = folderOf(file);
+  for (const match of text.matchAll(IMPORT)) {
+    const name = match[1] ?? match[2] ?? "";
+    if (name.startsWith("node:")) continue;
+    const target = name.startsWith(".") ? join(dirname(file), name) : name;
+    imported.add(target);
+    if (folder === undefined || isTest || target.startsWith(`${folder}/`)) continue;
+    if (!(MAY_IMPORT[folder] ?? []).some((one) => target === one || target.startsWith(`${one}/`)))
+      complaints.push(`${file}: may not import ${target}; see MAY_IMPORT`);
+  }
+  for (const match of text.matchAll(STARTED)) imported.add(join(dirname(file), match[1] ?? ""));
+  for (const { pattern, only, instead } of BANNED)
+    if (!isTest && pattern.test(text) && !only.some((place) => file === place || (place.endsWith("/") && file.startsWith(place))))
+      complaints.push(`${file}: ${pattern.source} is banned; use ${instead}`);
+  if (file.startsWith("src/") && !isTest && !text.startsWith("// ")) complaints.push(`${file}: the first line says what the file is for`);
+  return complaints;
+}
+
+function tidy(sources: ReadonlyMap<string, string>): string[] {
+  const imported = new Set<string>();
+  const complaints = [...sources].flatMap(([file, text]) => complaintsOf(file, text, imported));
+  for (const file of sources.keys())
+    if (file.startsWith("src/") && !/\.(?:test|contract)\.ts$/.test(file) && !imported.has(file) && !ROOTS.includes(file))
+      complaints.push(`${file}: nothing imports it`);
+  return complaints;
+}
+
+test("the code is tidy", () => {
+  const sources = new Map(globSync(["src/**/*.ts", "runtimes/**/*.mjs"]).map((file) => [file, readFileSync(file, "utf8")]));
+  for (const file of globSync(["tests/**/*.ts", "bench/**/*.ts", "scripts/**/*.ts"]))
+    for (const match of readFileSync(file, "utf8").matchAll(IMPORT)) {
+      const name = match[1] ?? match[2] ?? "";
+      const target = join(dirname(file), name);
+      // What only tests and benches use is still used: fakes are drivers that others may want.
+      if (name.startsWith(".") && /fake|manual|memory/.test(target)) sources.set(`used-by-${file}`, `import "./${target}";\n`);
+    }
+  assert.deepEqual(tidy(sources), []);
+});
+
+test("tidy sees what it should", () => {
+  const sources = new Map([
+    ["src/base/clock.ts", `// Time.\nexport const now = () => Date.now();`],
+    ["src/store/store.ts", `// Store.\nimport { Pool } from "../pool/pool.ts"; const t = Date.now();`],
+    ["src/pool/pool.ts", `import { now } from "../base/clock.ts";\nimport express from "express";`],
+    ["src/services/sts/service.ts", `// STS.\nimport type { Iam } from "../iam/service.ts";`],
+  ]);
+  assert.deepEqual(tidy(sources), [
+    "src/store/store.ts: may not import src/pool/pool.ts; see MAY_IMPORT",
+    "src/store/store.ts: Date\\.now\\(|new Date\\(\\)|performance\\.now\\( is banned; use the injected Clock",
+    "src/pool/pool.ts: may not import express; see MAY_IMPORT",
+    "src/pool/pool.ts: the first line says what the file is for",
+    "src/services/sts/service.ts: may not import src/services/iam/service.ts; see MAY_IMPORT",
+    "src/store/store.ts: nothing imports it",
+    "src/services/sts/service.ts: nothing imports it",
+  ]);
+});
