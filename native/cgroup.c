@@ -1,0 +1,289 @@
+// Control groups: one directory lambent-PID-STARTTIME per hierarchy, one below it per sandbox.
+#include "cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// 20 ms: short enough that a small share does not stall a request for long, long enough that the scheduler's slices fit.
+enum { CPU_PERIOD_US = 20000, CPU_QUOTA_US_MIN = 1000, HIERARCHIES_MAX = 8, PATH_MAX_BYTES = 512 };
+
+enum role { ROLE_MEMORY = 1, ROLE_CPU = 2, ROLE_PIDS = 4, ROLE_FREEZER = 8 };
+
+struct hierarchy {
+  char directory[256];
+  unsigned roles;
+  bool is_v2;
+};
+
+static struct hierarchy hierarchies[HIERARCHIES_MAX];
+static size_t hierarchy_count;
+static char own_name[64];
+
+static unsigned roles_of(const char *options) {
+  unsigned roles = 0;
+  char copy[256];
+  snprintf(copy, sizeof copy, "%s", options);
+  for (char *rest, *word = strtok_r(copy, ", \n", &rest); word; word = strtok_r(NULL, ", \n", &rest)) {
+    if (!strcmp(word, "memory")) roles |= ROLE_MEMORY;
+    if (!strcmp(word, "cpu")) roles |= ROLE_CPU;
+    if (!strcmp(word, "pids")) roles |= ROLE_PIDS;
+    if (!strcmp(word, "freezer")) roles |= ROLE_FREEZER;
+  }
+  return roles;
+}
+
+static bool read_file(const char *path, char *text, size_t size) {
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  ssize_t length = read(file, text, size - 1);
+  close(file);
+  text[length < 0 ? 0 : length] = 0;
+  return length >= 0;
+}
+
+static bool write_file(const char *path, const char *text) {
+  int file = open(path, O_WRONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  ssize_t written = write(file, text, strlen(text));
+  int cause = errno;
+  close(file);
+  errno = cause;
+  return written == (ssize_t)strlen(text);
+}
+
+static void path_of(char *path, const struct hierarchy *in, const char *name, const char *file) {
+  snprintf(path, PATH_MAX_BYTES, "%s/%s%s%s%s%s", in->directory, own_name, name ? "/" : "", name ? name : "", file ? "/" : "", file ? file : "");
+}
+
+static bool write_number(const struct hierarchy *in, const char *name, const char *file, uint64_t number) {
+  char path[PATH_MAX_BYTES], text[32];
+  path_of(path, in, name, file);
+  snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+  return write_file(path, text);
+}
+
+static void add_hierarchy(const char *directory, bool is_v2, unsigned roles) {
+  if (hierarchy_count == HIERARCHIES_MAX || strlen(directory) >= sizeof hierarchies[0].directory) return;
+  struct hierarchy *added = &hierarchies[hierarchy_count++];
+  snprintf(added->directory, sizeof added->directory, "%s", directory);
+  added->is_v2 = is_v2;
+  added->roles = roles;
+}
+
+// The version 2 tree can always freeze and kill; which limits it has depends on what version 1 did not take.
+static void add_v2(const char *directory) {
+  char path[PATH_MAX_BYTES], controllers[256] = "";
+  snprintf(path, sizeof path, "%s/cgroup.controllers", directory);
+  read_file(path, controllers, sizeof controllers);
+  unsigned roles = roles_of(controllers) & ~(unsigned)ROLE_FREEZER;
+  snprintf(path, sizeof path, "%s/cgroup.subtree_control", directory);
+  if (roles & ROLE_MEMORY) write_file(path, "+memory");
+  if (roles & ROLE_CPU) write_file(path, "+cpu");
+  if (roles & ROLE_PIDS) write_file(path, "+pids");
+  add_hierarchy(directory, true, roles | ROLE_FREEZER);
+}
+
+static void find_hierarchies(void) {
+  FILE *mounts = fopen("/proc/self/mounts", "re");
+  char source[256], directory[256], type[64], options[256];
+  while (mounts && fscanf(mounts, "%255s %255s %63s %255s %*d %*d", source, directory, type, options) == 4) {
+    if (!strcmp(type, "cgroup2")) add_v2(directory);
+    else if (!strcmp(type, "cgroup") && roles_of(options)) add_hierarchy(directory, false, roles_of(options));
+  }
+  if (mounts) fclose(mounts);
+}
+
+static unsigned long long start_time_of(pid_t pid) {
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  if (!read_file(path, text, sizeof text)) return 0;
+  char *after_name = strrchr(text, ')');
+  unsigned long long started = 0;
+  // Field 22; the name in field 2 may hold spaces, so counting begins behind its bracket.
+  if (after_name) sscanf(after_name + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &started);
+  return started;
+}
+
+static void kill_members(const char *directory) {
+  char path[PATH_MAX_BYTES];
+  snprintf(path, sizeof path, "%s/cgroup.procs", directory);
+  FILE *members = fopen(path, "re");
+  for (int pid; members && fscanf(members, "%d", &pid) == 1;) kill(pid, SIGKILL);
+  if (members) fclose(members);
+}
+
+// What a launcher left that was killed: its sandboxes have died with it, so the directories are empty but for a moment.
+static void sweep_directory(const char *directory) {
+  DIR *entries = opendir(directory);
+  for (struct dirent *entry; entries && (entry = readdir(entries));) {
+    if (entry->d_type != DT_DIR || entry->d_name[0] == '.') continue;
+    char path[PATH_MAX_BYTES];
+    snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+    kill_members(path);
+    for (int tries = 0; rmdir(path) && errno == EBUSY && tries < 500; tries++) usleep(1000);
+  }
+  if (entries) closedir(entries);
+  rmdir(directory);
+}
+
+static void sweep(const struct hierarchy *in) {
+  DIR *entries = opendir(in->directory);
+  for (struct dirent *entry; entries && (entry = readdir(entries));) {
+    int pid;
+    unsigned long long started;
+    if (sscanf(entry->d_name, "lambent-%d-%llu", &pid, &started) != 2 || start_time_of(pid) == started) continue;
+    char path[PATH_MAX_BYTES];
+    snprintf(path, sizeof path, "%s/%s", in->directory, entry->d_name);
+    sweep_directory(path);
+  }
+  if (entries) closedir(entries);
+}
+
+static const char *check_roles(void) {
+  unsigned roles = 0;
+  for (size_t i = 0; i < hierarchy_count; i++) roles |= hierarchies[i].roles;
+  if (!(roles & ROLE_MEMORY)) return "no memory control group: limits on memory can't be enforced";
+  if (!(roles & ROLE_CPU)) return "no cpu control group: limits on CPU can't be enforced";
+  if (!(roles & ROLE_PIDS)) return "no pids control group: limits on processes can't be enforced";
+  if (!(roles & ROLE_FREEZER)) return "no freezer: idle sandboxes can't be frozen";
+  return NULL;
+}
+
+const char *cgroup_init(void) {
+  static char reason[PATH_MAX_BYTES + 64];
+  snprintf(own_name, sizeof own_name, "lambent-%d-%llu", getpid(), start_time_of(getpid()));
+  find_hierarchies();
+  const char *missing = check_roles();
+  if (missing) return missing;
+  for (size_t i = 0; i < hierarchy_count; i++) {
+    struct hierarchy *in = &hierarchies[i];
+    sweep(in);
+    char path[PATH_MAX_BYTES];
+    path_of(path, in, NULL, NULL);
+    if (mkdir(path, 0755)) {
+      snprintf(reason, sizeof reason, "can't make %s: %s", path, strerror(errno));
+      cgroup_exit();
+      return reason;
+    }
+    path_of(path, in, NULL, "cgroup.subtree_control");
+    if (in->is_v2 && in->roles & ROLE_MEMORY) write_file(path, "+memory");
+    if (in->is_v2 && in->roles & ROLE_CPU) write_file(path, "+cpu");
+    if (in->is_v2 && in->roles & ROLE_PIDS) write_file(path, "+pids");
+  }
+  return NULL;
+}
+
+void cgroup_exit(void) {
+  char path[PATH_MAX_BYTES];
+  for (size_t i = 0; i < hierarchy_count; i++) {
+    path_of(path, &hierarchies[i], NULL, NULL);
+    rmdir(path);
+  }
+}
+
+static bool limit_memory(const struct hierarchy *in, const char *name, uint64_t bytes) {
+  if (in->is_v2) return write_number(in, name, "memory.max", bytes) && (write_number(in, name, "memory.swap.max", 0) || errno == ENOENT);
+  // Memory and swap together, so that a full sandbox is not swapped out instead of ended; absent where swap is not accounted.
+  return write_number(in, name, "memory.limit_in_bytes", bytes) && (write_number(in, name, "memory.memsw.limit_in_bytes", bytes) || errno == ENOENT);
+}
+
+static bool limit_cpu(const struct hierarchy *in, const char *name, uint64_t millis) {
+  uint64_t quota = millis * CPU_PERIOD_US / 1000;
+  if (quota < CPU_QUOTA_US_MIN) quota = CPU_QUOTA_US_MIN;
+  if (!in->is_v2)
+    return write_number(in, name, "cpu.cfs_period_us", CPU_PERIOD_US) && write_number(in, name, "cpu.cfs_quota_us", quota) &&
+           write_number(in, name, "cpu.shares", millis < 2 ? 2 : millis);
+  char path[PATH_MAX_BYTES], text[64];
+  path_of(path, in, name, "cpu.max");
+  snprintf(text, sizeof text, "%llu %d", (unsigned long long)quota, CPU_PERIOD_US);
+  return write_file(path, text) && write_number(in, name, "cpu.weight", millis / 10 < 1 ? 1 : millis / 10 > 10000 ? 10000 : millis / 10);
+}
+
+const char *cgroup_create(const char *name, const struct cgroup_limits *limits) {
+  static char reason[PATH_MAX_BYTES + 64];
+  for (size_t i = 0; i < hierarchy_count; i++) {
+    const struct hierarchy *in = &hierarchies[i];
+    char path[PATH_MAX_BYTES];
+    path_of(path, in, name, NULL);
+    bool made = mkdir(path, 0755) == 0;
+    if (made && in->roles & ROLE_MEMORY) made = limit_memory(in, name, limits->memory_bytes);
+    if (made && in->roles & ROLE_CPU) made = limit_cpu(in, name, limits->cpu_millis);
+    if (made && in->roles & ROLE_PIDS) made = write_number(in, name, "pids.max", limits->processes_max);
+    if (made) continue;
+    snprintf(reason, sizeof reason, "control group %s: %s", path, strerror(errno));
+    cgroup_remove(name);
+    return reason;
+  }
+  return NULL;
+}
+
+const char *cgroup_limit_cpu(const char *name, uint64_t cpu_millis) {
+  for (size_t i = 0; i < hierarchy_count; i++)
+    if (hierarchies[i].roles & ROLE_CPU) return limit_cpu(&hierarchies[i], name, cpu_millis) ? NULL : "can't limit the CPU";
+  return "no cpu control group";
+}
+
+const char *cgroup_attach(const char *name, pid_t pid) {
+  for (size_t i = 0; i < hierarchy_count; i++)
+    if (!write_number(&hierarchies[i], name, "cgroup.procs", (uint64_t)pid)) return "can't attach to the control group";
+  return NULL;
+}
+
+const char *cgroup_freeze(const char *name, bool frozen) {
+  char path[PATH_MAX_BYTES];
+  // Version 2 first: a frozen process can be killed there, and it is quicker.
+  for (int wanted = 1; wanted >= 0; wanted--)
+    for (size_t i = 0; i < hierarchy_count; i++) {
+      const struct hierarchy *in = &hierarchies[i];
+      if (in->is_v2 != (wanted == 1) || !(in->roles & ROLE_FREEZER)) continue;
+      path_of(path, in, name, in->is_v2 ? "cgroup.freeze" : "freezer.state");
+      const char *text = in->is_v2 ? (frozen ? "1" : "0") : (frozen ? "FROZEN" : "THAWED");
+      return write_file(path, text) ? NULL : "can't freeze or thaw";
+    }
+  return "no freezer";
+}
+
+static uint64_t number_after(const char *text, const char *key) {
+  const char *found = strstr(text, key);
+  return found ? strtoull(found + strlen(key), NULL, 10) : 0;
+}
+
+static const struct hierarchy *memory_hierarchy(void) {
+  for (size_t i = 0; i < hierarchy_count; i++)
+    if (hierarchies[i].roles & ROLE_MEMORY) return &hierarchies[i];
+  return NULL;
+}
+
+uint64_t cgroup_memory_peak(const char *name) {
+  const struct hierarchy *in = memory_hierarchy();
+  char path[PATH_MAX_BYTES], text[256];
+  if (!in) return 0;
+  path_of(path, in, name, in->is_v2 ? "memory.peak" : "memory.max_usage_in_bytes");
+  if (!read_file(path, text, sizeof text)) path_of(path, in, name, "memory.current");
+  return read_file(path, text, sizeof text) ? strtoull(text, NULL, 10) : 0;
+}
+
+bool cgroup_was_out_of_memory(const char *name) {
+  const struct hierarchy *in = memory_hierarchy();
+  char path[PATH_MAX_BYTES], text[512];
+  if (!in) return false;
+  path_of(path, in, name, in->is_v2 ? "memory.events" : "memory.oom_control");
+  return read_file(path, text, sizeof text) && number_after(text, "oom_kill ") > 0;
+}
+
+bool cgroup_remove(const char *name) {
+  bool is_gone = true;
+  char path[PATH_MAX_BYTES];
+  for (size_t i = 0; i < hierarchy_count; i++) {
+    path_of(path, &hierarchies[i], name, NULL);
+    if (rmdir(path) && errno != ENOENT) is_gone = false;
+  }
+  return is_gone;
+}

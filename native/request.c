@@ -1,0 +1,132 @@
+// The parser of request.h: every length is checked against what is left before it is used.
+#include "request.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+struct reader {
+  char *at;
+  size_t left;
+};
+
+static bool take(struct reader *reader, size_t length, char **bytes) {
+  if (length > reader->left) return false;
+  *bytes = reader->at;
+  reader->at += length;
+  reader->left -= length;
+  return true;
+}
+
+static uint64_t integer(const char *bytes, size_t length) {
+  uint64_t value = 0;
+  for (size_t i = length; i > 0; i--) value = value << 8 | (unsigned char)bytes[i - 1];
+  return value;
+}
+
+// A text field is its bytes and one NUL at the end, none before.
+static bool is_text(const char *bytes, size_t length) {
+  return length > 0 && bytes[length - 1] == 0 && memchr(bytes, 0, length - 1) == NULL;
+}
+
+static bool has_parent_step(const char *path) {
+  for (const char *at = path; (at = strstr(at, "/..")); at += 3)
+    if (at[3] == '/' || at[3] == 0) return true;
+  return false;
+}
+
+static bool is_path(const char *text) {
+  return text[0] == '/' && !has_parent_step(text);
+}
+
+static bool is_name(const char *text) {
+  return text[0] != 0 && strlen(text) < NAME_BYTES_MAX && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(text);
+}
+
+// A mount is two texts, one behind the other: source and target.
+static const char *read_mount(char *bytes, size_t length, struct request *request) {
+  char *middle = memchr(bytes, 0, length);
+  if (request->mount_count == MOUNTS_MAX) return "too many mounts";
+  if (!middle || !is_text(middle + 1, length - (size_t)(middle + 1 - bytes))) return "malformed mount";
+  if (!is_path(bytes) || !is_path(middle + 1) || strcmp(middle + 1, "/") == 0) return "mount paths must be absolute, without ..";
+  request->mounts[request->mount_count++] = (struct mount_request){bytes, middle + 1};
+  return NULL;
+}
+
+static const char *read_word(char *bytes, char **words, size_t *count) {
+  if (*count == WORDS_MAX) return "too many arguments or variables";
+  words[(*count)++] = bytes;
+  words[*count] = NULL;
+  return NULL;
+}
+
+static const char *read_listener(const char *bytes, size_t length, struct request *request) {
+  if (length != 2 || request->listener_count == LISTENERS_MAX) return "malformed or too many listeners";
+  request->listeners[request->listener_count++] = (uint16_t)integer(bytes, 2);
+  return NULL;
+}
+
+static const char *read_number(const char *bytes, size_t length, uint64_t *number) {
+  if (length != 8) return "a number has eight bytes";
+  *number = integer(bytes, 8);
+  return NULL;
+}
+
+static const char *read_text(enum field tag, char *bytes, size_t length, struct request *request) {
+  if (!is_text(bytes, length)) return "malformed text";
+  if (tag == FIELD_ARGUMENT) return read_word(bytes, request->arguments, &request->argument_count);
+  if (tag == FIELD_VARIABLE) return strchr(bytes, '=') ? read_word(bytes, request->variables, &request->variable_count) : "variable without =";
+  if (tag == FIELD_NAME) {
+    request->name = bytes;
+    return is_name(bytes) ? NULL : "malformed name";
+  }
+  request->directory = bytes;
+  return is_path(bytes) ? NULL : "the working directory must be absolute";
+}
+
+static const char *read_field(enum field tag, char *bytes, size_t length, struct request *request) {
+  switch (tag) {
+    case FIELD_NAME:
+    case FIELD_ARGUMENT:
+    case FIELD_VARIABLE:
+    case FIELD_DIRECTORY: return read_text(tag, bytes, length, request);
+    case FIELD_MOUNT: return read_mount(bytes, length, request);
+    case FIELD_LISTENER: return read_listener(bytes, length, request);
+    case FIELD_MEMORY: return read_number(bytes, length, &request->memory_bytes);
+    case FIELD_CPU: return read_number(bytes, length, &request->cpu_millis);
+    case FIELD_PROCESSES: return read_number(bytes, length, &request->processes_max);
+    case FIELD_OPEN_FILES: return read_number(bytes, length, &request->open_files_max);
+    case FIELD_TMP_BYTES: return read_number(bytes, length, &request->tmp_bytes);
+    case FIELD_TMP_INODES: return read_number(bytes, length, &request->tmp_inodes);
+    case FIELD_UID: return read_number(bytes, length, &request->uid);
+    default: return "unknown field";
+  }
+}
+
+// A sandbox without a limit must not exist, so a start that leaves one out is refused.
+static const char *check_start(const struct request *request) {
+  if (!request->name || !request->directory || request->argument_count == 0) return "a start needs a name, a directory and arguments";
+  if (!request->memory_bytes || !request->cpu_millis || !request->processes_max || !request->open_files_max || !request->tmp_bytes ||
+      !request->tmp_inodes || !request->uid)
+    return "a start needs every limit";
+  if (request->uid > UINT32_MAX - 1) return "the uid is out of range";
+  return NULL;
+}
+
+const char *request_parse(char *frame, size_t length, struct request *request) {
+  memset(request, 0, sizeof *request);
+  struct reader reader = {frame, length};
+  char *bytes;
+  if (!take(&reader, 5, &bytes)) return "short frame";
+  request->operation = (enum operation)(unsigned char)bytes[0];
+  request->id = (uint32_t)integer(bytes + 1, 4);
+  if (request->operation < OP_START || request->operation > OP_LIMIT_CPU) return "unknown operation";
+  while (reader.left > 0) {
+    char *head;
+    if (!take(&reader, 5, &head)) return "short field";
+    if (!take(&reader, integer(head + 1, 4), &bytes)) return "field beyond the frame";
+    const char *refusal = read_field((enum field)(unsigned char)head[0], bytes, (size_t)integer(head + 1, 4), request);
+    if (refusal) return refusal;
+  }
+  if (request->operation == OP_LIMIT_CPU && !request->cpu_millis) return "a limit on CPU needs a number";
+  return request->operation == OP_START ? check_start(request) : NULL;
+}

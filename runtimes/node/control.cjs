@@ -1,0 +1,104 @@
+// The control socket on file descriptor 3: frames in and out. See ../README.md.
+"use strict";
+
+const { writeSync } = require("node:fs");
+const { Socket } = require("node:net");
+
+const CONTROL = 3;
+/** Length, type, length of the head. */
+const PREFIX_BYTES = 9;
+const READ_BYTES = 64 * 1024;
+const PAUSE_MS_MIN = 0.05;
+const PAUSE_MS_MAX = 5;
+
+let pausing;
+function pause(ms) {
+  pausing ??= new Int32Array(new SharedArrayBuffer(4));
+  Atomics.wait(pausing, 0, 0, ms);
+}
+
+/** Waits for the server when the socket is full, as a write to a pipe does: what was said is said, and nothing piles up in memory. */
+function writeAll(bytes) {
+  let pauseMs = PAUSE_MS_MIN;
+  for (let offset = 0; offset < bytes.length;) {
+    try {
+      offset += writeSync(CONTROL, bytes, offset);
+      pauseMs = PAUSE_MS_MIN;
+    } catch (error) {
+      // Without a server there is nobody to work for.
+      if (error.code !== "EAGAIN") process.reallyExit(0);
+      pause(pauseMs);
+      pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
+    }
+  }
+}
+
+/** `body`: text or bytes; in pieces where it is large. */
+function send(type, head, ...body) {
+  const headText = JSON.stringify(head);
+  const headBytes = Buffer.byteLength(headText);
+  const lengths = body.map((piece) => Buffer.byteLength(piece));
+  const bodyBytes = lengths.reduce((sum, length) => sum + length, 0);
+  const frame = Buffer.allocUnsafe(PREFIX_BYTES + headBytes + bodyBytes);
+  frame.writeUInt32BE(PREFIX_BYTES - 4 + headBytes + bodyBytes, 0);
+  frame[4] = type.charCodeAt(0);
+  frame.writeUInt32BE(headBytes, 5);
+  let at = PREFIX_BYTES + frame.write(headText, PREFIX_BYTES);
+  for (const [index, piece] of body.entries()) {
+    if (typeof piece === "string") frame.write(piece, at);
+    else frame.set(piece, at);
+    at += lengths[index];
+  }
+  writeAll(frame);
+}
+
+/** Returns what takes bytes as they come, and calls `seen(type, head, text)` for each frame; bodies that come in are JSON texts. */
+function frameReader(seen) {
+  let partial;
+  let partialBytes = 0;
+  const deliver = (frame) => {
+    const headEnd = PREFIX_BYTES + frame.readUInt32BE(5);
+    seen(String.fromCharCode(frame[4]), JSON.parse(frame.toString("utf8", PREFIX_BYTES, headEnd)), frame.toString("utf8", headEnd));
+  };
+  const complete = (block) => {
+    partial = undefined;
+    partialBytes = 0;
+    if (block.length > 4) return deliver(block);
+    partial = Buffer.allocUnsafe(4 + block.readUInt32BE(0));
+    partialBytes = block.copy(partial);
+  };
+  return (chunk) => {
+    for (let at = 0; at < chunk.length;) {
+      const left = chunk.length - at;
+      // A length that is cut in two is a block of its own, which becomes the beginning of its frame.
+      if (partial === undefined) partial = left < 4 ? Buffer.allocUnsafe(4) : undefined;
+      const bytes = partial?.length ?? 4 + chunk.readUInt32BE(at);
+      if (partialBytes === 0 && left >= bytes) {
+        deliver(chunk.subarray(at, at + bytes));
+        at += bytes;
+        continue;
+      }
+      partial ??= Buffer.allocUnsafe(bytes);
+      const taken = chunk.copy(partial, partialBytes, at);
+      at += taken;
+      partialBytes += taken;
+      if (partialBytes === partial.length) complete(partial);
+    }
+  };
+}
+
+/** Reads frames until the server closes the socket, which ends the process. `ref` and `unref`: whether it keeps the event loop alive. */
+function listen(seen) {
+  const take = frameReader(seen);
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  const callback = (bytes) => {
+    take(buffer.subarray(0, bytes));
+    return true;
+  };
+  const socket = new Socket({ fd: CONTROL, readable: true, writable: false, onread: { buffer, callback } });
+  socket.on("close", () => process.exit(0));
+  socket.on("error", () => process.exit(0));
+  return socket;
+}
+
+module.exports = { frameReader, listen, send };

@@ -1,0 +1,89 @@
+// awslambda.streamifyResponse for buffered invocations: what the handler writes is gathered and becomes one response.
+"use strict";
+
+const { RuntimeError } = require("./errors.cjs");
+const { STREAMING } = require("./handler.cjs");
+
+const PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
+const PRELUDE_END = Buffer.alloc(8);
+
+const offered = {
+  streamifyResponse(handler, options) {
+    handler[STREAMING] = "response";
+    if (typeof options?.highWaterMark === "number")
+      handler[Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark")] = Math.trunc(options.highWaterMark);
+    return handler;
+  },
+  HttpResponseStream: {
+    /** The metadata goes before the first byte; a buffered invocation hands it to the caller as it is. */
+    from(stream, metadata) {
+      stream.setContentType(PRELUDE_TYPE);
+      const prelude = JSON.stringify(metadata);
+      stream._onBeforeFirstWrite = (write) => {
+        write(prelude);
+        write(PRELUDE_END);
+      };
+      return stream;
+    },
+  },
+};
+
+/** The global that functions use, unless they ask for none. */
+function offerStreaming() {
+  const refused = process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA;
+  if (refused !== "1" && refused !== "true") globalThis.awslambda = offered;
+}
+
+/** A stream that keeps at most `bytesMax` of what is written to it, and counts the rest. */
+function gatheringStream(bytesMax) {
+  const { Writable } = require("node:stream");
+  const gathered = { pieces: [], bytes: 0 };
+  let hasBegun = false;
+  const keep = (chunk) => {
+    const piece = Buffer.from(chunk);
+    if (gathered.bytes + piece.length <= bytesMax) gathered.pieces.push(piece);
+    gathered.bytes += piece.length;
+  };
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      keep(chunk);
+      done();
+    },
+  });
+  const write = stream.write.bind(stream);
+  const begin = () => {
+    if (hasBegun) return;
+    hasBegun = true;
+    stream._onBeforeFirstWrite?.(write);
+  };
+  stream.setContentType = () => {
+    if (hasBegun) throw new RuntimeError("InvalidStreamingOperation", "Cannot set content-type, too late.");
+  };
+  const asBytes = (chunk) => (typeof chunk === "string" || chunk instanceof Uint8Array ? chunk : JSON.stringify(chunk));
+  stream.write = (chunk, ...more) => {
+    begin();
+    return write(asBytes(chunk), ...more);
+  };
+  const end = stream.end.bind(stream);
+  stream.end = (chunk, ...more) => {
+    if (chunk === undefined || chunk === null || typeof chunk === "function") return end(chunk, ...more);
+    stream.write(chunk, ...(typeof more[0] === "string" ? [more[0]] : []));
+    return end(...more.filter((one) => typeof one === "function"));
+  };
+  return { stream, gathered };
+}
+
+/** Resolves with the bytes when both the handler and its stream have ended; `bytes` may be more than `pieces` hold. */
+async function runStreaming(handler, event, context, bytesMax) {
+  const { stream, gathered } = gatheringStream(bytesMax);
+  const finished = new Promise((resolve, reject) => stream.on("finish", resolve).on("error", reject));
+  // It may fail while the handler still runs; whoever awaits it below hears of it.
+  finished.catch(() => {});
+  const running = handler(event, stream, context);
+  if (typeof running?.then !== "function") throw new Error("Streaming does not support non-async handlers.");
+  if ((await running) !== undefined) console.warn("Streaming handlers ignore return values.");
+  await finished;
+  return gathered;
+}
+
+module.exports = { offerStreaming, runStreaming };

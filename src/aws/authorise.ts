@@ -1,0 +1,64 @@
+// Whether IAM allows a request: the policies of its caller and of its resources, under the conditions of this moment.
+import type { Clock } from "../base/clock.ts";
+import type { AccessNeed } from "./definition.ts";
+import { CommonFault } from "./fault.ts";
+import type { Caller, Identities } from "./identity.ts";
+import type { Context } from "./operations.ts";
+import { evaluate, type AccessRequest } from "./policy.ts";
+import type { WireRequest } from "./request.ts";
+
+const PRINCIPAL_TYPES: Readonly<Record<Exclude<Caller["kind"], "anonymous">, string>> = {
+  root: "Account",
+  user: "User",
+  "assumed-role": "AssumedRole",
+  service: "Service",
+};
+
+/** The keys that every request has and those of the need; by lower-case name, because IAM compares names without case. */
+function conditionsOf(request: WireRequest, context: Context, need: AccessNeed, nowMs: number): Map<string, string[]> {
+  const { caller } = context;
+  const conditions = new Map<string, string[]>([
+    ["aws:currenttime", [new Date(nowMs).toISOString()]],
+    ["aws:epochtime", [String(Math.floor(nowMs / 1000))]],
+    ["aws:securetransport", [String(request.endpoint.startsWith("https:"))]],
+    ["aws:requestedregion", [context.region]],
+  ]);
+  if (request.sourceIp !== undefined) conditions.set("aws:sourceip", [request.sourceIp]);
+  const userAgent = request.headers.get("user-agent");
+  if (userAgent !== undefined) conditions.set("aws:useragent", [userAgent]);
+  if (caller.kind !== "anonymous") {
+    conditions.set("aws:principalaccount", [caller.account]);
+    conditions.set("aws:principalarn", [caller.roleArn ?? caller.arn]);
+    conditions.set("aws:userid", [caller.userId]);
+    conditions.set("aws:principaltype", [PRINCIPAL_TYPES[caller.kind]]);
+  }
+  if (caller.kind === "user") conditions.set("aws:username", [caller.arn.slice(caller.arn.lastIndexOf("/") + 1)]);
+  for (const [name, value] of Object.entries(need.conditions ?? {}))
+    conditions.set(name.toLowerCase(), typeof value === "string" ? [value] : [...value]);
+  return conditions;
+}
+
+/** Throws CommonFault with AWS's sentence for the first need that is not met. */
+export function authorise(
+  request: WireRequest,
+  context: Context,
+  needs: readonly AccessNeed[],
+  { identities, clock }: { readonly identities: Identities; readonly clock: Clock },
+): void {
+  if (needs.length === 0) return;
+  const { caller } = context;
+  const policies = caller.kind === "anonymous" ? { identity: [], session: [] } : identities.policies(caller);
+  for (const need of needs) {
+    const access: AccessRequest = {
+      caller,
+      need,
+      ...policies,
+      // Read by few statements, and by none for most callers.
+      get conditions() {
+        return conditionsOf(request, context, need, clock.now());
+      },
+    };
+    const decision = evaluate(access);
+    if (!decision.allowed) throw new CommonFault("AccessDeniedException", decision.message, 403);
+  }
+}

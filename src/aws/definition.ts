@@ -1,0 +1,48 @@
+// What a service hands to the wire: its official client (for schemas and types), its operations, and what IAM checks.
+import type { Context } from "./operations.ts";
+import type { PolicyDocument } from "./policy.ts";
+
+/** One thing that the caller must be allowed to do; a request may need several. */
+export interface AccessNeed {
+  /** `lambda:InvokeFunction` */
+  readonly action: string;
+  /** Full ARN, or `*` where the action has no resource. */
+  readonly resource: string;
+  /** Account that owns the resource, where its ARN does not say so (S3). */
+  readonly owner?: string;
+  /** Policy attached to the resource itself, when it has one. */
+  readonly resourcePolicy?: PolicyDocument;
+  /** Condition keys beyond the global ones, by name: `lambda:FunctionArn`. */
+  readonly conditions?: Readonly<Record<string, string | readonly string[]>>;
+}
+
+type Untyped = (context: never, input: never) => unknown;
+
+export interface ServiceDefinition {
+  /** SigV4 signing name: `lambda`, `s3`, `logs`, `iam`, `sts`. */
+  readonly name: string;
+  /** The official client's module namespace: all that `@aws-sdk/client-lambda` exports. */
+  readonly client: Readonly<Record<string, unknown>>;
+  /** Name of the client class in it: `LambdaClient`. */
+  readonly clientClass: string;
+  /** The object that `satisfies Operations<typeof client>`. */
+  readonly operations: Readonly<Record<string, Untyped | symbol>>;
+  /** Length, pattern, range and enum constraints: file name in src/aws/constraints. */
+  readonly constraints: string;
+  /**
+   * What IAM must allow for the operation, from its decoded but not yet validated input (members may be missing or malformed).
+   * An empty list means that any authenticated caller may call it (sts:GetCallerIdentity).
+   */
+  access(
+    operation: string,
+    context: Context,
+    input: Readonly<Record<string, unknown>>,
+  ): readonly AccessNeed[] | Promise<readonly AccessNeed[]>;
+  /** Operations that may be called without a signature (S3 objects under a public policy). */
+  readonly anonymous?: ReadonlySet<string>;
+  /**
+   * How long a request body may be, in bytes; streaming bodies are not counted here. Absent: 1 MiB.
+   * Larger ones get 413 RequestEntityTooLargeException with AWS's text.
+   */
+  bodyBytesMax?(operation: string): number;
+}

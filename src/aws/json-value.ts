@@ -1,0 +1,160 @@
+// JSON-like values to typed input and back, by shape: shared by the JSON and CBOR protocols, which differ only in blobs and timestamps.
+import { checkedNumber, Malformed, notFinite } from "./scalar.ts";
+import type { ListShape, MapShape, Member, ScalarShape, Shape, StructureShape } from "./shape.ts";
+
+/** How a format writes what JSON has no type for. */
+export interface Leaves {
+  readBlob(value: unknown): Uint8Array;
+  readTimestamp(shape: ScalarShape, value: unknown): Date;
+  writeBlob(value: Uint8Array): unknown;
+  writeTimestamp(shape: ScalarShape, value: Date): unknown;
+  writeNumber(value: number): unknown;
+}
+
+interface Format extends Leaves {
+  /** Whether members go by their `jsonName`. */
+  readonly usesJsonName: boolean;
+}
+
+export interface ValueCodec {
+  /** Throws Malformed. Maps have no prototype, because their keys are the user's. */
+  read(shape: Shape, value: unknown): unknown;
+  /** Leaves out what is undefined or null and what the shape does not have. */
+  write(shape: Shape, value: unknown): unknown;
+}
+
+const wireName = (format: Format, member: Member) => (format.usesJsonName ? member.jsonName : member.name);
+
+function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return "START_ARRAY";
+  if (typeof value === "object") return "START_OBJECT";
+  if (typeof value === "boolean") return value ? "TRUE_VALUE" : "FALSE_VALUE";
+  return typeof value === "string" ? "STRING_VALUE" : "NUMBER_VALUE";
+}
+
+function mismatch(value: unknown, wanted: string): Malformed {
+  if (typeof value !== "object") return new Malformed(`${kindOf(value)} can not be converted to ${wanted}`);
+  return new Malformed(`Start of ${Array.isArray(value) ? "list" : "structure or map"} found where not expected.`);
+}
+
+function asRecord(value: unknown, wanted: string): Record<string, unknown> {
+  const prototype: unknown = typeof value === "object" && value !== null ? Object.getPrototypeOf(value) : undefined;
+  if (prototype !== Object.prototype && prototype !== null) throw mismatch(value, wanted);
+  return value as Record<string, unknown>;
+}
+
+function readStructure(format: Format, shape: StructureShape, value: unknown): Record<string, unknown> {
+  const source = asRecord(value, "a structure");
+  const result: Record<string, unknown> = {};
+  for (const member of shape.members) {
+    const name = wireName(format, member);
+    const one = Object.hasOwn(source, name) ? source[name] : undefined;
+    if (one !== undefined && one !== null) result[member.name] = readValue(format, member.shape, one);
+  }
+  return result;
+}
+
+function readList(format: Format, shape: ListShape, value: unknown): unknown[] {
+  if (!Array.isArray(value)) throw mismatch(value, "a list");
+  return value.map((item: unknown) => (item === null || item === undefined ? null : readValue(format, shape.item, item)));
+}
+
+function readMap(format: Format, shape: MapShape, value: unknown): Record<string, unknown> {
+  const source = asRecord(value, "a map");
+  const result = Object.create(null) as Record<string, unknown>;
+  for (const [key, one] of Object.entries(source))
+    if (one !== undefined) result[key] = one === null ? null : readValue(format, shape.value, one);
+  return result;
+}
+
+function readNumber(shape: ScalarShape, value: unknown): number {
+  if (typeof value === "string" && shape.kind === "double") {
+    const special = notFinite(value);
+    if (special !== undefined) return special;
+  }
+  if (typeof value !== "number") throw mismatch(value, shape.kind === "double" ? "a Double" : "an Integer");
+  return checkedNumber(shape, value);
+}
+
+function readValue(format: Format, shape: Shape, value: unknown): unknown {
+  switch (shape.kind) {
+    case "string":
+      if (typeof value !== "string") throw mismatch(value, "a String");
+      return value;
+    case "boolean":
+      if (typeof value !== "boolean") throw mismatch(value, "a Boolean");
+      return value;
+    case "integer":
+    case "double":
+      return readNumber(shape, value);
+    case "structure":
+      return readStructure(format, shape, value);
+    case "list":
+      return readList(format, shape, value);
+    case "map":
+      return readMap(format, shape, value);
+    case "blob":
+      return format.readBlob(value);
+    case "timestamp":
+      return format.readTimestamp(shape, value);
+    case "document":
+      break;
+  }
+  return value;
+}
+
+function writeStructure(format: Format, shape: StructureShape, value: Record<string, unknown>): Record<string, unknown> {
+  const result: Record<string, unknown> = {};
+  for (const member of shape.members) {
+    const one = value[member.name];
+    if (one !== undefined && one !== null) result[wireName(format, member)] = writeValue(format, member.shape, one);
+  }
+  return result;
+}
+
+function writeMap(format: Format, shape: MapShape, value: Record<string, unknown>): Record<string, unknown> {
+  const result = Object.create(null) as Record<string, unknown>;
+  for (const [key, one] of Object.entries(value))
+    if (one !== undefined && one !== null) result[key] = writeValue(format, shape.value, one);
+    else if (shape.isSparse && one === null) result[key] = null;
+  return result;
+}
+
+function writeList(format: Format, shape: ListShape, value: Iterable<unknown>): unknown[] {
+  const result: unknown[] = [];
+  for (const one of value)
+    if (one !== undefined && one !== null) result.push(writeValue(format, shape.item, one));
+    else if (shape.isSparse) result.push(null);
+  return result;
+}
+
+function writeValue(format: Format, shape: Shape, value: unknown): unknown {
+  switch (shape.kind) {
+    case "structure":
+      return writeStructure(format, shape, value as Record<string, unknown>);
+    case "list":
+      return writeList(format, shape, value as Iterable<unknown>);
+    case "map":
+      return writeMap(format, shape, value as Record<string, unknown>);
+    case "blob":
+      return format.writeBlob(value as Uint8Array);
+    case "timestamp":
+      return format.writeTimestamp(shape, value as Date);
+    case "integer":
+    case "double":
+      return format.writeNumber(value as number);
+    case "string":
+    case "boolean":
+    case "document":
+      break;
+  }
+  return value;
+}
+
+export function valueCodec(leaves: Leaves, options: { usesJsonName: boolean }): ValueCodec {
+  const format: Format = { ...leaves, ...options };
+  return {
+    read: (shape, value) => readValue(format, shape, value),
+    write: (shape, value) => writeValue(format, shape, value),
+  };
+}

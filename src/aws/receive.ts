@@ -1,0 +1,87 @@
+// The body of a request, authenticated before anything of it is interpreted: whole, or as a checked stream.
+import type { Readable } from "node:stream";
+import type { Signer } from "./authenticate.ts";
+import { checkedSha256, EMPTY, readBytes, through, unpack } from "./body.ts";
+import { chunkedDecoder } from "./chunked.ts";
+import { tooLarge } from "./common-faults.ts";
+import type { ServiceDefinition } from "./definition.ts";
+import { CommonFault } from "./fault.ts";
+import type { OperationModel } from "./model.ts";
+import type { WireRequest } from "./request.ts";
+export interface Received {
+  /** The request with the headers that the operation should see: those of the content, not of its framing. */
+  readonly request: WireRequest;
+  readonly bytes: Buffer;
+  readonly stream: Readable | undefined;
+  readonly signer: Signer;
+}
+
+/** `bytes` is the body as it was sent, absent for streams. Throws CommonFault. */
+export type Authenticate = (bytes?: Uint8Array) => Signer;
+
+const BODY_BYTES_MAX = 2 ** 20;
+
+/** Only S3 streams: elsewhere the signature covers the digest of the whole body, which must be there to be verified. */
+function takesStream(operation: OperationModel | undefined, signingName: string): boolean {
+  if (signingName !== "s3") return false;
+  const payload = operation?.input?.members.find(({ binding }) => binding.place === "payload");
+  return payload?.isStreaming === true;
+}
+
+const codingsOf = (request: WireRequest) =>
+  (request.headers.get("content-encoding") ?? "").split(",").map((one) => one.trim().toLowerCase());
+
+function usesChunks(request: WireRequest, signingName: string): boolean {
+  if (signingName !== "s3") return false;
+  const isStreaming = request.headers.get("x-amz-content-sha256")?.startsWith("STREAMING-") === true;
+  if (!isStreaming && codingsOf(request).includes("aws-chunked"))
+    throw new CommonFault("InvalidRequest", "The aws-chunked coding needs an x-amz-content-sha256 that begins with STREAMING-.", 400);
+  return isStreaming;
+}
+
+/** `aws-chunked` frames the content without being a part of it, so neither it nor the framed length is the object's. */
+function contentHeaders(request: WireRequest): WireRequest {
+  const headers = new Map(request.headers);
+  const codings = codingsOf(request).filter((one) => one !== "aws-chunked" && one !== "");
+  const decodedLength = headers.get("x-amz-decoded-content-length");
+  if (codings.length === 0) headers.delete("content-encoding");
+  else headers.set("content-encoding", codings.join(","));
+  if (decodedLength === undefined) headers.delete("content-length");
+  else headers.set("content-length", decodedLength);
+  return { ...request, headers };
+}
+
+function checkedStream(body: Readable, payload: Signer["payload"]): Readable {
+  if (payload.kind === "streaming") return through(body, chunkedDecoder(payload));
+  return payload.kind === "signed" ? through(body, checkedSha256(payload.sha256)) : body;
+}
+
+async function unpacked(request: WireRequest, bytes: Buffer, bytesMax: number, limit: () => CommonFault): Promise<Buffer> {
+  if (!request.headers.has("content-encoding")) return bytes;
+  const [coding = "", ...others] = codingsOf(request);
+  if (others.length > 0 || (coding !== "" && coding !== "identity" && coding !== "gzip"))
+    throw new CommonFault("SerializationException", "The Content-Encoding is not one that this service understands.", 415);
+  return coding === "gzip" && bytes.length > 0 ? unpack(bytes, bytesMax, limit) : bytes;
+}
+
+/** Streams are handed on as they come; everything else is read whole, within the operation's bound. Throws CommonFault. */
+export async function receiveBody(
+  request: WireRequest,
+  definition: Pick<ServiceDefinition, "name" | "bodyBytesMax">,
+  operation: OperationModel | undefined,
+  authenticate: Authenticate,
+): Promise<Received> {
+  const name = operation?.name ?? "";
+  const isChunked = usesChunks(request, definition.name);
+  const isStream = takesStream(operation, definition.name);
+  const signerOfStream = isChunked || isStream ? authenticate() : undefined;
+  const content = isChunked ? contentHeaders(request) : request;
+  const body = signerOfStream === undefined ? request.body : checkedStream(request.body, signerOfStream.payload);
+  if (signerOfStream !== undefined && isStream) return { request: content, bytes: EMPTY, stream: body, signer: signerOfStream };
+  const bytesMax = definition.bodyBytesMax?.(name) ?? BODY_BYTES_MAX;
+  const limit = () => tooLarge(name, bytesMax);
+  if (Number(content.headers.get("content-length") ?? 0) > bytesMax) throw limit();
+  const raw = await readBytes(body, bytesMax, limit);
+  const signer = signerOfStream ?? authenticate(raw);
+  return { request: content, bytes: await unpacked(content, raw, bytesMax, limit), stream: undefined, signer };
+}

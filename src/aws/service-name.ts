@@ -1,0 +1,43 @@
+// Which service a request is for: the scope that it was signed for, else what its path and headers give away.
+import type { Query } from "./protocol.ts";
+import type { WireRequest } from "./request.ts";
+
+const BY_TARGET: ReadonlyMap<string, string> = new Map([["Logs_20140328", "logs"]]);
+const BY_VERSION: ReadonlyMap<string, string> = new Map([
+  ["2010-05-08", "iam"],
+  ["2011-06-15", "sts"],
+]);
+const LAMBDA_PATH = /^\/20\d\d-\d\d-\d\d\//;
+const FORM = "application/x-www-form-urlencoded";
+
+/** The fourth part of `key/date/region/service/aws4_request`. */
+function scopeOf(credential: string): string | undefined {
+  const parts = credential.split("/", 6);
+  return parts.length === 5 ? parts[3] : undefined;
+}
+
+function signedService({ headers }: WireRequest, query: Query): string | undefined {
+  const authorization = headers.get("authorization");
+  if (authorization === undefined) return scopeOf(query.get("X-Amz-Credential")?.[0] ?? "");
+  const start = authorization.indexOf("Credential=");
+  if (start === -1) return undefined;
+  const end = authorization.indexOf(",", start);
+  return scopeOf(authorization.slice(start + "Credential=".length, end === -1 ? undefined : end).trim());
+}
+
+function unsignedService({ headers, rawPath }: WireRequest, query: Query): string {
+  const target = headers.get("x-amz-target");
+  if (target !== undefined) return BY_TARGET.get(target.slice(0, target.indexOf("."))) ?? "";
+  const [, service, name] = rawPath.split("/", 4);
+  if (headers.has("smithy-protocol") && service === "service") return BY_TARGET.get(name ?? "") ?? "";
+  if (query.has("Action")) return BY_VERSION.get(query.get("Version")?.[0] ?? "") ?? "";
+  // Without a signature only STS takes forms: AssumeRoleWithWebIdentity and its like.
+  if (headers.get("content-type")?.startsWith(FORM) === true) return "sts";
+  return LAMBDA_PATH.test(rawPath) ? "lambda" : "s3";
+}
+
+/** The signing name; `isSigned` says whether the request carries a signature at all, right or wrong. */
+export function serviceNameOf(request: WireRequest, query: Query): { name: string; isSigned: boolean } {
+  const isSigned = request.headers.has("authorization") || query.has("X-Amz-Signature") || query.has("X-Amz-Credential");
+  return { name: signedService(request, query) ?? unsignedService(request, query), isSigned };
+}

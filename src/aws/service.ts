@@ -1,0 +1,130 @@
+// One AWS request, from its head to its answer: route → authenticate → decode → authorise → validate → operation → encode.
+import type { Log } from "../base/log.ts";
+import { anonymousSigner, authenticate, type AuthenticateOptions, type Signer } from "./authenticate.ts";
+import { authorise } from "./authorise.ts";
+import { inProtocol, internalFault, notImplemented, unknownOperation } from "./common-faults.ts";
+import type { ServiceDefinition } from "./definition.ts";
+import { CommonFault } from "./fault.ts";
+import { guessedModel, ownProtocol, serviceLoader, type LoadedService } from "./load-service.ts";
+import type { Context } from "./operations.ts";
+import type { Query } from "./protocol.ts";
+import { receiveBody } from "./receive.ts";
+import { parseQuery, type WireRequest, type WireResponse } from "./request.ts";
+import type { Route } from "./router.ts";
+import { Malformed } from "./scalar.ts";
+import { serviceNameOf } from "./service-name.ts";
+import { knownFault } from "./wire-fault.ts";
+
+export interface ServicesOptions extends AuthenticateOptions {
+  /** By SigV4 signing name; each is loaded at its first request. */
+  readonly services: ReadonlyMap<string, () => Promise<ServiceDefinition>>;
+  readonly log: Log;
+}
+
+export interface Services {
+  /** Never rejects: whatever goes wrong becomes a response in the protocol of the request. */
+  handle(request: WireRequest): Promise<WireResponse>;
+}
+
+/** How far a request has come: for the shape of its error and for the log. */
+interface Progress {
+  service?: LoadedService;
+  operation: string;
+}
+
+type Perform = (context: Context, input: unknown) => unknown;
+
+const NO_QUERY: Query = new Map();
+
+function asFault<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof Malformed) throw new CommonFault("SerializationException", cause.message, 400, {}, { cause });
+    throw cause;
+  }
+}
+
+function contextOf(request: WireRequest, { caller, region }: Signer): Context {
+  const { id: requestId, endpoint, signal } = request;
+  const traceHeader = request.headers.get("x-amzn-trace-id");
+  const context = { requestId, account: caller.account, region, caller, endpoint, signal, responseHeaders: new Map<string, string>() };
+  return traceHeader === undefined ? context : { ...context, traceHeader };
+}
+
+/** The query as far as it can be read: a service must be found even for a request that is refused for its query. */
+function lenientQuery(request: WireRequest): Query {
+  try {
+    return parseQuery(request.rawQuery);
+  } catch (cause) {
+    if (cause instanceof Malformed) return NO_QUERY;
+    throw cause;
+  }
+}
+
+/** Forms name their operation in the body; all others are known by now. */
+function routeOf(service: LoadedService, early: Route | undefined, query: Query, bytes: Uint8Array): Route {
+  if (early !== undefined) return early;
+  const { action, route } = service.routeByForm(query, bytes);
+  if (route === undefined) throw unknownOperation(service.model.protocol, action);
+  return route;
+}
+
+export function awsServices(options: ServicesOptions): Services {
+  const load = serviceLoader(options.services);
+
+  const answer = async (request: WireRequest, progress: Progress): Promise<WireResponse> => {
+    const { name, isSigned } = serviceNameOf(request, lenientQuery(request));
+    const service = await load(name);
+    if (service === undefined) throw notImplemented(`the service "${name}"`);
+    progress.service = service;
+    const { definition } = service;
+    const query = asFault(() => parseQuery(request.rawQuery));
+    const early = asFault(() => service.routeByHead(request, query));
+    progress.operation = early?.operation.name ?? "";
+
+    const received = await receiveBody(request, definition, early?.operation, (bytes) => {
+      // What an unsigned form asks for may be read at once: there is no signature that it could break.
+      const allowed = isSigned ? undefined : (early ?? service.routeByForm(query, bytes ?? new Uint8Array()).route)?.operation.name;
+      if (allowed !== undefined && definition.anonymous?.has(allowed) === true) return anonymousSigner(options);
+      return authenticate(request, bytes, options);
+    });
+    const { operation, labels } = routeOf(service, early, query, received.bytes);
+    progress.operation = operation.name;
+    const perform = definition.operations[operation.name];
+    if (typeof perform !== "function") throw notImplemented(`${name}:${operation.name}`);
+
+    const protocol = service.protocolOf(request);
+    const input = protocol.decode(operation, { request: received.request, query, labels, bytes: received.bytes, stream: received.stream });
+    const context = contextOf(request, received.signer);
+    authorise(request, context, await definition.access(operation.name, context, input), options);
+    service.validate(operation, input);
+    const output = await (perform as Perform)(context, input);
+    const response = protocol.encode(operation, (output ?? {}) as Record<string, unknown>, request.id);
+    for (const [header, value] of context.responseHeaders ?? []) response.headers[header] = value;
+    options.log.debug("request served", { requestId: request.id, service: name, operation: operation.name, status: response.status });
+    return response;
+  };
+
+  const fail = (request: WireRequest, { service, operation }: Progress, cause: unknown): WireResponse => {
+    const fault = knownFault(cause);
+    const query = lenientQuery(request);
+    const model = service?.model ?? guessedModel(serviceNameOf(request, query).name, request, query);
+    const fields = { requestId: request.id, service: model.name, operation };
+    if (fault === undefined) options.log.error("request failed", { ...fields, cause });
+    else options.log.debug("request refused", { ...fields, code: fault.code, status: fault.status, reason: fault.message });
+    const protocol = service?.protocolOf(request) ?? ownProtocol(model);
+    return protocol.encodeFault(inProtocol(model.protocol, fault ?? internalFault(model)), request.id);
+  };
+
+  return {
+    async handle(request) {
+      const progress: Progress = { operation: "" };
+      try {
+        return await answer(request, progress);
+      } catch (cause) {
+        return fail(request, progress, cause);
+      }
+    },
+  };
+}

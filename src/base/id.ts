@@ -1,0 +1,15 @@
+// Identifiers: random request ids and time-ordered record ids.
+import { randomBytes, randomUUID } from "node:crypto";
+
+/** A random UUID (version 4), as AWS uses for request ids and revision ids. */
+export const requestId = (): string => randomUUID();
+
+/** A UUIDv7 (RFC 9562): sorts by creation time, so it is a good key of a durable record. */
+export function timeOrderedId(nowMs: number): string {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(nowMs, 0, 6);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = bytes.toString("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}

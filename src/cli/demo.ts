@@ -1,0 +1,71 @@
+// `lambent demo`: a server of its own on a free port, two functions of which one calls the other, their answer, log and timings.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Config } from "../config.ts";
+import { clientsFor, type Clients } from "./clients.ts";
+import { deploy, describeDeployed, type ChooseRuntime } from "./deploy.ts";
+import { describeInvoked, invoke, type Invoked } from "./invoke.ts";
+import type { Terminal } from "./terminal.ts";
+import { startOrExplain } from "./up.ts";
+
+const EXAMPLES = join(import.meta.dirname, "..", "..", "examples");
+const WARM_INVOKES = 200;
+
+async function deployBoth(clients: Clients, choose: ChooseRuntime, terminal: Terminal): Promise<void> {
+  describeDeployed(terminal, await deploy(clients, join(EXAMPLES, "greeter"), {}, choose));
+  const concierge = { policy: ["service-role/AWSLambdaRole"], env: ["GREETER=greeter"] };
+  describeDeployed(terminal, await deploy(clients, join(EXAMPLES, "concierge"), concierge, choose));
+}
+
+async function warmTimes(clients: Clients, name: string, payload: string): Promise<{ p50: number; p99: number }> {
+  const times: number[] = [];
+  for (let count = 0; count < WARM_INVOKES; count++) times.push((await invoke(clients.lambda, name, payload)).elapsedMs);
+  const sorted = times.toSorted((a, b) => a - b);
+  return { p50: sorted[WARM_INVOKES >> 1] ?? 0, p99: sorted[Math.floor(WARM_INVOKES * 0.99)] ?? 0 };
+}
+
+async function show(clients: Clients, name: string, payload: string, terminal: Terminal): Promise<Invoked> {
+  terminal.note(`\n${terminal.style("bold", `lambent invoke ${name} '${payload}'`)}`);
+  const result = await invoke(clients.lambda, name, payload);
+  describeInvoked(terminal, result);
+  return result;
+}
+
+function whatNext(terminal: Terminal): void {
+  const steps: readonly (readonly [string, string])[] = [
+    ["./lambent up", "start a server that keeps its data (port 4566)"],
+    ['eval "$(./lambent env)"', "point every AWS SDK and the AWS CLI of this shell at it"],
+    ["./lambent deploy examples/greeter --watch", "deploy, and again at every save"],
+    ['./lambent invoke greeter \'{"name":"you"}\'', "answer on stdout, log and timings on stderr"],
+    ["./lambent logs greeter --follow", "what it writes, as it writes it"],
+    ["./lambent doctor", "what this machine can isolate"],
+  ];
+  terminal.note(`\n${terminal.style("bold", "What to type next")}`);
+  for (const [command, what] of steps) terminal.note(`  ${terminal.style("cyan", command.padEnd(44))} ${what}`);
+}
+
+export async function demo(config: Config, choose: ChooseRuntime, terminal: Terminal): Promise<number> {
+  const dataDirectory = await mkdtemp(join(tmpdir(), "lambent-demo-"));
+  const server = await startOrExplain({ ...config, dataDirectory, host: "127.0.0.1", port: 0, logLevel: "warn" });
+  try {
+    terminal.note(`Lambent is ready on ${server.endpoint} (for this demo only)\n`);
+    const clients = clientsFor({ endpoint: server.endpoint, region: config.region, credentials: server.keys });
+    await deployBoth(clients, choose, terminal);
+    const answers = [
+      await show(clients, "greeter", '{"name":"world"}', terminal),
+      await show(clients, "concierge", '{"name":"world"}', terminal),
+      await show(clients, "concierge", '{"name":"again"}', terminal),
+    ];
+    terminal.note(`\n${terminal.style("bold", `${WARM_INVOKES} warm invokes each, one after the other, SDK and signature included`)}`);
+    for (const name of ["greeter", "concierge"]) {
+      const { p50, p99 } = await warmTimes(clients, name, '{"name":"world"}');
+      terminal.note(`  ${name.padEnd(10)} p50 ${p50.toFixed(2)} ms   p99 ${p99.toFixed(2)} ms`);
+    }
+    whatNext(terminal);
+    return answers.every((answer) => answer.functionError === undefined) ? 0 : 1;
+  } finally {
+    await server.stop();
+    await rm(dataDirectory, { recursive: true, force: true });
+  }
+}

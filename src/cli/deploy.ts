@@ -1,0 +1,193 @@
+// `lambent deploy DIR|ZIP`: creates the function or brings it up to date; --watch does so again at every save.
+import { createHash } from "node:crypto";
+import { watch } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import {
+  CreateFunctionCommand,
+  GetFunctionConfigurationCommand,
+  UpdateFunctionCodeCommand,
+  UpdateFunctionConfigurationCommand,
+  waitUntilFunctionActiveV2,
+  waitUntilFunctionUpdatedV2,
+  type FunctionConfiguration,
+  type Runtime,
+} from "@aws-sdk/client-lambda";
+import { sleep, systemClock, type Clock } from "../base/clock.ts";
+import type { Clients } from "./clients.ts";
+import { detect } from "./detect.ts";
+import { packageDirectory } from "./package-directory.ts";
+import { ensureRole } from "./role.ts";
+import { CliError, type Terminal } from "./terminal.ts";
+
+export interface DeployOptions {
+  readonly name?: string;
+  readonly runtime?: string;
+  readonly handler?: string;
+  readonly role?: string;
+  readonly policy?: readonly string[];
+  readonly memory?: string;
+  readonly timeout?: string;
+  readonly env?: readonly string[];
+  readonly description?: string;
+}
+
+/** Newest runtime of a family that this machine can run, in the order of preference. */
+export type ChooseRuntime = (family: "nodejs" | "python" | "provided") => string | undefined;
+
+interface Package {
+  readonly zip: Uint8Array;
+  readonly name: string;
+  readonly family?: "nodejs" | "python" | "provided";
+  readonly handler?: string;
+}
+
+async function readPackage(path: string): Promise<Package> {
+  const info = await stat(path).catch((cause: unknown) => {
+    throw new CliError(`${path} can't be read: name a directory with code, or a zip`, 2, { cause });
+  });
+  const name = basename(resolve(path))
+    .replace(/\.zip$/, "")
+    .replaceAll(/[^A-Za-z0-9_-]+/g, "-");
+  if (info.isFile()) return { zip: await readFile(path), name };
+  const { zip, files } = await packageDirectory(path);
+  if (files.length === 0) throw new CliError(`${path} is empty`, 2);
+  const found = await detect(files, (file) => readFile(join(path, file), "utf8"));
+  return found === undefined ? { zip, name } : { zip, name, family: found.family, handler: found.handler };
+}
+
+function variablesOf(pairs: readonly string[] | undefined): Record<string, string> | undefined {
+  if (pairs === undefined) return undefined;
+  const variables: Record<string, string> = {};
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    if (at < 1) throw new CliError(`--env ${pair}: write NAME=VALUE`, 2);
+    variables[pair.slice(0, at)] = pair.slice(at + 1);
+  }
+  return variables;
+}
+
+const number = (name: string, text: string | undefined) => {
+  if (text === undefined) return undefined;
+  if (!/^\d+$/.test(text)) throw new CliError(`--${name} ${text}: write a whole number`, 2);
+  return Number(text);
+};
+
+/** Members that were given, as UpdateFunctionConfiguration takes them: what is absent stays as it is. */
+function settings(options: DeployOptions) {
+  const variables = variablesOf(options.env);
+  const given = {
+    Runtime: options.runtime as Runtime | undefined,
+    Handler: options.handler,
+    Role: options.role,
+    Description: options.description,
+    MemorySize: number("memory", options.memory),
+    Timeout: number("timeout", options.timeout),
+    Environment: variables === undefined ? undefined : { Variables: variables },
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+async function present(clients: Clients, FunctionName: string): Promise<FunctionConfiguration | undefined> {
+  try {
+    return await clients.lambda.send(new GetFunctionConfigurationCommand({ FunctionName }));
+  } catch (error) {
+    if ((error as Error).name === "ResourceNotFoundException") return undefined;
+    throw error;
+  }
+}
+
+// The SDK's own waiters poll once a second; a local server is ready in milliseconds.
+const WAIT = { maxWaitTime: 60, minDelay: 0.02, maxDelay: 0.2 } as const;
+
+async function create(clients: Clients, FunctionName: string, code: Package, options: DeployOptions, choose: ChooseRuntime): Promise<void> {
+  const runtime = options.runtime ?? (code.family === undefined ? undefined : choose(code.family));
+  const handler = options.handler ?? code.handler;
+  if (runtime === undefined || handler === undefined)
+    throw new CliError(
+      code.family === undefined
+        ? "no handler was found: name it with --runtime and --handler, e.g. --runtime nodejs24.x --handler index.handler"
+        : `no ${code.family} runtime is installed: see  lambent runtime list`,
+      2,
+    );
+  const Role = options.role ?? (await ensureRole(clients.iam, FunctionName, options.policy ?? []));
+  await clients.lambda.send(
+    new CreateFunctionCommand({
+      Timeout: 30,
+      MemorySize: 256,
+      ...settings(options),
+      FunctionName,
+      Role,
+      Runtime: runtime as Runtime,
+      Handler: handler,
+      Code: { ZipFile: code.zip },
+    }),
+  );
+  await waitUntilFunctionActiveV2({ client: clients.lambda, ...WAIT }, { FunctionName });
+}
+
+async function update(clients: Clients, before: FunctionConfiguration, code: Package, options: DeployOptions): Promise<boolean> {
+  const FunctionName = before.FunctionName ?? "";
+  const wanted = settings(options);
+  if (options.role === undefined && (options.policy ?? []).length > 0) await ensureRole(clients.iam, FunctionName, options.policy ?? []);
+  if (Object.keys(wanted).length > 0) {
+    await clients.lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName, ...wanted }));
+    await waitUntilFunctionUpdatedV2({ client: clients.lambda, ...WAIT }, { FunctionName });
+  }
+  const isSameCode = createHash("sha256").update(code.zip).digest("base64") === before.CodeSha256;
+  if (!isSameCode) {
+    await clients.lambda.send(new UpdateFunctionCodeCommand({ FunctionName, ZipFile: code.zip }));
+    await waitUntilFunctionUpdatedV2({ client: clients.lambda, ...WAIT }, { FunctionName });
+  }
+  return !isSameCode || Object.keys(wanted).length > 0;
+}
+
+export interface Deployed {
+  readonly name: string;
+  readonly action: "created" | "updated" | "unchanged";
+  readonly configuration: FunctionConfiguration;
+  readonly elapsedMs: number;
+}
+
+export async function deploy(
+  clients: Clients,
+  path: string,
+  options: DeployOptions,
+  choose: ChooseRuntime,
+  clock: Clock = systemClock,
+): Promise<Deployed> {
+  const startedMs = clock.monotonic();
+  const code = await readPackage(path);
+  const name = options.name ?? code.name;
+  const before = await present(clients, name);
+  if (before === undefined) await create(clients, name, code, options, choose);
+  const isChanged = before === undefined || (await update(clients, before, code, options));
+  const configuration = await clients.lambda.send(new GetFunctionConfigurationCommand({ FunctionName: name }));
+  const action = before === undefined ? "created" : isChanged ? "updated" : "unchanged";
+  return { name, action, configuration, elapsedMs: clock.monotonic() - startedMs };
+}
+
+export function describeDeployed(terminal: Terminal, { name, action, configuration, elapsedMs }: Deployed): void {
+  const { Runtime: runtime, Handler, MemorySize, CodeSize } = configuration;
+  terminal.note(
+    `${terminal.style("green", action)} ${terminal.style("bold", name)}  ${runtime} ${Handler}  ${MemorySize} MB  ${((CodeSize ?? 0) / 1024).toFixed(1)} KB  in ${elapsedMs.toFixed(0)} ms`,
+  );
+}
+
+/** Deploys again after every burst of changes, until the signal; a failed deployment is told and the watch goes on. */
+export async function watchAndDeploy(
+  path: string,
+  again: () => Promise<void>,
+  told: (error: unknown) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let isDirty = false;
+  const watcher = watch(path, { recursive: true, signal }, () => (isDirty = true));
+  watcher.on("error", told);
+  while (!signal.aborted) {
+    await sleep(systemClock, 80, signal).catch(() => undefined);
+    if (!isDirty || signal.aborted) continue;
+    isDirty = false;
+    await again().catch(told);
+  }
+}

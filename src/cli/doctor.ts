@@ -1,0 +1,19 @@
+// `lambent doctor`: what this machine can and cannot isolate, and the command that mends it.
+import type { Config } from "../config.ts";
+import { inspectHost } from "../sandbox/linux/doctor.ts";
+import type { Terminal } from "./terminal.ts";
+
+const MARK = { ok: "ok      ", degraded: "less    ", missing: "MISSING " } as const;
+const STYLE = { ok: "green", degraded: "yellow", missing: "red" } as const;
+
+/** Exit code 1 when something that every sandbox needs is missing. */
+export function doctor(config: Config, terminal: Terminal, asJson: boolean): number {
+  const findings = inspectHost({ launcherPath: config.launcherPath });
+  if (asJson) terminal.out(JSON.stringify(findings));
+  else
+    for (const { name, state, detail, remedy } of findings) {
+      terminal.out(`${terminal.style(STYLE[state], MARK[state])} ${name.padEnd(24)} ${detail}`);
+      if (remedy !== undefined) terminal.out(`${" ".repeat(34)}→ ${remedy}`);
+    }
+  return findings.some((finding) => finding.state === "missing") ? 1 : 0;
+}

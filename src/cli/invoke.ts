@@ -1,0 +1,43 @@
+// `lambent invoke NAME [JSON|-]`: the answer on stdout, log and timings on stderr.
+import { text } from "node:stream/consumers";
+import { InvokeCommand, type LambdaClient } from "@aws-sdk/client-lambda";
+import { systemClock } from "../base/clock.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface Invoked {
+  readonly payload: string;
+  readonly log: string;
+  readonly functionError?: string;
+  readonly executedVersion?: string;
+  readonly requestId?: string;
+  readonly elapsedMs: number;
+}
+
+export async function invoke(lambda: LambdaClient, FunctionName: string, payload: string): Promise<Invoked> {
+  const startedMs = systemClock.monotonic();
+  const answer = await lambda.send(new InvokeCommand({ FunctionName, LogType: "Tail", Payload: Buffer.from(payload) }));
+  const elapsedMs = systemClock.monotonic() - startedMs;
+  return {
+    payload: Buffer.from(answer.Payload ?? new Uint8Array()).toString("utf8"),
+    log: Buffer.from(answer.LogResult ?? "", "base64").toString("utf8"),
+    ...(answer.FunctionError === undefined ? {} : { functionError: answer.FunctionError }),
+    ...(answer.ExecutedVersion === undefined ? {} : { executedVersion: answer.ExecutedVersion }),
+    ...(answer.$metadata.requestId === undefined ? {} : { requestId: answer.$metadata.requestId }),
+    elapsedMs,
+  };
+}
+
+/** `-` reads the event from stdin; nothing is an empty event. */
+export async function eventText(argument: string | undefined): Promise<string> {
+  if (argument === "-") return await text(process.stdin);
+  return argument ?? "{}";
+}
+
+export function describeInvoked(terminal: Terminal, result: Invoked): void {
+  for (const line of result.log.trimEnd().split("\n")) terminal.note(terminal.style("dim", line));
+  const outcome =
+    result.functionError === undefined ? terminal.style("green", "ok") : terminal.style("red", `function error (${result.functionError})`);
+  const start = result.log.includes("Init Duration:") ? "cold" : "warm";
+  terminal.note(`${outcome}  ${start}  ${result.elapsedMs.toFixed(1)} ms from here`);
+  terminal.out(result.payload);
+}

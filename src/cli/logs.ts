@@ -1,0 +1,56 @@
+// `lambent logs NAME`: what the function wrote, oldest first; --follow goes on until Ctrl-C.
+import { FilterLogEventsCommand, StartLiveTailCommand } from "@aws-sdk/client-cloudwatch-logs";
+import { GetFunctionConfigurationCommand } from "@aws-sdk/client-lambda";
+import { systemClock } from "../base/clock.ts";
+import type { Clients } from "./clients.ts";
+import { CliError, type Terminal } from "./terminal.ts";
+
+export interface LogsOptions {
+  readonly follow?: boolean;
+  /** `10m`, `2h`, `1d`: how far back to begin. */
+  readonly since: string;
+  readonly json?: boolean;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+function sinceMs(text: string): number {
+  const match = /^(\d+)([smhd])$/.exec(text);
+  if (match === null) throw new CliError(`--since ${text}: write a number and s, m, h or d, such as 10m`, 2);
+  return Number(match[1]) * (UNIT_MS[match[2] ?? "m"] ?? 60_000);
+}
+
+function printer(terminal: Terminal, asJson: boolean) {
+  return (event: { timestamp?: number | undefined; message?: string | undefined; logStreamName?: string | undefined }) => {
+    if (asJson) return terminal.out(JSON.stringify({ timestamp: event.timestamp, stream: event.logStreamName, message: event.message }));
+    terminal.out(`${terminal.style("dim", new Date(event.timestamp ?? 0).toISOString())} ${(event.message ?? "").trimEnd()}`);
+  };
+}
+
+async function follow(clients: Clients, groupArn: string, print: ReturnType<typeof printer>, signal: AbortSignal): Promise<void> {
+  const tail = await clients.logs.send(new StartLiveTailCommand({ logGroupIdentifiers: [groupArn] }), { abortSignal: signal });
+  for await (const event of tail.responseStream ?? []) for (const line of event.sessionUpdate?.sessionResults ?? []) print(line);
+}
+
+export async function logs(clients: Clients, name: string, options: LogsOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const { FunctionArn: arn = "", LoggingConfig } = await clients.lambda.send(new GetFunctionConfigurationCommand({ FunctionName: name }));
+  const logGroupName = LoggingConfig?.LogGroup ?? `/aws/lambda/${name}`;
+  const print = printer(terminal, options.json ?? false);
+  const startTime = systemClock.now() - sinceMs(options.since);
+  let nextToken: string | undefined;
+  do {
+    const page = await clients.logs
+      .send(new FilterLogEventsCommand({ logGroupName, startTime, ...(nextToken === undefined ? {} : { nextToken }) }))
+      .catch(noGroup);
+    for (const event of page.events ?? []) print(event);
+    nextToken = page.nextToken;
+  } while (nextToken !== undefined);
+  const [, , , region, account] = arn.split(":");
+  if (options.follow) await follow(clients, `arn:aws:logs:${region}:${account}:log-group:${logGroupName}`, print, signal);
+}
+
+/** A function that never ran has no log group: that is no error for somebody who asks for its log. */
+function noGroup(error: unknown): { events?: []; nextToken?: string } {
+  if ((error as Error).name === "ResourceNotFoundException") return {};
+  throw error;
+}

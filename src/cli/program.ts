@@ -1,0 +1,269 @@
+// The commands of `lambent`, their options and their help.
+import { DeleteFunctionCommand, ListFunctionsCommand, type FunctionConfiguration } from "@aws-sdk/client-lambda";
+import { Command, CommanderError, Option } from "commander";
+import { clientEnvironment, ConfigError, loadConfig, type Config, type Flags } from "../config.ts";
+import { installSecrets } from "../install-keys.ts";
+import { clientsFor, connection, endpointOf, type Clients } from "./clients.ts";
+import { demo } from "./demo.ts";
+import { deploy, describeDeployed, watchAndDeploy, type DeployOptions } from "./deploy.ts";
+import { doctor } from "./doctor.ts";
+import { describeInvoked, eventText, invoke } from "./invoke.ts";
+import { logs, type LogsOptions } from "./logs.ts";
+import { removeRole } from "./role.ts";
+import { chooser, ensureRuntimes, installRuntimes, listRuntimes } from "./runtime.ts";
+import { CliError, columns, explain, terminal as makeTerminal, type Terminal } from "./terminal.ts";
+import { runTests } from "./test.ts";
+import { up } from "./up.ts";
+
+interface Shared extends Flags {
+  readonly json?: boolean;
+}
+
+type Action = (config: Config, terminal: Terminal, options: Shared) => number | Promise<number>;
+
+/** Options that say which server is meant: for the server itself, `env` and the commands that talk to it. */
+function serverOptions(command: Command): Command {
+  return command
+    .option("-p, --port <number>", "port (LAMBENT_PORT; default 4566; 0: any free one)")
+    .option("--host <address>", "address (LAMBENT_HOST; default 127.0.0.1)")
+    .option("-d, --data <dir>", "directory of everything that must survive (LAMBENT_DATA)")
+    .option("--runtimes <dir>", "directory of interpreters and SDKs (LAMBENT_RUNTIMES)")
+    .option("--region <name>", "region for the environment (LAMBENT_REGION; default us-east-1)")
+    .option("--account <digits>", "account number (LAMBENT_ACCOUNT; default 000000000000)");
+}
+
+const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+function definitions(run: (action: Action, options: Shared) => Promise<void>): Command {
+  const program = new Command("lambent").description("AWS Lambda that you run yourself").version("0.1.0").showHelpAfterError();
+  addServing(program, run);
+  addFunctions(program, run);
+  addMachine(program, run);
+  return program;
+}
+
+type Run = (action: Action, options: Shared) => Promise<void>;
+
+function addServing(program: Command, run: Run): void {
+  serverOptions(program.command("up").description("serve until Ctrl-C"))
+    .option("--accept-test-credentials", "take test/test as the account's root; loopback only (LAMBENT_ACCEPT_TEST_CREDENTIALS=1)")
+    .option("--network <kind>", "what functions reach besides Lambent: endpoint (nothing) or internet (LAMBENT_NETWORK)")
+    .option("--host-name <name>", "a further name under which clients reach this server (repeatable; LAMBENT_HOST_NAMES)", collect)
+    .option("--insecure-network", "listen on another address than loopback without TLS")
+    .addOption(new Option("--log-level <level>", "server log on stderr (LAMBENT_LOG_LEVEL)").choices(["debug", "info", "warn", "error"]))
+    .action((options: Shared) => run((config, terminal) => up(config, terminal), options));
+  serverOptions(program.command("env").description('print the environment for AWS clients: eval "$(lambent env)"'))
+    .option("--json", "as one JSON object")
+    .action((options: Shared) => run(printEnvironment, options));
+  program
+    .command("demo")
+    .description("start a server, deploy two functions, invoke them, show what happens")
+    .action((options: Shared) => run(async (config, terminal) => demo(config, await ensureRuntimes(config, terminal), terminal), options));
+  program
+    .command("test")
+    .description("pass the whole test suite")
+    .action((options: Shared) => run((config, terminal) => runTests(config, terminal), options));
+}
+
+function addFunctions(program: Command, run: Run): void {
+  serverOptions(program.command("deploy <path>").description("create or update a function from a directory or a zip"))
+    .option("-n, --name <name>", "function name (default: the directory's)")
+    .option("-r, --runtime <id>", "e.g. nodejs24.x, python3.11, provided.al2023 (default: detected, newest installed)")
+    .option("--handler <name>", "e.g. index.handler (default: detected)")
+    .option("--role <arn>", "execution role (default: one of its own, lambent-NAME)")
+    .option("--policy <name>", "attach a managed policy to its own role, e.g. AmazonS3FullAccess (repeatable)", collect)
+    .option("-m, --memory <MB>", "memory, and CPU in proportion (default 256)")
+    .option("-t, --timeout <seconds>", "timeout (default 30)")
+    .option("-e, --env <NAME=VALUE>", "environment variable (repeatable; replaces all)", collect)
+    .option("--description <text>", "description")
+    .option("-w, --watch", "deploy again at every save")
+    .option("--json", "print the configuration as JSON")
+    .action((path: string, options: Shared & DeployOptions & { watch?: boolean }) =>
+      run((config, terminal) => deployCommand(config, terminal, path, options), options),
+    );
+  serverOptions(program.command("invoke <name> [event]").description("invoke a function; the event is JSON, or - for stdin"))
+    .option("--json", "print answer, log and timings as one JSON object")
+    .action((name: string, event: string | undefined, options: Shared) =>
+      run((config, terminal) => invokeCommand(config, terminal, name, event, options), options),
+    );
+  serverOptions(program.command("logs <name>").description("what a function wrote"))
+    .option("-f, --follow", "go on until Ctrl-C")
+    .option("-s, --since <time>", "how far back: 30s, 10m, 2h, 1d", "1h")
+    .option("--json", "one JSON object a line")
+    .action((name: string, options: Shared & LogsOptions) =>
+      run(
+        async (config, terminal) => withClients(config, (clients) => logs(clients, name, options, terminal, untilInterrupted()), 0),
+        options,
+      ),
+    );
+  serverOptions(program.command("list").description("list the functions"))
+    .option("--json", "as JSON")
+    .action((options: Shared) => run(listCommand, options));
+  serverOptions(program.command("delete <name>").description("delete a function, and the role that deploy made for it")).action(
+    (name: string, options: Shared) => run((config, terminal) => deleteCommand(config, terminal, name), options),
+  );
+}
+
+function addMachine(program: Command, run: Run): void {
+  const runtime = program.command("runtime").description("interpreters and SDKs of the managed runtimes");
+  runtime
+    .command("list")
+    .description("what is installed, and what can be")
+    .option("--runtimes <dir>", "directory of interpreters and SDKs (LAMBENT_RUNTIMES)")
+    .option("--json", "as JSON")
+    .action((options: Shared) => run((config, terminal) => listRuntimes(config, terminal, options.json ?? false), options));
+  runtime
+    .command("install <id...>")
+    .description("install runtimes, e.g. nodejs22.x")
+    .option("--runtimes <dir>", "directory of interpreters and SDKs (LAMBENT_RUNTIMES)")
+    .action((ids: string[], options: Shared) => run((config, terminal) => installRuntimes(config, terminal, ids), options));
+  program
+    .command("doctor")
+    .description("what this machine can and cannot isolate, and the command that mends it")
+    .option("--json", "as JSON")
+    .action((options: Shared) => run((config, terminal) => doctor(config, terminal, options.json ?? false), options));
+}
+
+async function withClients(config: Config, use: (clients: Clients) => Promise<unknown>, exitCode: number): Promise<number> {
+  const to = await connection(config);
+  try {
+    await use(clientsFor(to));
+  } catch (error) {
+    throw explain(error, to.endpoint);
+  }
+  return exitCode;
+}
+
+function untilInterrupted(): AbortSignal {
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
+  return stop.signal;
+}
+
+/** Works before the first start as well: the keys are made then, and the server will find them. */
+async function printEnvironment(config: Config, terminal: Terminal, options: Shared): Promise<number> {
+  const keys = await installSecrets(config.dataDirectory);
+  const variables = {
+    AWS_ENDPOINT_URL: endpointOf(config),
+    AWS_ACCESS_KEY_ID: keys.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
+    AWS_REGION: config.region,
+    AWS_DEFAULT_REGION: config.region,
+  };
+  if (options.json) terminal.out(JSON.stringify(variables));
+  else for (const [name, value] of Object.entries(variables)) terminal.out(`export ${name}='${value}'`);
+  if (!options.json) terminal.out("unset AWS_SESSION_TOKEN AWS_PROFILE");
+  return 0;
+}
+
+async function deployCommand(
+  config: Config,
+  terminal: Terminal,
+  path: string,
+  options: Shared & DeployOptions & { watch?: boolean },
+): Promise<number> {
+  const choose = chooser(config);
+  return await withClients(
+    config,
+    async (clients) => {
+      const once = async () => {
+        const deployed = await deploy(clients, path, options, choose);
+        describeDeployed(terminal, deployed);
+        if (options.json) terminal.out(JSON.stringify(deployed.configuration));
+      };
+      await once();
+      if (!options.watch) return;
+      terminal.note("watching for changes; Ctrl-C ends");
+      const told = (error: unknown) => terminal.note(terminal.style("red", explain(error, endpointOf(config)).message));
+      await watchAndDeploy(path, once, told, untilInterrupted());
+    },
+    0,
+  );
+}
+
+async function invokeCommand(
+  config: Config,
+  terminal: Terminal,
+  name: string,
+  event: string | undefined,
+  options: Shared,
+): Promise<number> {
+  const payload = await eventText(event);
+  let exitCode = 0;
+  await withClients(
+    config,
+    async (clients) => {
+      const result = await invoke(clients.lambda, name, payload);
+      if (options.json) terminal.out(JSON.stringify(result));
+      else describeInvoked(terminal, result);
+      exitCode = result.functionError === undefined ? 0 : 3;
+    },
+    0,
+  );
+  return exitCode;
+}
+
+async function listCommand(config: Config, terminal: Terminal, options: Shared): Promise<number> {
+  return await withClients(
+    config,
+    async (clients) => {
+      const functions: FunctionConfiguration[] = [];
+      let Marker: string | undefined;
+      do {
+        const page = await clients.lambda.send(new ListFunctionsCommand(Marker === undefined ? {} : { Marker }));
+        functions.push(...(page.Functions ?? []));
+        Marker = page.NextMarker;
+      } while (Marker !== undefined);
+      if (options.json) return terminal.out(JSON.stringify(functions));
+      if (functions.length === 0) return terminal.note("no functions yet: try  ./lambent deploy examples/greeter");
+      const head = ["NAME", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "MODIFIED"];
+      const rows = functions.map((one) => [
+        one.FunctionName ?? "",
+        one.Runtime ?? "",
+        one.Handler ?? "",
+        `${one.MemorySize} MB`,
+        `${one.Timeout} s`,
+        one.LastModified ?? "",
+      ]);
+      terminal.out(columns([head, ...rows]));
+    },
+    0,
+  );
+}
+
+async function deleteCommand(config: Config, terminal: Terminal, name: string): Promise<number> {
+  return await withClients(
+    config,
+    async (clients) => {
+      await clients.lambda.send(new DeleteFunctionCommand({ FunctionName: name }));
+      await removeRole(clients.iam, name);
+      terminal.note(`deleted ${name}`);
+    },
+    0,
+  );
+}
+
+/** Exit codes: 0 done, 1 failed, 2 wrong use, 3 the invoked function answered with an error. */
+export async function runCli(words: readonly string[]): Promise<number> {
+  const terminal = makeTerminal(clientEnvironment().wantsColour);
+  let exitCode = 0;
+  const program = definitions(async (action, options) => {
+    exitCode = await action(loadConfig(options), terminal, options);
+  });
+  exitOverride(program);
+  try {
+    await program.parseAsync(words, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (!(error instanceof CliError) && !(error instanceof ConfigError)) throw error;
+    terminal.note(`${terminal.style("red", "lambent:")} ${error.message}`);
+    return error instanceof CliError ? error.exitCode : 2;
+  }
+  return exitCode;
+}
+
+/** Commander would end the process by itself; here the caller does. */
+function exitOverride(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) exitOverride(child);
+}

@@ -1,0 +1,203 @@
+// Installs interpreters and SDKs with npm and pip: exact versions, complete or not at all.
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { findHostPython, findHostPythons, PYTHON_RUNTIMES, type HostPython } from "../runtime/host-pythons.ts";
+import {
+  NODE_SDK,
+  NODE_SDK_VERSION,
+  NODE_VERSIONS,
+  PYTHON_SDKS,
+  pythonMinor,
+  pythonSdkOf,
+  pythonSdkVersion,
+  type PythonSdk,
+} from "../runtime/pins.ts";
+import { CliError } from "./terminal.ts";
+
+const COMMAND_MS_MAX = 10 * 60_000;
+const ERROR_LINES_MAX = 12;
+const ERROR_BYTES_MAX = 64 * 1024;
+const NPM_INSTALL = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"];
+const PIP_INSTALL = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"];
+
+export interface InstallOptions {
+  readonly runtimesDirectory: string;
+  /** Where Python interpreters may be, as for the catalogue. */
+  readonly pythonSearchPath: readonly string[];
+  /** Told what is being done, a line at a time. */
+  onProgress(line: string): void;
+}
+
+/** Resolves with what the command wrote to stdout; rejects with CliError when it fails, is not there, or takes too long. */
+function run(command: string, words: readonly string[], directory: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, words, { cwd: directory, stdio: ["ignore", "pipe", "pipe"], timeout: COMMAND_MS_MAX });
+    let output = "";
+    let errors = "";
+    child.stdout.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-ERROR_BYTES_MAX)));
+    child.stderr.on("data", (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-ERROR_BYTES_MAX)));
+    child.on("error", (cause) => reject(new CliError(`${command} can't be started: is it installed?`, 1, { cause })));
+    child.on("close", (code, signal) => {
+      if (code === 0) return resolve(output);
+      const said = errors.trim().split("\n").slice(-ERROR_LINES_MAX).join("\n");
+      reject(new CliError(`${command} ${words.slice(0, 3).join(" ")} … failed (${signal ?? `status ${code}`}):\n${said}`));
+    });
+  });
+}
+
+const versionIn = (directory: string): Promise<string> =>
+  readFile(join(directory, "version"), "utf8").then(
+    (text) => text.trim(),
+    () => "", // not there, or not complete
+  );
+
+interface Wanted {
+  /** Directory below the runtimes directory. */
+  readonly name: string;
+  readonly version: string;
+  /** What is told to the user. */
+  readonly title: string;
+  /** Installs below the given empty directory, checks, and resolves with the directory that is wanted. */
+  fill(work: string): Promise<string>;
+}
+
+/** Fills a directory beside its place and renames it there: what has the name is complete. */
+async function place(options: InstallOptions, wanted: Wanted): Promise<void> {
+  const target = join(options.runtimesDirectory, wanted.name);
+  if ((await versionIn(target)) === wanted.version) return;
+  options.onProgress(`installing ${wanted.title}`);
+  await mkdir(options.runtimesDirectory, { recursive: true });
+  const work = await mkdtemp(join(options.runtimesDirectory, ".new-"));
+  try {
+    const made = await wanted.fill(work);
+    await writeFile(join(made, "version"), `${wanted.version}\n`);
+    // Whatever the umask is: the sandbox's user has to read it.
+    await run("chmod", ["-R", "a+rX", made], work);
+    await replace(target, made, wanted.version);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function replace(target: string, made: string, version: string): Promise<void> {
+  const old = join(target, "..", `.old-${randomUUID()}`);
+  const hadOne = await rename(target, old).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      return false;
+    },
+  );
+  try {
+    await rename(made, target);
+  } catch (cause) {
+    // Another installation was faster: all the better when it is of the same version.
+    if ((await versionIn(target)) !== version) throw cause;
+  } finally {
+    if (hadOne) await rm(old, { recursive: true, force: true });
+  }
+}
+
+async function installNode(runtime: string, version: string, options: InstallOptions): Promise<void> {
+  const name = `node-linux-${process.arch === "arm64" ? "arm64" : "x64"}`;
+  const fill = async (work: string) => {
+    await writeFile(join(work, "package.json"), "{}");
+    await run("npm", [...NPM_INSTALL, "--no-save", `${name}@${version}`], work);
+    const made = join(work, "node_modules", name);
+    const found = (await run(join(made, "bin", "node"), ["--version"], work)).trim();
+    if (found !== `v${version}`) throw new CliError(`${name}@${version} holds Node ${found}`);
+    // Headers and manual pages: a third of the size, and of no use in a sandbox.
+    for (const part of ["include", "share"]) await rm(join(made, part), { recursive: true, force: true });
+    return made;
+  };
+  await place(options, { name: runtime, version, title: `Node ${version} for ${runtime}`, fill });
+}
+
+/** The AWS SDK that the Node runtimes share, at /var/runtime/node_modules. */
+export async function installNodeSdk(options: InstallOptions): Promise<void> {
+  const title = `the AWS SDK for JavaScript (${Object.keys(NODE_SDK).length} packages)`;
+  const fill = async (work: string) => {
+    const made = join(work, "sdk");
+    await mkdir(made);
+    await writeFile(join(made, "package.json"), JSON.stringify({ private: true, dependencies: NODE_SDK }));
+    await run("npm", NPM_INSTALL, made);
+    return made;
+  };
+  await place(options, { name: "node-sdk", version: NODE_SDK_VERSION, title, fill });
+}
+
+/** boto3, at /var/runtime, for every Python of this machine that it runs on. */
+export async function installPythonSdk(options: InstallOptions): Promise<void> {
+  const pythons = findHostPythons(options.pythonSearchPath);
+  for (const sdk of PYTHON_SDKS) {
+    const served = pythons.filter(({ runtime }) => pythonSdkOf(runtime) === sdk);
+    if (served.length > 0) await installOnePythonSdk(sdk, served, pythons, options);
+  }
+}
+
+async function installOnePythonSdk(
+  sdk: PythonSdk,
+  served: readonly HostPython[],
+  pythons: readonly HostPython[],
+  options: InstallOptions,
+): Promise<void> {
+  const fill = async (work: string) => {
+    const made = join(work, "sdk");
+    const python = await onePip(pythons, work);
+    const words = [...PIP_INSTALL, "--python-version", `3.${sdk.minorMin}`, "--target", made, ...sdk.packages];
+    await run(python.interpreter, ["-m", "pip", ...words], work);
+    return made;
+  };
+  const title = `${sdk.packages[0]} for ${served.map(({ runtime }) => runtime).join(", ")}`;
+  await place(options, { name: sdk.name, version: pythonSdkVersion(sdk), title, fill });
+  for (const python of served) await compile(python, join(options.runtimesDirectory, sdk.name), options);
+}
+
+/** Any interpreter's pip will do, since the packages are named with their versions. */
+async function onePip(pythons: readonly HostPython[], work: string): Promise<HostPython> {
+  for (const python of pythons.toReversed()) {
+    const hasPip = await run(python.interpreter, ["-m", "pip", "--version"], work).then(
+      () => true,
+      () => false, // Debian's interpreter may be without
+    );
+    if (hasPip) return python;
+  }
+  throw new CliError("pip is needed to install boto3: run  apt-get install python3-pip  and try again");
+}
+
+/**
+ * Nothing can be written beside the modules in a sandbox, and to compile boto3 at every cold start takes 200 ms. The compiled files do
+ * not look at the sources' times, which a copy may change.
+ */
+async function compile(python: HostPython, directory: string, options: InstallOptions): Promise<void> {
+  const mark = join(directory, "boto3", "__pycache__", `__init__.cpython-3${pythonMinor(python.runtime)}.pyc`);
+  const isCompiled = await access(mark).then(
+    () => true,
+    () => false, // not yet for this version
+  );
+  if (isCompiled) return;
+  options.onProgress(`compiling boto3 for ${python.runtime}`);
+  // boto3 itself last: its file says that the others are there.
+  const words = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"];
+  await run(python.interpreter, [...words, "-x", "/boto3/__init__", directory], directory);
+  await run(python.interpreter, [...words, join(directory, "boto3", "__init__.py")], directory);
+  await run("chmod", ["-R", "a+rX", directory], directory);
+}
+
+/** Installs a runtime and the SDK that it offers. Throws CliError with what to do where that can't be done. */
+export async function installRuntime(runtime: string, options: InstallOptions): Promise<void> {
+  const version = NODE_VERSIONS.get(runtime);
+  if (version !== undefined) {
+    await installNode(runtime, version, options);
+    return installNodeSdk(options);
+  }
+  if (!PYTHON_RUNTIMES.includes(runtime)) {
+    const names = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES].join(", ");
+    throw new CliError(`${runtime} can't be installed. What can: ${names}; provided.al2023 needs nothing.`, 2);
+  }
+  if (findHostPython(options.pythonSearchPath, runtime) === undefined)
+    throw new CliError(`There is no ${runtime} on this machine: install it from the distribution or with pyenv, then run this again.`);
+  await installPythonSdk(options);
+}

@@ -1,0 +1,52 @@
+// `lambent runtime list|install`: what is there, what can be, and what demo and tests need.
+import type { Config } from "../config.ts";
+import { runtimeCatalog } from "../runtime/managed.ts";
+import { NODE_VERSIONS } from "../runtime/pins.ts";
+import type { ChooseRuntime } from "./deploy.ts";
+import { installNodeSdk, installPythonSdk, installRuntime } from "./runtime-install.ts";
+import { columns, type Terminal } from "./terminal.ts";
+
+const catalogOf = (config: Config) => runtimeCatalog(config);
+
+export function listRuntimes(config: Config, terminal: Terminal, asJson: boolean): number {
+  const found = catalogOf(config).list();
+  if (asJson) terminal.out(JSON.stringify(found));
+  else terminal.out(columns([["RUNTIME", "STATE", ""], ...found.map((one) => [one.runtime, one.state, one.detail])]));
+  return 0;
+}
+
+const installOptions = (config: Config, terminal: Terminal) => ({
+  runtimesDirectory: config.runtimesDirectory,
+  pythonSearchPath: config.pythonSearchPath,
+  onProgress: (line: string) => terminal.note(line),
+});
+
+export async function installRuntimes(config: Config, terminal: Terminal, ids: readonly string[]): Promise<number> {
+  for (const id of ids) await installRuntime(id, installOptions(config, terminal));
+  terminal.note(`ready in ${config.runtimesDirectory}`);
+  return 0;
+}
+
+/** Picks the newest runtime of a family that is ready and no preview. */
+export function chooser(config: Config): ChooseRuntime {
+  const ready = catalogOf(config)
+    .list()
+    .filter((one) => one.state === "ready")
+    .map((one) => one.runtime);
+  return (family) => {
+    if (family === "nodejs" && ready.includes("nodejs24.x")) return "nodejs24.x";
+    return ready
+      .filter((runtime) => runtime.startsWith(family))
+      .toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }))
+      .at(-1);
+  };
+}
+
+/** What demo and tests need: every Node runtime, its SDK, and boto3. */
+export async function ensureRuntimes(config: Config, terminal: Terminal): Promise<ChooseRuntime> {
+  const options = installOptions(config, terminal);
+  for (const runtime of NODE_VERSIONS.keys()) await installRuntime(runtime, options);
+  await installNodeSdk(options);
+  await installPythonSdk(options);
+  return chooser(config);
+}

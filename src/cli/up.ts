@@ -1,0 +1,49 @@
+// `lambent up`: serves until Ctrl-C and stops cleanly.
+import { once } from "node:events";
+import type { Config } from "../config.ts";
+import { startServer, type Server } from "../server.ts";
+import { CliError, type Terminal } from "./terminal.ts";
+
+/** Starts the server, with a sentence instead of a stack for what people run into. */
+export async function startOrExplain(config: Config): Promise<Server> {
+  try {
+    return await startServer(config);
+  } catch (cause) {
+    const known = cause as NodeJS.ErrnoException;
+    if (known.code === "EADDRINUSE")
+      throw new CliError(`port ${config.port} on ${config.host} is taken (another Lambent?): stop it, or choose another with --port`, 1, {
+        cause,
+      });
+    if (known.code === "EACCES" && known.syscall === "listen")
+      throw new CliError(`port ${config.port} needs root: choose one above 1023 with --port`, 1, { cause });
+    if (known.code === "EADDRNOTAVAIL") throw new CliError(`${config.host} is no address of this machine`, 1, { cause });
+    throw cause;
+  }
+}
+
+function banner(terminal: Terminal, config: Config, server: Server): void {
+  terminal.note(`Lambent  data ${config.dataDirectory}  account ${config.account}  network ${config.network}`);
+  if (config.acceptTestCredentials)
+    terminal.note(
+      terminal.style("yellow", "Accepting the credentials test/test as the account's root: anyone who can reach this port is root."),
+    );
+  const missing = server.runtimes().filter((runtime) => runtime.state === "ready");
+  terminal.note(`runtimes ${missing.map((runtime) => runtime.runtime).join(" ") || "none: see  lambent runtime list"}`);
+  terminal.out(`ready on ${server.endpoint}`);
+}
+
+const exitNow = () => process.exit(130);
+
+/** Resolves with the exit code after the first SIGINT or SIGTERM; a second one ends the process at once. */
+export async function up(config: Config, terminal: Terminal): Promise<number> {
+  const server = await startOrExplain(config);
+  banner(terminal, config, server);
+  const asked = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
+  const ended = await Promise.race([asked.then(() => undefined), server.failed]);
+  if (ended !== undefined) terminal.note(terminal.style("red", `stopping: ${ended.message}`));
+  else terminal.note("stopping: finishing what runs (again Ctrl-C to stop at once)");
+  process.once("SIGINT", exitNow).once("SIGTERM", exitNow);
+  await server.stop();
+  terminal.note("stopped");
+  return ended === undefined ? 0 : 1;
+}

@@ -1,0 +1,32 @@
+// GetAccountSettings: the account's limits and what it uses of them.
+import type * as client from "@aws-sdk/client-lambda";
+import type { Context, Operations } from "../aws/operations.ts";
+import { limits } from "../limits.ts";
+import type { Lambda } from "./model.ts";
+
+export function account(lambda: Lambda) {
+  return {
+    GetAccountSettings: (context) => ({
+      AccountLimit: {
+        TotalCodeSize: limits.totalCodeBytes,
+        CodeSizeUnzipped: limits.unzippedBytesMax,
+        CodeSizeZipped: limits.zippedBytesMax,
+        ConcurrentExecutions: lambda.accountConcurrency,
+        UnreservedConcurrentExecutions: lambda.accountConcurrency,
+      },
+      AccountUsage: usage(lambda, context),
+    }),
+  } satisfies Pick<Operations<typeof client>, "GetAccountSettings">;
+}
+
+/** Of one account in one region. */
+export function usage(lambda: Pick<Lambda, "functions">, { account: id, region }: Pick<Context, "account" | "region">) {
+  let FunctionCount = 0;
+  let TotalCodeSize = 0;
+  for (const { key, value } of lambda.functions.all()) {
+    if (key.account !== id || key.region !== region) continue;
+    FunctionCount += 1;
+    TotalCodeSize += value.wanted.code.bytes;
+  }
+  return { TotalCodeSize, FunctionCount };
+}

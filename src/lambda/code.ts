@@ -1,0 +1,71 @@
+// A function's code: where it comes from, and its update.
+import type { Readable } from "node:stream";
+import { CodeStorageExceededException$ } from "@aws-sdk/client-lambda";
+import type * as client from "@aws-sdk/client-lambda";
+import { CommonFault, Fault } from "../aws/fault.ts";
+import type { Context, Operations } from "../aws/operations.ts";
+import { requestId } from "../base/id.ts";
+import { limits } from "../limits.ts";
+import { usage } from "./account.ts";
+import { describeFunction } from "./configuration.ts";
+import { invalidParameter } from "./faults.ts";
+import type { CodePackage, FunctionRecord, Lambda } from "./model.ts";
+import { assertChangeable, changeFunction, findFunction } from "./records.ts";
+import { refuseUnsupported } from "./unsupported.ts";
+
+export function code(lambda: Lambda) {
+  return {
+    UpdateFunctionCode: (context, input) => updateFunctionCode(lambda, context, input),
+  } satisfies Pick<Operations<typeof client>, "UpdateFunctionCode">;
+}
+
+async function updateFunctionCode(lambda: Lambda, context: Context, input: client.UpdateFunctionCodeCommandInput) {
+  const found = findFunction(lambda, context, input.FunctionName ?? "");
+  if (input.ImageUri !== undefined) throw invalidParameter("Please don't provide ImageUri when updating a function with packageType Zip.");
+  refuseUnsupported(input);
+  assertChangeable(found, input.RevisionId);
+  const before = found.entry.value;
+  const uploaded = await codeOf(lambda, context, input);
+  if (input.DryRun === true) return describeFunction(found.reference, before);
+  const { configuration } = before.wanted;
+  const record: FunctionRecord = {
+    ...before,
+    wanted: {
+      configuration: { ...configuration, Architecture: input.Architectures?.[0] ?? configuration.Architecture },
+      code: uploaded,
+      id: requestId(),
+    },
+    revisionId: requestId(),
+    lastModifiedMs: lambda.clock.now(),
+  };
+  await changeFunction(lambda, found, record);
+  return describeFunction(found.reference, record);
+}
+
+/** Exactly one of ZipFile and S3Bucket with S3Key. */
+export async function codeOf(lambda: Lambda, context: Context, given: client.FunctionCode): Promise<CodePackage> {
+  const { ZipFile, S3Bucket, S3Key, S3ObjectVersion } = given;
+  const isFromS3 = S3Bucket !== undefined || S3Key !== undefined || S3ObjectVersion !== undefined;
+  if (ZipFile !== undefined && isFromS3)
+    throw invalidParameter("Please do not provide other FunctionCode parameters when providing a ZipFile.");
+  if (ZipFile !== undefined) return withinStorage(lambda, context, await lambda.packages.add(ZipFile));
+  if (S3Bucket === undefined || S3Key === undefined) throw invalidParameter("Please provide a source for function code.");
+  const body = await objectBody(lambda, context, S3Bucket, S3Key, S3ObjectVersion);
+  return withinStorage(lambda, context, await lambda.packages.addStream(body));
+}
+
+/** What is refused stays a blob that nothing refers to, which the collector removes. */
+function withinStorage(lambda: Lambda, context: Context, added: CodePackage): CodePackage {
+  if (usage(lambda, context).TotalCodeSize + added.bytes > limits.totalCodeBytes)
+    throw new Fault(CodeStorageExceededException$, "Code storage limit exceeded.", { Type: "User" });
+  return added;
+}
+
+async function objectBody(lambda: Lambda, context: Context, bucket: string, key: string, version: string | undefined): Promise<Readable> {
+  try {
+    return (await lambda.getObject(context, bucket, key, version)).body;
+  } catch (cause) {
+    if (!(cause instanceof Fault) && !(cause instanceof CommonFault)) throw cause;
+    throw invalidParameter(`Error occurred while GetObject. S3 Error Code: ${cause.name}. S3 Error Message: ${cause.message}`, { cause });
+  }
+}

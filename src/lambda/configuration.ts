@@ -1,0 +1,180 @@
+// A function's configuration: defaults, limits, and how the API shows it.
+import type * as client from "@aws-sdk/client-lambda";
+import { createHash } from "node:crypto";
+import { limits } from "../limits.ts";
+import { invalidParameter, validation } from "./faults.ts";
+import { functionArn, type FunctionReference } from "./names.ts";
+import { isPending, isUpdating, type Configuration, type FunctionRecord, type LambdaDeps } from "./model.ts";
+
+type Given = Partial<client.CreateFunctionCommandInput & client.UpdateFunctionConfigurationCommandInput>;
+
+/** https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime */
+const RESERVED = new Set([
+  "_HANDLER",
+  "_X_AMZN_TRACE_ID",
+  "AWS_DEFAULT_REGION",
+  "AWS_REGION",
+  "AWS_EXECUTION_ENV",
+  "AWS_LAMBDA_FUNCTION_NAME",
+  "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+  "AWS_LAMBDA_FUNCTION_VERSION",
+  "AWS_LAMBDA_INITIALIZATION_TYPE",
+  "AWS_LAMBDA_LOG_GROUP_NAME",
+  "AWS_LAMBDA_LOG_STREAM_NAME",
+  "AWS_ACCESS_KEY",
+  "AWS_ACCESS_KEY_ID",
+  "AWS_SECRET_ACCESS_KEY",
+  "AWS_SECRET_KEY",
+  "AWS_SESSION_TOKEN",
+  "AWS_LAMBDA_RUNTIME_API",
+  "LAMBDA_TASK_ROOT",
+  "LAMBDA_RUNTIME_DIR",
+  "AWS_LAMBDA_MAX_CONCURRENCY",
+  "AWS_LAMBDA_METADATA_API",
+  "AWS_LAMBDA_METADATA_TOKEN",
+]);
+
+function checkVariables(variables: Readonly<Record<string, string>>): void {
+  const reserved = Object.keys(variables).filter((name) => RESERVED.has(name));
+  if (reserved.length > 0)
+    throw invalidParameter(
+      `Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: ${reserved.join(", ")}`,
+    );
+  const measured = JSON.stringify(variables);
+  if (Buffer.byteLength(measured) > limits.environmentBytesMax)
+    throw invalidParameter(
+      `Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit. String measured: ${measured}`,
+    );
+}
+
+function loggingOf(given: client.LoggingConfig | undefined, name: string, before?: client.LoggingConfig): client.LoggingConfig {
+  const LogFormat = given?.LogFormat ?? before?.LogFormat ?? "Text";
+  const LogGroup = given?.LogGroup ?? before?.LogGroup ?? `/aws/lambda/${name}`;
+  if (LogFormat === "Text") {
+    if (given?.ApplicationLogLevel !== undefined || given?.SystemLogLevel !== undefined)
+      throw invalidParameter(
+        'LogLevel is not supported when LogFormat is set to "Text". Remove LogLevel from your request or change the LogFormat to "JSON" and try again.',
+      );
+    return { LogFormat, LogGroup };
+  }
+  return {
+    LogFormat,
+    ApplicationLogLevel: given?.ApplicationLogLevel ?? before?.ApplicationLogLevel ?? "INFO",
+    SystemLogLevel: given?.SystemLogLevel ?? before?.SystemLogLevel ?? "INFO",
+    LogGroup,
+  };
+}
+
+function checkNumbers({ MemorySize, Timeout, EphemeralStorageSize }: Configuration): void {
+  const bound = (value: number, name: string, max: number) => {
+    if (value > max)
+      throw validation(`Value '${value}' at '${name}' failed to satisfy constraint: Member must have value less than or equal to ${max}`);
+  };
+  bound(MemorySize, "memorySize", limits.memoryMiBMax);
+  bound(Timeout, "timeout", limits.timeoutSecondsMax);
+  bound(EphemeralStorageSize, "ephemeralStorage.size", limits.ephemeralStorageMiBMax);
+}
+
+function checkRuntime(runtime: string, runtimes: LambdaDeps["runtimes"]): void {
+  const state = runtimes.state(runtime);
+  if (state === undefined)
+    throw invalidParameter(
+      `Value ${runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [${runtimes.names().join(", ")}] or be a valid ARN`,
+    );
+  if (state === "blocked")
+    throw invalidParameter(
+      `The runtime parameter of ${runtime} is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.`,
+    );
+}
+
+/** `before` is the configuration that an update changes; without it what must be given is checked and the rest is AWS's default. */
+export function configurationOf(runtimes: LambdaDeps["runtimes"], name: string, given: Given, before?: Configuration): Configuration {
+  const Runtime = given.Runtime ?? before?.Runtime;
+  const Handler = given.Handler ?? before?.Handler;
+  if (Runtime === undefined || Handler === undefined)
+    throw invalidParameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.");
+  const Variables = given.Environment === undefined ? before?.Variables : given.Environment.Variables;
+  const made: Configuration = {
+    Runtime,
+    Handler,
+    Role: given.Role ?? before?.Role ?? "",
+    Description: given.Description ?? before?.Description ?? "",
+    Timeout: given.Timeout ?? before?.Timeout ?? 3,
+    MemorySize: given.MemorySize ?? before?.MemorySize ?? 128,
+    EphemeralStorageSize: given.EphemeralStorage?.Size ?? before?.EphemeralStorageSize ?? 512,
+    Architecture: given.Architectures?.[0] ?? before?.Architecture ?? "x86_64",
+    LoggingConfig: loggingOf(given.LoggingConfig, name, before?.LoggingConfig),
+    TracingMode: given.TracingConfig?.Mode ?? before?.TracingMode ?? "PassThrough",
+    ...(Variables === undefined || Object.keys(Variables).length === 0 ? {} : { Variables }),
+  };
+  if (given.Runtime !== undefined) checkRuntime(Runtime, runtimes);
+  checkNumbers(made);
+  if (made.Variables !== undefined) checkVariables(made.Variables);
+  return made;
+}
+
+/** Terraform and SAM try again on this sentence: a role that was just made may not be known everywhere. */
+export function checkRole(deps: Pick<LambdaDeps, "canAssume">, role: string | undefined): void {
+  if (role !== undefined && !deps.canAssume(role)) throw invalidParameter("The role defined for the function cannot be assumed by Lambda.");
+}
+
+/** Changes with whatever UpdateFunctionConfiguration can change. */
+function configurationSha256(configuration: Configuration): string {
+  const members = Object.entries(configuration).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha256").update(JSON.stringify(members)).digest("base64");
+}
+
+export const formatTime = (timeMs: number): string => new Date(timeMs).toISOString().replace("Z", "+0000");
+
+/** AWS names the build of a runtime by a hash; here it stands for the identifier. */
+const runtimeVersionArn = (region: string, runtime: string) =>
+  `arn:aws:lambda:${region}::runtime:${createHash("sha256").update(runtime).digest("hex")}`;
+
+function states(record: FunctionRecord): client.FunctionConfiguration {
+  if (isPending(record)) return { State: "Pending", StateReason: "The function is being created.", StateReasonCode: "Creating" };
+  if (isUpdating(record))
+    return {
+      State: "Active",
+      LastUpdateStatus: "InProgress",
+      LastUpdateStatusReason: "The function is being created.",
+      // Not in the model, but what AWS sends.
+      LastUpdateStatusReasonCode: "Creating" as client.LastUpdateStatusReasonCode,
+    };
+  return { State: "Active", LastUpdateStatus: "Successful" };
+}
+
+/** Members that are unset are absent: clients tell null from absent. Lists leave out states and the runtime's version. */
+export function describeFunction(
+  reference: FunctionReference,
+  record: FunctionRecord,
+  shape: "full" | "listed" = "full",
+): client.FunctionConfiguration {
+  const { configuration, code } = record.wanted;
+  return {
+    FunctionName: reference.name,
+    FunctionArn: functionArn(reference),
+    Runtime: configuration.Runtime as client.Runtime,
+    Role: configuration.Role,
+    Handler: configuration.Handler,
+    CodeSize: code.bytes,
+    Description: configuration.Description,
+    Timeout: configuration.Timeout,
+    MemorySize: configuration.MemorySize,
+    LastModified: formatTime(record.lastModifiedMs),
+    CodeSha256: Buffer.from(code.sha256, "hex").toString("base64"),
+    ConfigSha256: configurationSha256(configuration),
+    Version: "$LATEST",
+    ...(configuration.Variables === undefined ? {} : { Environment: { Variables: { ...configuration.Variables } } }),
+    TracingConfig: { Mode: configuration.TracingMode },
+    RevisionId: record.revisionId,
+    ...(shape === "listed" ? {} : states(record)),
+    PackageType: "Zip",
+    Architectures: [configuration.Architecture],
+    EphemeralStorage: { Size: configuration.EphemeralStorageSize },
+    SnapStart: { ApplyOn: "None", OptimizationStatus: "Off" },
+    ...(shape === "listed"
+      ? {}
+      : { RuntimeVersionConfig: { RuntimeVersionArn: runtimeVersionArn(reference.region, configuration.Runtime) } }),
+    LoggingConfig: { ...configuration.LoggingConfig },
+  };
+}

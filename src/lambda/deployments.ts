@@ -1,0 +1,48 @@
+// From a function's record to what the data plane needs to run it.
+import type { Deployment } from "../pool/invocation.ts";
+import type { Deployed, Lambda } from "./model.ts";
+import { functionArn, type FunctionReference } from "./names.ts";
+
+export const deploymentKey = ({ account, region, name }: FunctionReference, { id }: Deployed): string =>
+  `${account}/${region}/${name}/$LATEST/${id}`;
+
+/** One Deployment for each deployed state: the warm path should not build objects anew. */
+export function deploymentCache({ packages }: Pick<Lambda, "packages">): (reference: FunctionReference, deployed: Deployed) => Deployment {
+  const cache = new WeakMap<Deployed, Deployment>();
+  return (reference, deployed) => {
+    const known = cache.get(deployed);
+    if (known !== undefined) return known;
+    const made = deploymentOf(reference, deployed, packages.pathOf(deployed.code.sha256));
+    cache.set(deployed, made);
+    return made;
+  };
+}
+
+function deploymentOf(reference: FunctionReference, deployed: Deployed, codeDirectory: string): Deployment {
+  const { account, region, name } = reference;
+  const { configuration } = deployed;
+  const { LogFormat = "Text", LogGroup = `/aws/lambda/${name}`, ApplicationLogLevel, SystemLogLevel } = configuration.LoggingConfig;
+  return {
+    key: deploymentKey(reference, deployed),
+    account,
+    region,
+    functionName: name,
+    version: "$LATEST",
+    functionArn: functionArn({ account, region, name }),
+    runtime: configuration.Runtime,
+    handler: configuration.Handler,
+    codeDirectory,
+    memoryMiB: configuration.MemorySize,
+    timeoutMs: configuration.Timeout * 1000,
+    ephemeralStorageMiB: configuration.EphemeralStorageSize,
+    architecture: configuration.Architecture,
+    variables: configuration.Variables ?? {},
+    roleArn: configuration.Role,
+    logging: {
+      format: LogFormat,
+      group: LogGroup,
+      ...(ApplicationLogLevel === undefined ? {} : { applicationLevel: ApplicationLogLevel }),
+      ...(SystemLogLevel === undefined ? {} : { systemLevel: SystemLogLevel }),
+    },
+  };
+}

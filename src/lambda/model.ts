@@ -1,0 +1,99 @@
+// Stored records of Lambda, and what its operations share.
+import type * as client from "@aws-sdk/client-lambda";
+import type { Readable } from "node:stream";
+import type { Context } from "../aws/operations.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { Invoker } from "../pool/invocation.ts";
+import type { BlobStore } from "../store/blob-store.ts";
+import type { Entry, Key, MetaStore } from "../store/storage.ts";
+import type { View } from "../store/view.ts";
+import type { Packages } from "./packages.ts";
+
+export const FUNCTION_KIND = "lambda.function";
+/** Version numbers are never used again, not even by a function of the same name that is made later. */
+export const VERSION_COUNTER_KIND = "lambda.version-counter";
+
+/** What a function can see of itself and what decides how it runs. Members as in FunctionConfiguration. */
+export interface Configuration {
+  readonly Runtime: string;
+  readonly Role: string;
+  readonly Handler: string;
+  readonly Description: string;
+  readonly Timeout: number;
+  readonly MemorySize: number;
+  readonly Variables?: Readonly<Record<string, string>>;
+  readonly EphemeralStorageSize: number;
+  readonly Architecture: "x86_64" | "arm64";
+  readonly LoggingConfig: client.LoggingConfig;
+  readonly TracingMode: client.TracingMode;
+}
+
+export interface CodePackage {
+  /** Lower-case hex SHA-256 of the zip: its name in the blob store. */
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+export interface Deployed {
+  readonly configuration: Configuration;
+  readonly code: CodePackage;
+  /** New with every change: environments of another deployment are never used. */
+  readonly id: string;
+}
+
+export interface FunctionRecord {
+  /** What the API shows. */
+  readonly wanted: Deployed;
+  /** What invocations use: the former one until an update is complete; absent until the function is active. */
+  readonly running?: Deployed;
+  readonly revisionId: string;
+  readonly lastModifiedMs: number;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+export interface LambdaDeps {
+  readonly meta: MetaStore;
+  readonly blobs: BlobStore;
+  /** Where unpacked packages are kept; a cache that the service may empty. */
+  readonly packagesDirectory: string;
+  readonly invoker: Invoker;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** S3's GetObject with the caller's own rights; throws S3's faults. */
+  readonly getObject: (
+    context: Context,
+    bucket: string,
+    key: string,
+    version: string | undefined,
+  ) => Promise<{ readonly body: Readable; readonly bytes: number }>;
+  /** Whether the role exists and its trust policy names Lambda. */
+  readonly canAssume: (roleArn: string) => boolean;
+  readonly runtimes: { state(runtime: string): "preview" | "active" | "deprecated" | "blocked" | undefined; names(): readonly string[] };
+  /** A URL from which the zip can be fetched for ten minutes. */
+  readonly codeUrl: (context: Context, sha256: string) => string;
+  readonly accountConcurrency: number;
+  /** What this machine can run. Default: the architecture of this process. */
+  readonly architecture?: Configuration["Architecture"];
+}
+
+/** What the resources of the service work with. */
+export interface Lambda extends LambdaDeps {
+  readonly architecture: Configuration["Architecture"];
+  readonly functions: View<FunctionRecord>;
+  readonly packages: Packages;
+  /** Completes a function's creation or update soon. */
+  readonly complete: (key: Key) => void;
+}
+
+export type FunctionEntry = Entry<FunctionRecord>;
+
+export const functionKey = (context: Pick<Context, "account" | "region">, name: string): Key => ({
+  account: context.account,
+  region: context.region,
+  kind: FUNCTION_KIND,
+  id: name,
+});
+
+export const isPending = (record: FunctionRecord): boolean => record.running === undefined;
+export const isUpdating = (record: FunctionRecord): boolean => record.running !== undefined && record.running.id !== record.wanted.id;

@@ -1,0 +1,177 @@
+// Deployment packages: the zip in the blob store is the truth, its unpacked directory a cache that sandboxes mount.
+import { randomUUID } from "node:crypto";
+import { access, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { CommonFault } from "../aws/fault.ts";
+import type { BlobStore } from "../store/blob-store.ts";
+import { limits } from "../limits.ts";
+import { invalidParameter } from "./faults.ts";
+import type { CodePackage } from "./model.ts";
+import { unpackZip } from "./zip.ts";
+
+const TEMPORARY = ".new-";
+/** Belongs to a directory's name: raised when packages are unpacked in another way, so that what is cached is made anew. */
+const FORMAT = 1;
+const PACKAGE_NAME = new RegExp(`^([0-9a-f]{64})-${FORMAT}$`);
+const BOOT_FILE = ".boot";
+
+/** Changes whenever the machine starts; empty where there is none, which makes every cache an old one. */
+async function bootId(): Promise<string> {
+  try {
+    return (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
+}
+
+/**
+ * Thousands of small files are not synced one by one: what a process wrote outlives it, and after a start of the machine the cache is
+ * thrown away, because a machine that lost power may have left files without their content.
+ */
+async function emptyAfterBoot(directory: string): Promise<void> {
+  const boot = await bootId();
+  const path = join(directory, BOOT_FILE);
+  // Missing or unreadable: then it is not a cache that could be trusted.
+  const former = await readFile(path, "utf8").catch(() => "");
+  if (boot !== "" && former === boot) return;
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  await writeFile(path, boot);
+}
+
+async function unpackedBefore(directory: string): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (const name of await readdir(directory)) {
+    const sha256 = PACKAGE_NAME.exec(name)?.[1];
+    if (sha256 !== undefined) found.add(sha256);
+    // An unpacking that a crash interrupted, or the work of another version.
+    else if (name !== BOOT_FILE) await rm(join(directory, name), { recursive: true, force: true });
+  }
+  return found;
+}
+
+export class Packages {
+  readonly #blobs: BlobStore;
+  readonly #directory: string;
+  readonly #ready: Set<string>;
+  readonly #unpacking = new Map<string, Promise<void>>();
+  /** When the collector first found that nothing refers to a package: environments may still run on it for a while. */
+  readonly #unusedSinceMs = new Map<string, number>();
+
+  private constructor(blobs: BlobStore, directory: string, ready: Set<string>) {
+    this.#blobs = blobs;
+    this.#directory = directory;
+    this.#ready = ready;
+  }
+
+  static async open(blobs: BlobStore, directory: string): Promise<Packages> {
+    await emptyAfterBoot(directory);
+    await chmod(directory, 0o755);
+    return new Packages(blobs, directory, await unpackedBefore(directory));
+  }
+
+  pathOf(sha256: string): string {
+    return join(this.#directory, `${sha256}-${FORMAT}`);
+  }
+
+  isReady(sha256: string): boolean {
+    return this.#ready.has(sha256);
+  }
+
+  /** Stores an uploaded zip and unpacks it; throws AWS's errors for one that can't be used. */
+  async add(zip: Uint8Array): Promise<CodePackage> {
+    if (zip.byteLength > limits.zippedBytesMax)
+      throw new CommonFault("RequestEntityTooLargeException", `Zipped size must be smaller than ${limits.zippedBytesMax} bytes`, 413);
+    if (zip.byteLength === 0) throw invalidParameter("Uploaded file must be a non-empty zip");
+    const code = await this.#blobs.put(zip);
+    await this.ensure(code.sha256);
+    return code;
+  }
+
+  /** The same for one that comes from S3: it may be larger, as long as its content is not. */
+  async addStream(body: Readable): Promise<CodePackage> {
+    const writer = await this.#blobs.writer();
+    try {
+      let bytes = 0;
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        if (bytes >= limits.unzippedBytesMax) throw invalidParameter(`Unzipped size must be smaller than ${limits.unzippedBytesMax} bytes`);
+        await writer.write(chunk);
+      }
+      // What is unpacked is what was read, whatever happens to the object meanwhile.
+      const code = await writer.commit();
+      await this.ensure(code.sha256);
+      return code;
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
+  }
+
+  /** Resolves when the package's directory is there; concurrent callers share the work. */
+  async ensure(sha256: string): Promise<void> {
+    this.#unusedSinceMs.delete(sha256);
+    if (this.#ready.has(sha256)) return;
+    let unpacking = this.#unpacking.get(sha256);
+    if (unpacking === undefined) {
+      unpacking = this.#unpack(sha256).finally(() => this.#unpacking.delete(sha256));
+      this.#unpacking.set(sha256, unpacking);
+    }
+    await unpacking;
+  }
+
+  // Written completely before it has its name, and long before anything in it is executed (ETXTBSY).
+  async #unpack(sha256: string): Promise<void> {
+    const temporary = join(this.#directory, `${TEMPORARY}${randomUUID()}`);
+    await mkdir(temporary);
+    try {
+      await chmod(temporary, 0o755);
+      await unpackZip(this.#blobs.path(sha256), temporary);
+      await rename(temporary, this.pathOf(sha256));
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true });
+      throw error;
+    }
+    this.#ready.add(sha256);
+  }
+
+  /** After a sandbox could not be made: a directory that somebody removed is made again at the next use. */
+  async recheck(sha256: string): Promise<void> {
+    try {
+      await access(this.pathOf(sha256));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      this.#ready.delete(sha256);
+    }
+  }
+
+  /** Removes directories to which nothing has referred for `ageMs`. */
+  async collect(isReferenced: (sha256: string) => boolean, nowMs: number, ageMs: number): Promise<void> {
+    for (const sha256 of this.#ready) {
+      if (isReferenced(sha256)) {
+        this.#unusedSinceMs.delete(sha256);
+        continue;
+      }
+      const sinceMs = this.#unusedSinceMs.get(sha256) ?? nowMs;
+      this.#unusedSinceMs.set(sha256, sinceMs);
+      if (nowMs - sinceMs < ageMs) continue;
+      this.#unusedSinceMs.delete(sha256);
+      await this.#remove(sha256);
+    }
+  }
+
+  /** Renamed first: whoever unpacks the same package meanwhile finds its name free. */
+  async #remove(sha256: string): Promise<void> {
+    const doomed = join(this.#directory, `${TEMPORARY}${randomUUID()}`);
+    this.#ready.delete(sha256);
+    try {
+      await rename(this.pathOf(sha256), doomed);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      throw error;
+    }
+    await rm(doomed, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,84 @@
+// Members of the API whose effect Lambent does not have: refused when they are given, or stored and said to be without effect.
+//
+// The one place that knows them; docs/compatibility.md is written from these tables.
+import type * as client from "@aws-sdk/client-lambda";
+import { invalidParameter } from "./faults.ts";
+
+type Create = client.CreateFunctionCommandInput;
+type UpdateCode = client.UpdateFunctionCodeCommandInput;
+type UpdateConfiguration = client.UpdateFunctionConfigurationCommandInput;
+type Given = Partial<Create & UpdateCode & UpdateConfiguration>;
+
+const CREATE = "CreateFunction";
+const CODE = "UpdateFunctionCode";
+const CONFIGURATION = "UpdateFunctionConfiguration";
+
+export interface RefusedMember {
+  readonly member: string;
+  readonly operations: readonly string[];
+  readonly isGiven: (given: Given) => boolean;
+}
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined ||
+  value === "" ||
+  (Array.isArray(value) ? value.length === 0 : typeof value === "object" && value !== null && Object.values(value).every(isEmpty));
+
+/** Given with content they are refused; the empty forms, with which deployment tools say "none", are accepted. */
+export const REFUSED_MEMBERS: readonly RefusedMember[] = [
+  { member: "Publish", operations: [CREATE, CODE], isGiven: ({ Publish }) => Publish === true },
+  { member: "PublishTo", operations: [CREATE, CODE], isGiven: ({ PublishTo }) => PublishTo !== undefined },
+  { member: "PackageType Image", operations: [CREATE], isGiven: ({ PackageType }) => PackageType === "Image" },
+  { member: "ImageConfig", operations: [CREATE, CONFIGURATION], isGiven: ({ ImageConfig }) => !isEmpty(ImageConfig) },
+  { member: "Code.ImageUri", operations: [CREATE], isGiven: ({ Code }) => Code?.ImageUri !== undefined },
+  { member: "Code.SourceKMSKeyArn", operations: [CREATE], isGiven: ({ Code }) => !isEmpty(Code?.SourceKMSKeyArn) },
+  { member: "SourceKMSKeyArn", operations: [CODE], isGiven: ({ SourceKMSKeyArn }) => !isEmpty(SourceKMSKeyArn) },
+  {
+    member: "Code.S3ObjectStorageMode REFERENCE",
+    operations: [CREATE],
+    isGiven: ({ Code }) => Code?.S3ObjectStorageMode === "REFERENCE",
+  },
+  {
+    member: "S3ObjectStorageMode REFERENCE",
+    operations: [CODE],
+    isGiven: ({ S3ObjectStorageMode }) => S3ObjectStorageMode === "REFERENCE",
+  },
+  {
+    member: "VpcConfig",
+    operations: [CREATE, CONFIGURATION],
+    isGiven: ({ VpcConfig }) => !isEmpty({ ...VpcConfig, Ipv6AllowedForDualStack: undefined }),
+  },
+  { member: "DeadLetterConfig", operations: [CREATE, CONFIGURATION], isGiven: ({ DeadLetterConfig }) => !isEmpty(DeadLetterConfig) },
+  { member: "Layers", operations: [CREATE, CONFIGURATION], isGiven: ({ Layers }) => !isEmpty(Layers) },
+  { member: "FileSystemConfigs", operations: [CREATE, CONFIGURATION], isGiven: ({ FileSystemConfigs }) => !isEmpty(FileSystemConfigs) },
+  { member: "CodeSigningConfigArn", operations: [CREATE], isGiven: ({ CodeSigningConfigArn }) => !isEmpty(CodeSigningConfigArn) },
+  {
+    member: "SnapStart PublishedVersions",
+    operations: [CREATE, CONFIGURATION],
+    isGiven: ({ SnapStart }) => SnapStart?.ApplyOn === "PublishedVersions",
+  },
+  { member: "TenancyConfig", operations: [CREATE], isGiven: ({ TenancyConfig }) => TenancyConfig !== undefined },
+  {
+    member: "CapacityProviderConfig",
+    operations: [CREATE, CONFIGURATION],
+    isGiven: ({ CapacityProviderConfig }) => CapacityProviderConfig !== undefined,
+  },
+  { member: "DurableConfig", operations: [CREATE, CONFIGURATION], isGiven: ({ DurableConfig }) => DurableConfig !== undefined },
+  // Accepting a key would promise an encryption that does not take place.
+  { member: "KMSKeyArn", operations: [CREATE, CONFIGURATION], isGiven: ({ KMSKeyArn }) => !isEmpty(KMSKeyArn) },
+];
+
+export const MEMBERS_WITHOUT_EFFECT: readonly { readonly member: string; readonly operations: readonly string[]; readonly what: string }[] =
+  [
+    {
+      member: "TracingConfig",
+      operations: [CREATE, CONFIGURATION],
+      what: "stored and returned; no segments are sent, traces are not sampled",
+    },
+  ];
+
+/** Throws for the first member that is given and not honoured. */
+export function refuseUnsupported(given: Given): void {
+  for (const { member, isGiven } of REFUSED_MEMBERS)
+    if (isGiven(given)) throw invalidParameter(`Lambent does not support ${member} yet: leave it out. See docs/compatibility.md.`);
+}

@@ -1,0 +1,37 @@
+// Every quota, with AWS's name, value and source.
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html unless a line says otherwise.
+
+export const limits = {
+  /** "Deployment package (.zip file archive) size", direct upload. */
+  zippedBytesMax: 52_428_800,
+  /** "Deployment package size", unzipped, layers included. */
+  unzippedBytesMax: 262_144_000,
+  /** Entries of one archive: what its central directory can count without zip64. */
+  zipEntriesMax: 65_535,
+  /** Body of CreateFunction and UpdateFunctionCode: the zip in base64 and the other members (seen on AWS). */
+  createFunctionBodyBytesMax: 70_167_211,
+  /** "Invocation payload", synchronous request. */
+  invokePayloadBytesMax: 6_291_456,
+  /** "Environment variables", the map as compact JSON. */
+  environmentBytesMax: 4_096,
+  /** "Memory", in MB. */
+  memoryMiBMax: 10_240,
+  /** "Function timeout", in seconds. */
+  timeoutSecondsMax: 900,
+  /** "/tmp directory storage", in MB. */
+  ephemeralStorageMiBMax: 10_240,
+  /** Name of a function. https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html */
+  functionNameLengthMax: 64,
+  /** X-Amz-Client-Context, in bytes of base64. https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html */
+  clientContextBytesMax: 3_583,
+  /** "Concurrent executions", per account and region. */
+  accountConcurrency: 1_000,
+  /** "Storage for uploaded functions", per account and region. */
+  totalCodeBytes: 322_122_547_200,
+  /** Tags of one resource. https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html */
+  tagsMax: 50,
+  /** Items on one page of ListFunctions, whatever MaxItems says. */
+  pageItemsMax: 50,
+  /** Validity of the URL in GetFunction's answer, in seconds. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html */
+  codeUrlSeconds: 600,
+} as const;

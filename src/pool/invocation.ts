@@ -1,0 +1,114 @@
+// What goes into and comes out of an invocation: the contract between the data plane and those who call it.
+
+/** Everything that the data plane needs to run one version of a function: resolved by the caller, immutable. */
+export interface Deployment {
+  /**
+   * Identity: two deployments with the same key may share execution environments, so it changes with anything that a function can
+   * see: account, region, function, version, code, configuration.
+   */
+  readonly key: string;
+  readonly account: string;
+  readonly region: string;
+  readonly functionName: string;
+  /** `$LATEST` or a number. */
+  readonly version: string;
+  /** Unqualified ARN of the function: limits on concurrency are counted per function. */
+  readonly functionArn: string;
+  /** `nodejs24.x`, `python3.11`, `provided.al2023` */
+  readonly runtime: string;
+  readonly handler: string;
+  /** Directory with the unpacked code, mounted at /var/task. */
+  readonly codeDirectory: string;
+  readonly memoryMiB: number;
+  readonly timeoutMs: number;
+  /** Size of /tmp. */
+  readonly ephemeralStorageMiB: number;
+  readonly architecture: "x86_64" | "arm64";
+  /** `Environment.Variables` of the function. */
+  readonly variables: Readonly<Record<string, string>>;
+  readonly roleArn: string;
+  readonly logging: LoggingSettings;
+  /** Reserved concurrency of the function; absent: the account's unreserved pool. */
+  readonly reservedConcurrency?: number;
+}
+
+export type LogThreshold = "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" | "FATAL";
+
+export interface LoggingSettings {
+  readonly format: "Text" | "JSON";
+  readonly group: string;
+  /** JSON only. */
+  readonly applicationLevel?: LogThreshold;
+  readonly systemLevel?: "DEBUG" | "INFO" | "WARN";
+}
+
+export interface InvocationRequest {
+  /** UUID; the function sees it as aws_request_id. */
+  readonly requestId: string;
+  /** The event's bytes, passed on as they are. */
+  readonly payload: Uint8Array;
+  /** ARN as the caller qualified it. */
+  readonly invokedArn: string;
+  /** JSON text, already decoded from base64. */
+  readonly clientContext?: string;
+  /** JSON text. */
+  readonly cognitoIdentity?: string;
+  readonly traceHeader?: string;
+  /** Ask for the last 4 KiB of the log; the answer then waits for the function's output. */
+  readonly wantsLogTail: boolean;
+  /** Aborted when the caller has gone away; the function still runs to its end. */
+  readonly signal?: AbortSignal;
+}
+
+export interface InvocationReport {
+  /** Bytes of the log's end, at most 4 KiB; only when asked for. */
+  readonly logTail?: Uint8Array;
+  readonly durationMs: number;
+  readonly billedMs: number;
+  readonly memoryPeakMiB: number;
+  /** Present at a cold start. */
+  readonly initMs?: number;
+}
+
+export type ThrottleReason =
+  | "ConcurrentInvocationLimitExceeded"
+  | "ReservedFunctionConcurrentInvocationLimitExceeded"
+  | "FunctionInvocationRateLimitExceeded"
+  | "ReservedFunctionInvocationRateLimitExceeded";
+
+/** The normal life of the data plane: switched over, never thrown. */
+export type Outcome =
+  | { readonly kind: "returned"; readonly payload: Uint8Array; readonly report: InvocationReport }
+  /** The function's fault: `payload` is the error document as AWS writes it; the client sees 200 and X-Amz-Function-Error. */
+  | {
+      readonly kind: "failed";
+      readonly cause: "error" | "init" | "timeout" | "exit" | "out-of-memory" | "response-too-large";
+      /** `Runtime.ExitError`, `Sandbox.Timedout`, `Error`, … */
+      readonly errorType: string;
+      readonly payload: Uint8Array;
+      readonly report: InvocationReport;
+    }
+  | { readonly kind: "throttled"; readonly reason: ThrottleReason; readonly retryAfterSeconds?: number }
+  /** Not the function's fault and not run (or not known to have run): 5xx. */
+  | {
+      readonly kind: "unavailable";
+      readonly code: "runtime-not-installed" | "sandbox-failed" | "stopping" | "overloaded";
+      readonly message: string;
+    };
+
+/** The data plane as its callers see it; implemented in invoke.ts. */
+export interface Invoker {
+  invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome>;
+  /** Environments of these deployments finish what they are doing and are destroyed; nothing new starts in them. */
+  retire(deploymentKeys: readonly string[]): void;
+  /** Present numbers of an account and region, for account settings and metrics. */
+  concurrency(account: string, region: string): { readonly busy: number; readonly environments: number };
+}
+
+/** Temporary credentials of a role, for the environment variables of an execution environment. */
+export interface RoleCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+  readonly expiresMs: number;
+}

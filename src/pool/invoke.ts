@@ -1,0 +1,159 @@
+// The path of an invocation through the data plane: concurrency, environment, answer.
+import type { Socket } from "node:net";
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import { Environment } from "../runtime/environment.ts";
+import type { RuntimeLayout } from "../runtime/settings.ts";
+import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
+import type { LogSink } from "../store/log-sink.ts";
+import { Concurrency } from "./concurrency.ts";
+import { cachedCredentials, type CredentialSource } from "./credentials.ts";
+import type { Deployment, InvocationRequest, Invoker, Outcome } from "./invocation.ts";
+import { Pool, type CreateEnvironment } from "./pool.ts";
+
+export interface DataPlaneLimits {
+  /** Concurrent invocations for each account and region. AWS: 1,000. */
+  readonly accountConcurrency: number;
+  /** Execution environments at once, of all accounts: what this machine's memory allows. */
+  readonly environmentsMax: number;
+  /** An environment that is idle for so long is destroyed. */
+  readonly idleExpiryMs: number;
+  /** Idle time after which the processes of an environment are frozen. Default 5. */
+  readonly freezeAfterMs?: number;
+  /** Invocations that may wait for an environment when there are `environmentsMax`. Default 1,000. */
+  readonly waitersMax?: number;
+  /** How long they wait. Default 10,000. */
+  readonly waitMsMax?: number;
+  /** How long running invocations may go on when the server stops. Default 5,000. */
+  readonly stopGraceMs?: number;
+}
+
+export interface DataPlaneDeps {
+  readonly sandboxes: SandboxHost;
+  readonly runtimes: {
+    /** Undefined: there is no such runtime. `missing`: there is, but it is not installed; the text says what to do. */
+    resolve(runtime: string): RuntimeLayout | { readonly missing: string } | undefined;
+  };
+  readonly logs: Pick<LogSink, "append">;
+  /** May reject with a fault of the caller's, which then is what `invoke` rejects with: a role that is gone. */
+  readonly credentials: CredentialSource;
+  /** The port under which functions find this server, and where their connections go. */
+  readonly endpoint: { readonly port: number; onConnection(socket: Socket, sandboxId: string): void };
+  /** What functions reach besides. Default `endpoint`: nothing. */
+  readonly network?: "endpoint" | "internet";
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: DataPlaneLimits;
+}
+
+export interface DataPlane extends Invoker {
+  /** New invocations are refused, running ones get a little time, then everything is destroyed. */
+  stop(): Promise<void>;
+}
+
+const unavailable = (code: Extract<Outcome, { kind: "unavailable" }>["code"], message: string): Outcome => ({
+  kind: "unavailable",
+  code,
+  message,
+});
+
+export function dataPlane(deps: DataPlaneDeps): DataPlane {
+  return new LocalDataPlane(deps);
+}
+
+class LocalDataPlane implements DataPlane {
+  readonly #deps: DataPlaneDeps;
+  readonly #concurrency: Concurrency;
+  readonly #pool: Pool;
+  readonly #environmentOf: (deployment: Deployment, layout: RuntimeLayout) => CreateEnvironment;
+  #stopped: Promise<void> | undefined;
+
+  constructor(deps: DataPlaneDeps) {
+    const { clock, limits } = deps;
+    const { environmentsMax, idleExpiryMs, waitersMax = 1000, waitMsMax = 10_000 } = limits;
+    this.#deps = deps;
+    this.#concurrency = new Concurrency(limits.accountConcurrency);
+    this.#environmentOf = environmentFactory(deps);
+    this.#pool = new Pool({ clock, environmentsMax, idleExpiryMs, waitersMax, waitMsMax });
+  }
+
+  async invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome> {
+    if (this.#stopped !== undefined) return unavailable("stopping", "The server is stopping.");
+    // However this is left, the concurrency is given back: when the answer is there, not before.
+    using claim = this.#concurrency.acquire(deployment);
+    if (claim.kind === "throttled") return { kind: "throttled", reason: claim.reason };
+    const environment = this.#pool.takeIdle(deployment.key) ?? (await this.#startOne(deployment, request));
+    return environment instanceof Environment ? await environment.invoke(request) : environment;
+  }
+
+  /** A cold start, or a wait for room; what is not an environment is the outcome. */
+  async #startOne(deployment: Deployment, { signal }: InvocationRequest): Promise<Environment | Outcome> {
+    const layout = this.#deps.runtimes.resolve(deployment.runtime);
+    if (layout === undefined) return unavailable("runtime-not-installed", `There is no runtime ${deployment.runtime}.`);
+    if ("missing" in layout) return unavailable("runtime-not-installed", layout.missing);
+    const environment = await this.#pool.room(deployment, this.#environmentOf(deployment, layout), signal);
+    if (environment === undefined)
+      return this.#stopped === undefined
+        ? unavailable("overloaded", "All execution environments of this server are busy.")
+        : unavailable("stopping", "The server is stopping.");
+    if (environment.state !== "starting") return environment;
+    try {
+      await environment.start();
+      return environment;
+    } catch (cause) {
+      void environment.stop();
+      if (!(cause instanceof SandboxError)) throw cause;
+      this.#deps.log.error("a sandbox could not be started", { function: deployment.functionArn, cause });
+      return unavailable("sandbox-failed", cause.message);
+    }
+  }
+
+  retire(deploymentKeys: readonly string[]): void {
+    const keys = new Set(deploymentKeys);
+    this.#concurrency.forget(keys);
+    this.#pool.retire(keys);
+  }
+
+  concurrency(account: string, region: string): { readonly busy: number; readonly environments: number } {
+    return { busy: this.#concurrency.busy(account, region), environments: this.#pool.count(account, region) };
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    const { clock, limits } = this.#deps;
+    this.#pool.close();
+    const grace = Promise.withResolvers<void>();
+    const timer = clock.after(limits.stopGraceMs ?? 5000, grace.resolve);
+    await Promise.race([this.#concurrency.drained(), grace.promise]);
+    timer.cancel();
+    await this.#pool.stop();
+  }
+}
+
+function environmentFactory(deps: DataPlaneDeps) {
+  const { sandboxes, clock, log, endpoint, logs, limits } = deps;
+  const credentials = cachedCredentials(deps.credentials, clock);
+  return (deployment: Deployment, layout: RuntimeLayout): CreateEnvironment => {
+    const { account, region, roleArn, functionName, key } = deployment;
+    const { group } = deployment.logging;
+    return (events, skipsInit) =>
+      new Environment({
+        key,
+        settings: deployment,
+        layout,
+        sandboxes,
+        clock,
+        log,
+        credentials: () => credentials(roleArn, functionName),
+        endpoint,
+        network: deps.network ?? "endpoint",
+        freezeAfterMs: limits.freezeAfterMs ?? 5,
+        skipsInit,
+        append: (stream, records) => logs.append({ account, region, group, stream }, records),
+        events,
+      });
+  };
+}

@@ -1,0 +1,206 @@
+// Which execution environments there are, who is idle, who has to go, and who waits for room.
+import type { Clock, Timer } from "../base/clock.ts";
+import type { Environment, EnvironmentEvents } from "../runtime/environment.ts";
+import { FairQueue } from "./fair-queue.ts";
+import type { Deployment } from "./invocation.ts";
+
+export interface PoolOptions {
+  readonly clock: Clock;
+  /** Environments at once, those included that are being started or destroyed. */
+  readonly environmentsMax: number;
+  readonly idleExpiryMs: number;
+  /** Invocations that may wait for room, and how long. */
+  readonly waitersMax: number;
+  readonly waitMsMax: number;
+}
+
+/** Makes an environment without starting it. `skipsInit`: the last one of its deployment failed to initialise. */
+export type CreateEnvironment = (events: EnvironmentEvents, skipsInit: boolean) => Environment;
+
+/** A deployment whose init failed is remembered until it succeeds; this many are. */
+const FAILING_MAX = 10_000;
+
+interface Waiter {
+  readonly deployment: Deployment;
+  readonly create: CreateEnvironment;
+  isRetired: boolean;
+  readonly resolve: (environment: Environment | undefined) => void;
+}
+
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #present = new Map<Environment, Deployment>();
+  /** By deployment; the last one was used last. */
+  readonly #idle = new Map<string, Environment[]>();
+  /** All idle ones with the time since when, the longest idle first. */
+  readonly #idleSince = new Map<Environment, number>();
+  readonly #stopping = new Set<Environment>();
+  readonly #waiters: FairQueue<Waiter>;
+  readonly #failing = new Set<string>();
+  readonly #events: EnvironmentEvents;
+  #sweep: Timer | undefined;
+  #isStopping = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#waiters = new FairQueue(options.waitersMax);
+    this.#events = {
+      initialised: (environment, mayWork) => this.#remember(environment.key, mayWork),
+      released: (environment) => this.#onReleased(environment),
+      stopping: (environment) => this.#onStopping(environment),
+      dead: (environment) => this.#onDead(environment),
+    };
+  }
+
+  /** The environment of the deployment that was used last, so that the others may expire. */
+  takeIdle(key: string): Environment | undefined {
+    for (let line = this.#idle.get(key); line !== undefined; line = this.#idle.get(key)) {
+      const environment = line.at(-1);
+      if (environment === undefined) return undefined;
+      this.#forgetIdle(environment);
+      if (environment.isUsable) return environment;
+      void environment.stop();
+    }
+    return undefined;
+  }
+
+  /**
+   * Room for one more: a new environment, not started yet, or another's that has just become free. Undefined: there is none, not
+   * even after waiting; or the pool is stopping. A waiter whose signal is aborted gives up its place.
+   */
+  room(deployment: Deployment, create: CreateEnvironment, signal: AbortSignal | undefined): Promise<Environment | undefined> {
+    if (this.#isStopping) return Promise.resolve(undefined);
+    if (this.#present.size < this.#options.environmentsMax && this.#waiters.length === 0)
+      return Promise.resolve(this.#create(deployment, create));
+    return this.#wait(deployment, create, signal);
+  }
+
+  /** Busy ones finish what they do; nobody gets them again. */
+  retire(keys: ReadonlySet<string>): void {
+    for (const key of keys) this.#failing.delete(key);
+    for (const waiter of this.#waiters.items()) if (keys.has(waiter.deployment.key)) waiter.isRetired = true;
+    for (const environment of this.#present.keys()) {
+      if (!keys.has(environment.key)) continue;
+      environment.retire();
+      if (this.#idleSince.has(environment)) void environment.stop();
+    }
+  }
+
+  count(account: string, region: string): number {
+    let count = 0;
+    for (const deployment of this.#present.values()) if (deployment.account === account && deployment.region === region) count++;
+    return count;
+  }
+
+  /** Nothing new starts, nobody waits, the idle ones go. */
+  close(): void {
+    this.#isStopping = true;
+    this.#sweep?.cancel();
+    for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) waiter.resolve(undefined);
+    for (const environment of this.#idleSince.keys()) void environment.stop();
+  }
+
+  /** Destroys all that are left; resolves when nothing is. */
+  async stop(): Promise<void> {
+    this.close();
+    await Promise.all([...this.#present.keys()].map((environment) => environment.stop()));
+  }
+
+  #create(deployment: Deployment, create: CreateEnvironment): Environment {
+    const environment = create(this.#events, this.#failing.has(deployment.key));
+    this.#present.set(environment, deployment);
+    return environment;
+  }
+
+  #wait(deployment: Deployment, create: CreateEnvironment, signal: AbortSignal | undefined): Promise<Environment | undefined> {
+    return new Promise((resolve) => {
+      const { key } = deployment;
+      const giveUp = () => {
+        this.#waiters.remove(key, waiter);
+        waiter.resolve(undefined);
+      };
+      const timer = this.#options.clock.after(this.#options.waitMsMax, giveUp);
+      const waiter: Waiter = {
+        deployment,
+        create,
+        isRetired: false,
+        resolve: (environment) => {
+          timer.cancel();
+          signal?.removeEventListener("abort", giveUp);
+          resolve(environment);
+        },
+      };
+      if (signal?.aborted === true || !this.#waiters.push(key, waiter)) return waiter.resolve(undefined);
+      signal?.addEventListener("abort", giveUp, { once: true });
+      this.#evict();
+    });
+  }
+
+  /** Makes room for those who wait: the environment goes that nobody has used for longest, whosever it is. */
+  #evict(): void {
+    const [oldest] = this.#idleSince.keys();
+    if (oldest !== undefined && this.#stopping.size < this.#waiters.length) void oldest.stop();
+  }
+
+  #onReleased(environment: Environment): void {
+    if (this.#isStopping) return void environment.stop();
+    if (this.#waiters.length === 0) return this.#park(environment);
+    if (this.#waiters.nextKey === environment.key && environment.isUsable) return this.#waiters.shift()?.resolve(environment);
+    this.#park(environment);
+    this.#evict();
+  }
+
+  #park(environment: Environment): void {
+    const line = this.#idle.get(environment.key);
+    if (line === undefined) this.#idle.set(environment.key, [environment]);
+    else line.push(environment);
+    this.#idleSince.set(environment, this.#options.clock.monotonic());
+    this.#sweep ??= this.#options.clock.after(this.#options.idleExpiryMs, () => this.#expire());
+  }
+
+  #forgetIdle(environment: Environment): void {
+    if (!this.#idleSince.delete(environment)) return;
+    const line = this.#idle.get(environment.key) ?? [];
+    if (line.at(-1) === environment) line.pop();
+    else line.splice(line.indexOf(environment), 1);
+    if (line.length === 0) this.#idle.delete(environment.key);
+  }
+
+  #expire(): void {
+    this.#sweep = undefined;
+    const { clock, idleExpiryMs } = this.#options;
+    for (const [environment, sinceMs] of this.#idleSince) {
+      const leftMs = sinceMs + idleExpiryMs - clock.monotonic();
+      if (leftMs > 0) {
+        this.#sweep = clock.after(leftMs, () => this.#expire());
+        return;
+      }
+      void environment.stop();
+    }
+  }
+
+  #onStopping(environment: Environment): void {
+    this.#forgetIdle(environment);
+    this.#stopping.add(environment);
+  }
+
+  #onDead(environment: Environment): void {
+    this.#stopping.delete(environment);
+    this.#present.delete(environment);
+    while (!this.#isStopping && this.#present.size < this.#options.environmentsMax) {
+      const waiter = this.#waiters.shift();
+      if (waiter === undefined) return;
+      const fresh = this.#create(waiter.deployment, waiter.create);
+      if (waiter.isRetired) fresh.retire();
+      waiter.resolve(fresh);
+    }
+  }
+
+  #remember(key: string, mayWork: boolean): void {
+    this.#failing.delete(key);
+    if (mayWork) return;
+    this.#failing.add(key);
+    const [oldest] = this.#failing;
+    if (this.#failing.size > FAILING_MAX && oldest !== undefined) this.#failing.delete(oldest);
+  }
+}

@@ -1,0 +1,379 @@
+// The life of one execution environment: a table of legal transitions, and what happens in each state.
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import type { Clock, Timer } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
+import { entrypointProblem } from "./entrypoint.ts";
+import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
+import { verdictOf, type Ending, type Verdict } from "./failures.ts";
+import type { LinkInvocation } from "./link.ts";
+import type { PlatformEvent } from "./report.ts";
+import { RuntimeProcess, type InitEnding } from "./runtime-process.ts";
+import { cpuMillisOf, logStreamName, runtimeVersion, sandboxSpec } from "./sandbox-spec.ts";
+import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
+import { figuresOf, resultOf, type EnvironmentInvocation, type EnvironmentResult, type Figures, type Flight } from "./flight.ts";
+import { lineageId, traceHeader } from "./trace-header.ts";
+
+/**
+ * `reset`: there is no runtime, since initialisation failed or is known to fail; it is made again within the invocation that comes.
+ * After a timeout, an exit or a lack of memory an environment is not used again: the next invocation gets a new one.
+ */
+export type EnvironmentState = "starting" | "initialising" | "idle" | "busy" | "reset" | "stopping" | "dead";
+
+/** Every transition that is not here is a bug. */
+export const LEGAL: Readonly<Record<EnvironmentState, readonly EnvironmentState[]>> = {
+  starting: ["initialising", "reset", "stopping"],
+  initialising: ["idle", "reset", "stopping"],
+  idle: ["busy", "stopping"],
+  reset: ["busy", "stopping"],
+  busy: ["idle", "stopping"],
+  stopping: ["dead"],
+  dead: [],
+};
+
+/** AWS's limit of the init phase. */
+const INIT_MS_MAX = 10_000;
+/** A memory figure that is younger is used again: reading it for every one of a thousand invocations a second would show in their time. */
+const USAGE_AGE_MS_MAX = 20;
+/** Credentials have to be good for longer than an invocation that begins now may last. */
+const CREDENTIALS_MARGIN_MS = 60_000;
+
+export interface EnvironmentOptions {
+  /** Which deployment it belongs to, for whoever keeps environments. */
+  readonly key: string;
+  readonly settings: FunctionSettings;
+  readonly layout: RuntimeLayout;
+  readonly sandboxes: SandboxHost;
+  readonly clock: Clock;
+  readonly log: Log;
+  credentials(): Promise<SessionCredentials>;
+  readonly endpoint: { readonly port: number; onConnection(socket: Socket, sandboxId: string): void };
+  readonly network: "endpoint" | "internet";
+  /** Idle time after which the processes inside are frozen. */
+  readonly freezeAfterMs: number;
+  /** The last environment of this deployment failed to initialise: do not try ahead of the invocation. */
+  readonly skipsInit: boolean;
+  append(stream: string, records: readonly LogRecord[]): void;
+  readonly events: EnvironmentEvents;
+}
+
+export interface EnvironmentEvents {
+  /** `mayWork`: the next environment of this deployment should be initialised ahead of its invocation. */
+  initialised(environment: Environment, mayWork: boolean): void;
+  /** An invocation has been answered, and the environment can take another. */
+  released(environment: Environment): void;
+  /** It will take no more invocations. */
+  stopping(environment: Environment): void;
+  /** Nothing of it is left. */
+  dead(environment: Environment): void;
+}
+
+export class Environment {
+  readonly key: string;
+  readonly logStream: string;
+  readonly #options: EnvironmentOptions;
+  readonly #id = randomBytes(16).toString("hex");
+  readonly #lineage: string;
+  readonly #log: EnvironmentLog;
+  #state: EnvironmentState = "starting";
+  #isRetired = false;
+  #credentials: SessionCredentials | undefined;
+  #process: RuntimeProcess | undefined;
+  #runs = 0;
+  #initMs: number | undefined;
+  #memoryPeakMiB = 0;
+  #measuredAtMs = -Infinity;
+  /** The end of the last invocation is being logged: the next one's output must come after it. */
+  #ending: Promise<unknown> | undefined;
+  /** Its last line, which may come later than that: memory is measured first. */
+  #reported: Promise<void> | undefined;
+  #freezeTimer: Timer | undefined;
+  #frozen: Promise<void> | undefined;
+  #booting: Promise<unknown> | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: EnvironmentOptions) {
+    this.#options = options;
+    this.key = options.key;
+    this.#lineage = lineageId(options.settings.functionArn);
+    this.logStream = logStreamName(options.settings, options.clock.now(), this.#id);
+    const append = (records: readonly LogRecord[]) => options.append(this.logStream, records);
+    this.#log = new EnvironmentLog({ logging: options.settings.logging, clock: options.clock, append });
+  }
+
+  get state(): EnvironmentState {
+    return this.#state;
+  }
+
+  /** May begin an invocation: not retired, and its credentials outlast one. */
+  get isUsable(): boolean {
+    const { clock, settings } = this.#options;
+    const expiresMs = this.#credentials?.expiresMs ?? Infinity;
+    return !this.#isRetired && this.#state === "idle" && clock.now() + settings.timeoutMs + CREDENTIALS_MARGIN_MS < expiresMs;
+  }
+
+  /** The init phase. Resolves when an invocation can be given to it, also when that has to initialise again. Throws SandboxError. */
+  async start(): Promise<void> {
+    const { clock, settings, layout } = this.#options;
+    this.#credentials = await this.#options.credentials();
+    if (!this.#is("starting")) return;
+    if (this.#options.skipsInit) return this.#enter("reset");
+    this.#enter("initialising");
+    const { functionName, version: functionVersion, memoryMiB } = settings;
+    this.#log.platform({ kind: "initStart", functionName, functionVersion, memoryMiB, ...runtimeVersion(settings, layout) });
+    const startedMs = clock.monotonic();
+    const ending = await this.#boot(INIT_MS_MAX);
+    const durationMs = clock.monotonic() - startedMs;
+    await this.#process?.drained();
+    // It may have been stopped meanwhile: then this is no init that failed, and there is nothing to go on with.
+    if (!this.#is("initialising")) return;
+    this.#reportInit("init", ending, durationMs);
+    if (ending.kind === "ready") {
+      this.#initMs = durationMs;
+      return this.#enter("idle");
+    }
+    this.#enter("reset");
+    await this.#endProcess();
+  }
+
+  /** Runs one invocation; the caller has made sure that the environment is idle, or has just started it. Never rejects but for bugs. */
+  async invoke(invocation: EnvironmentInvocation): Promise<EnvironmentResult> {
+    if (this.#is("stopping") || this.#is("dead")) return this.#unavailable("the execution environment has been stopped");
+    const repeatsInit = this.#is("reset");
+    this.#enter("busy");
+    this.#freezeTimer?.cancel();
+    try {
+      if (this.#ending !== undefined || this.#frozen !== undefined) await this.#wake();
+      const flight = this.#begin(invocation);
+      const ending = repeatsInit ? await this.#initAgain(flight) : await this.#answer(flight);
+      return await this.#finish(flight, ending);
+    } catch (cause) {
+      if (!this.#is("busy")) return this.#unavailable("the execution environment was stopped");
+      void this.stop();
+      if (!(cause instanceof SandboxError)) throw cause;
+      return { kind: "unavailable", code: "sandbox-failed", message: cause.message };
+    }
+  }
+
+  /** It is destroyed after the invocation that it has or is meant for; an idle one has none, and is its keeper's to stop. */
+  retire(): void {
+    this.#isRetired = true;
+  }
+
+  /** Destroys it now, whatever it does. Idempotent; resolves when nothing is left. */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    this.#enter("stopping");
+    this.#freezeTimer?.cancel();
+    this.#options.events.stopping(this);
+    try {
+      await this.#endProcess();
+      // A sandbox that was being made is killed by who made it.
+      await this.#booting?.catch(() => undefined);
+      await this.#endProcess();
+    } catch (cause) {
+      this.#options.log.error("an execution environment could not be destroyed", { stream: this.logStream, cause });
+    }
+    this.#enter("dead");
+    this.#options.events.dead(this);
+  }
+
+  #enter(next: EnvironmentState): void {
+    if (!LEGAL[this.#state].includes(next)) throw new Error(`an execution environment cannot go from ${this.#state} to ${next}`);
+    this.#state = next;
+  }
+
+  #is(state: EnvironmentState): boolean {
+    return this.#state === state;
+  }
+
+  #unavailable(message: string): EnvironmentResult {
+    return { kind: "unavailable", code: "stopping", message };
+  }
+
+  #boot(limitMs: number): Promise<InitEnding> {
+    const booting = this.#bootNow(limitMs);
+    this.#booting = booting;
+    return booting;
+  }
+
+  async #bootNow(limitMs: number): Promise<InitEnding> {
+    const { settings, layout, sandboxes, clock, log, endpoint, network } = this.#options;
+    const problem = await entrypointProblem(layout, settings.codeDirectory);
+    if (problem !== undefined) return { kind: "no-entrypoint", problem };
+    this.#runs++;
+    const id = `${this.#id}-${this.#runs}`;
+    if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
+    const spec = sandboxSpec({ id, settings, layout, credentials: this.#credentials, logStream: this.logStream, endpoint, network });
+    const ended = () => this.#onExit();
+    const { protocol } = layout;
+    const process = await RuntimeProcess.start({
+      sandboxes,
+      clock,
+      log,
+      spec,
+      protocol,
+      handler: settings.handler,
+      cpuMillis: cpuMillisOf(settings.memoryMiB),
+      output: this.#log,
+      ended,
+    });
+    this.#process = process;
+    if (this.#is("stopping")) await process.stop();
+    return process.initialised(limitMs);
+  }
+
+  async #endProcess(): Promise<void> {
+    const process = this.#process;
+    this.#process = undefined;
+    await process?.stop();
+  }
+
+  /** A runtime that ends while nobody waits for it takes its environment along. */
+  #onExit(): void {
+    if (this.#is("idle")) void this.stop();
+  }
+
+  #reportInit(phase: "init" | "invoke", ending: InitEnding, durationMs: number): void {
+    // A function's timeout is no proof that its init fails: with the init phase's own limit it may well work.
+    this.#options.events.initialised(this, ending.kind === "ready" || (ending.kind === "timed-out" && phase === "invoke"));
+    if (ending.kind === "ready") return this.#log.platform({ kind: "initReport", phase, durationMs, status: "success" });
+    if (ending.kind === "timed-out") return this.#log.platform({ kind: "initReport", phase, durationMs, status: "timeout" });
+    const { errorType } = verdictOf(ending, "", 0);
+    this.#log.platform({ kind: "initReport", phase, durationMs, status: "error", ...(errorType === undefined ? {} : { errorType }) });
+  }
+
+  /** After the last invocation's end is in the log, and thawed. */
+  async #wake(): Promise<void> {
+    await this.#ending;
+    const frozen = this.#frozen;
+    if (frozen === undefined) return;
+    this.#frozen = undefined;
+    try {
+      await frozen;
+      await this.#process?.thaw();
+    } catch (cause) {
+      throw new SandboxError("the execution environment could not be thawed", { cause });
+    }
+  }
+
+  #begin(invocation: EnvironmentInvocation): Flight {
+    const { clock, settings } = this.#options;
+    const tail = invocation.wantsLogTail ? new LogTail() : undefined;
+    this.#log.begin(invocation.requestId, tail);
+    this.#log.platform({ kind: "start", requestId: invocation.requestId, version: settings.version });
+    return { invocation, startedMs: clock.monotonic(), deadlineMs: clock.now() + settings.timeoutMs, tail };
+  }
+
+  #leftMs(flight: Flight): number {
+    const { clock, settings } = this.#options;
+    return Math.max(0, settings.timeoutMs - (clock.monotonic() - flight.startedMs));
+  }
+
+  #answer({ invocation, deadlineMs }: Flight, limitMs: number = this.#options.settings.timeoutMs): Promise<Ending> {
+    const { requestId, payload, invokedArn, clientContext, cognitoIdentity } = invocation;
+    const sent: LinkInvocation = {
+      requestId,
+      deadlineMs,
+      invokedArn,
+      traceHeader: traceHeader(invocation.traceHeader, this.#lineage, this.#options.clock.now()),
+      ...(clientContext === undefined ? {} : { clientContext }),
+      ...(cognitoIdentity === undefined ? {} : { cognitoIdentity }),
+      payload,
+    };
+    const exited: Ending = { kind: "exited", exit: { outOfMemory: false } };
+    return this.#process?.answer(sent, limitMs) ?? Promise.resolve(exited);
+  }
+
+  /** The init phase once more, within the invocation: its time counts as the function's, and the function's timeout is its limit. */
+  async #initAgain(flight: Flight): Promise<Ending> {
+    const { clock } = this.#options;
+    const startedMs = clock.monotonic();
+    const ending = await this.#boot(this.#leftMs(flight));
+    if (!this.#is("busy")) return { kind: "timed-out" };
+    if (ending.kind !== "ready") await this.#process?.drained();
+    this.#reportInit("invoke", ending, clock.monotonic() - startedMs);
+    return ending.kind === "ready" ? this.#answer(flight, this.#leftMs(flight)) : ending;
+  }
+
+  async #finish(flight: Flight, ending: Ending): Promise<EnvironmentResult> {
+    if (!this.#is("busy")) return this.#unavailable("the server stopped before the function had answered");
+    const { clock, settings } = this.#options;
+    const { requestId } = flight.invocation;
+    const verdict = verdictOf(ending, requestId, settings.timeoutMs);
+    const figures = figuresOf(flight, verdict, clock.monotonic(), settings.timeoutMs, this.#initMs);
+    this.#initMs = undefined;
+    if (verdict.cause === "out-of-memory") this.#memoryPeakMiB = settings.memoryMiB;
+    const reported = this.#logEnd(flight, verdict, figures);
+    this.#moveOn(verdict, reported);
+    if (flight.tail !== undefined) await reported;
+    return resultOf(flight, verdict, figures, this.#memoryPeakMiB);
+  }
+
+  /** END when the function's last output is in the log, then REPORT when its memory is known. */
+  #logEnd(flight: Flight, verdict: Verdict, figures: Figures): Promise<void> {
+    const drained = this.#process?.drained() ?? Promise.resolve();
+    const previous = this.#reported;
+    const ended = drained.then(() => previous);
+    const reserved = ended.then(() => {
+      const { requestId, status, durationMs, errorType } = figures;
+      const failure = errorType === undefined ? {} : { errorType };
+      this.#log.platform({ kind: "runtimeDone", requestId, status, ...failure, durationMs, producedBytes: verdict.payload.length });
+      return this.#log.reserve();
+    });
+    this.#ending = reserved;
+    this.#reported = this.#logReport(reserved, flight, figures);
+    return this.#reported;
+  }
+
+  async #logReport(reserved: Promise<(event: PlatformEvent) => void>, flight: Flight, figures: Figures): Promise<void> {
+    const write = await reserved;
+    await this.#measure(flight.tail !== undefined);
+    const { memoryMiB } = this.#options.settings;
+    write({ kind: "report", ...figures, memoryMiB, memoryPeakMiB: this.#memoryPeakMiB });
+  }
+
+  async #measure(isUrgent: boolean): Promise<void> {
+    const { clock, settings, log } = this.#options;
+    const now = clock.monotonic();
+    if (this.#process === undefined || (!isUrgent && now - this.#measuredAtMs < USAGE_AGE_MS_MAX)) return;
+    this.#measuredAtMs = now;
+    try {
+      const peak = await this.#process.memoryPeakMiB();
+      this.#memoryPeakMiB = Math.min(Math.max(this.#memoryPeakMiB, peak), settings.memoryMiB);
+    } catch (cause) {
+      // A sandbox that has just ended may have no figures any more; the report then has the last ones.
+      log.debug("memory use of an execution environment is not known", { stream: this.logStream, cause });
+    }
+  }
+
+  /** Back to work, or to the end. Environments that go on are free at once: their next invocation waits for this one's log by itself. */
+  #moveOn(verdict: Verdict, reported: Promise<void>): void {
+    if (!verdict.survives) return void reported.then(() => this.stop());
+    this.#enter("idle");
+    const ending = this.#ending;
+    void ending?.then(() => {
+      if (this.#ending !== ending) return;
+      this.#ending = undefined;
+      if (this.#is("idle")) this.#freezeLater();
+    });
+    if (this.#isRetired) return void reported.then(() => this.stop());
+    this.#options.events.released(this);
+  }
+
+  #freezeLater(): void {
+    this.#freezeTimer = this.#options.clock.after(this.#options.freezeAfterMs, () => {
+      const process = this.#process;
+      if (!this.#is("idle") || process === undefined) return;
+      this.#frozen = process.freeze().catch((cause: unknown) => {
+        // What cannot be frozen would go on spending CPU time that nobody asked for.
+        this.#options.log.error("an execution environment could not be frozen", { stream: this.logStream, cause });
+        if (this.#is("idle")) void this.stop();
+      });
+    });
+  }
+}

@@ -1,0 +1,84 @@
+// How an invocation can end, and the answer that AWS gives to each: exact documents, error types and report status.
+import type { SandboxExit } from "../sandbox/sandbox.ts";
+import { RESPONSE_BYTES_MAX, type Answer } from "./link.ts";
+import type { InvokeStatus } from "./report.ts";
+
+/** All that can become of an invocation inside an environment. */
+export type Ending =
+  | Answer
+  | { readonly kind: "init-failed"; readonly errorType: string; readonly payload: Uint8Array }
+  | { readonly kind: "exited"; readonly exit: SandboxExit }
+  | { readonly kind: "no-entrypoint"; readonly problem: string }
+  | { readonly kind: "timed-out" };
+
+export interface Verdict {
+  readonly cause?: "error" | "init" | "timeout" | "exit" | "out-of-memory" | "response-too-large";
+  readonly errorType?: string;
+  readonly payload: Uint8Array;
+  readonly status: InvokeStatus;
+  /** The runtime is well and can take another invocation. */
+  readonly survives: boolean;
+}
+
+// As Go's syscall package words them, which is what RAPID prints.
+const SIGNAL_TEXT: Readonly<Record<string, string>> = {
+  SIGHUP: "hangup",
+  SIGINT: "interrupt",
+  SIGQUIT: "quit (core dumped)",
+  SIGILL: "illegal instruction (core dumped)",
+  SIGTRAP: "trace/breakpoint trap (core dumped)",
+  SIGABRT: "aborted (core dumped)",
+  SIGIOT: "aborted (core dumped)", // another name of the same number
+  SIGBUS: "bus error (core dumped)",
+  SIGFPE: "floating point exception (core dumped)",
+  SIGKILL: "killed",
+  SIGUSR1: "user defined signal 1",
+  SIGSEGV: "segmentation fault (core dumped)",
+  SIGUSR2: "user defined signal 2",
+  SIGPIPE: "broken pipe",
+  SIGALRM: "alarm clock",
+  SIGTERM: "terminated",
+  SIGXCPU: "CPU time limit exceeded (core dumped)",
+  SIGSYS: "bad system call (core dumped)",
+};
+
+/** `Runtime exited with error: exit status 1` */
+export function exitText({ code, signal, outOfMemory }: SandboxExit): string {
+  if (outOfMemory) return "Runtime exited with error: signal: killed";
+  if (signal !== undefined) return `Runtime exited with error: signal: ${SIGNAL_TEXT[signal] ?? signal}`;
+  return code === undefined || code === 0 ? "Runtime exited without providing a reason" : `Runtime exited with error: exit status ${code}`;
+}
+
+/** The type comes first, as AWS writes it since November 2025. */
+function errorDocument(errorType: string, errorMessage: string): Uint8Array {
+  return Buffer.from(JSON.stringify({ errorType, errorMessage }));
+}
+
+function platformFailure(cause: NonNullable<Verdict["cause"]>, errorType: string, requestId: string, text: string): Verdict {
+  const payload = errorDocument(errorType, `RequestId: ${requestId} Error: ${text}`);
+  return { cause, errorType, payload, status: cause === "timeout" ? "timeout" : "failure", survives: false };
+}
+
+function tooLarge(): Verdict {
+  const errorType = "Function.ResponseSizeTooLarge";
+  const message = `Response payload size exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`;
+  return { cause: "response-too-large", errorType, payload: errorDocument(errorType, message), status: "failure", survives: true };
+}
+
+export function verdictOf(ending: Ending, requestId: string, timeoutMs: number): Verdict {
+  if (ending.kind === "succeeded") return { payload: ending.payload, status: "success", survives: true };
+  if (ending.kind === "errored")
+    return { cause: "error", errorType: ending.errorType, payload: ending.payload, status: "error", survives: !ending.exits };
+  if (ending.kind === "too-large") return tooLarge();
+  if (ending.kind === "truncated") return platformFailure("exit", "Runtime.TruncatedResponse", requestId, "Runtime response was truncated");
+  if (ending.kind === "init-failed")
+    return { cause: "init", errorType: ending.errorType, payload: ending.payload, status: "failure", survives: false };
+  if (ending.kind === "no-entrypoint") return platformFailure("init", "Runtime.InvalidEntrypoint", requestId, ending.problem);
+  if (ending.kind === "exited") {
+    const isMemory = ending.exit.outOfMemory;
+    const errorType = isMemory ? "Runtime.OutOfMemory" : "Runtime.ExitError";
+    return platformFailure(isMemory ? "out-of-memory" : "exit", errorType, requestId, exitText(ending.exit));
+  }
+  const seconds = (timeoutMs / 1000).toFixed(2);
+  return platformFailure("timeout", "Sandbox.Timedout", requestId, `Task timed out after ${seconds} seconds`);
+}

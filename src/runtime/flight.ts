@@ -1,0 +1,82 @@
+// One invocation inside an execution environment: what it was asked, how long it took, what it came to.
+import type { LogTail } from "./environment-log.ts";
+import type { Verdict } from "./failures.ts";
+import type { InvokeStatus } from "./report.ts";
+
+export interface EnvironmentInvocation {
+  readonly requestId: string;
+  readonly payload: Uint8Array;
+  readonly invokedArn: string;
+  /** As the caller sent it; the function gets one that is complete. */
+  readonly traceHeader?: string;
+  readonly clientContext?: string;
+  readonly cognitoIdentity?: string;
+  readonly wantsLogTail: boolean;
+}
+
+export interface EnvironmentReport {
+  readonly logTail?: Uint8Array;
+  readonly durationMs: number;
+  readonly billedMs: number;
+  /** Without a log tail this is the figure of the last measurement: the answer does not wait for a new one. */
+  readonly memoryPeakMiB: number;
+  readonly initMs?: number;
+}
+
+export type EnvironmentResult =
+  | { readonly kind: "returned"; readonly payload: Uint8Array; readonly report: EnvironmentReport }
+  | {
+      readonly kind: "failed";
+      readonly cause: NonNullable<Verdict["cause"]>;
+      readonly errorType: string;
+      readonly payload: Uint8Array;
+      readonly report: EnvironmentReport;
+    }
+  | { readonly kind: "unavailable"; readonly code: "sandbox-failed" | "stopping"; readonly message: string };
+
+/** An invocation that has begun. */
+export interface Flight {
+  readonly invocation: EnvironmentInvocation;
+  /** Monotonic. */
+  readonly startedMs: number;
+  /** Wall time. */
+  readonly deadlineMs: number;
+  readonly tail: LogTail | undefined;
+}
+
+export interface Figures {
+  readonly requestId: string;
+  readonly status: InvokeStatus;
+  readonly errorType?: string;
+  readonly durationMs: number;
+  readonly billedMs: number;
+  readonly initMs?: number;
+}
+
+/** Durations have two decimals, as they are shown; what is billed is whole milliseconds, since August 2025 with the init phase. */
+export function figuresOf(flight: Flight, verdict: Verdict, nowMs: number, timeoutMs: number, initMs: number | undefined): Figures {
+  const durationMs = Math.round(Math.min(nowMs - flight.startedMs, timeoutMs) * 100) / 100;
+  const { status, errorType } = verdict;
+  return {
+    requestId: flight.invocation.requestId,
+    status,
+    ...(errorType === undefined ? {} : { errorType }),
+    durationMs,
+    billedMs: Math.max(1, Math.ceil(durationMs + (initMs ?? 0))),
+    ...(initMs === undefined ? {} : { initMs }),
+  };
+}
+
+export function resultOf(flight: Flight, verdict: Verdict, figures: Figures, memoryPeakMiB: number): EnvironmentResult {
+  const { durationMs, billedMs, initMs } = figures;
+  const report: EnvironmentReport = {
+    ...(flight.tail === undefined ? {} : { logTail: flight.tail.bytes() }),
+    durationMs,
+    billedMs,
+    memoryPeakMiB,
+    ...(initMs === undefined ? {} : { initMs }),
+  };
+  const { cause, payload } = verdict;
+  if (cause === undefined) return { kind: "returned", payload, report };
+  return { kind: "failed", cause, errorType: verdict.errorType ?? "Runtime.Unknown", payload, report };
+}

@@ -1,0 +1,196 @@
+// The managed runtimes: which of them this machine can run, and how each is started.
+import { chmodSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { findHostPython, PYTHON_RUNTIMES, type HostPython } from "./host-pythons.ts";
+import { KNOWN_RUNTIMES } from "./identifiers.ts";
+import { NODE_SDK_VERSION, NODE_VERSIONS, pythonMinor, pythonSdkOf, pythonSdkVersion } from "./pins.ts";
+import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
+
+export interface RuntimeState {
+  readonly runtime: string;
+  readonly state: "ready" | "missing";
+  /** Version and place, or what to do. */
+  readonly detail: string;
+}
+
+interface Missing {
+  /** A sentence that names what to do. */
+  readonly missing: string;
+}
+
+export interface RuntimeCatalog {
+  /** `undefined`: there is no such runtime. */
+  resolve(runtime: string): RuntimeLayout | Missing | undefined;
+  list(): readonly RuntimeState[];
+}
+
+export interface CatalogOptions {
+  /** Where `lambent runtime install` puts interpreters and SDKs. */
+  readonly runtimesDirectory: string;
+  /** The repository's runtimes/ folder. */
+  readonly bootstrapsDirectory: string;
+  /** Prefixes, and directories of prefixes, where Python interpreters may be. */
+  readonly pythonSearchPath: readonly string[];
+}
+
+const PROVIDED = "provided.al2023";
+const SYSTEM_LIBRARIES = "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib";
+const SYSTEM_PATH = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
+const MANAGED_ENV = { PATH: `/var/lang/bin:${SYSTEM_PATH}`, LD_LIBRARY_PATH: `/var/lang/lib:${SYSTEM_LIBRARIES}`, LANG: "en_US.UTF-8" };
+
+export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
+  // Every invocation asks, and what is installed stays so: the disk is asked until then.
+  const ready = new Map<string, RuntimeLayout>();
+  const resolve = (runtime: string): RuntimeLayout | Missing | undefined => {
+    const known = ready.get(runtime);
+    if (known !== undefined) return known;
+    const found = layoutOf(options, runtime);
+    if (found !== undefined && !("missing" in found)) ready.set(runtime, found);
+    return found;
+  };
+  return { resolve, list: () => [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, PROVIDED].map((runtime) => stateOf(options, runtime)) };
+}
+
+function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Missing | undefined {
+  if (runtime === PROVIDED) return provided();
+  const nodeVersion = NODE_VERSIONS.get(runtime);
+  if (nodeVersion !== undefined)
+    return isNodeInstalled(options, runtime, nodeVersion) ? node(options, runtime, nodeVersion) : notInstalled(runtime);
+  if (PYTHON_RUNTIMES.includes(runtime)) {
+    const host = findHostPython(options.pythonSearchPath, runtime);
+    if (host === undefined) return noInterpreter(runtime);
+    return isPythonSdkInstalled(options, runtime) ? python(options, host) : notInstalled(runtime);
+  }
+  return KNOWN_RUNTIMES.has(runtime)
+    ? { missing: `Lambent does not run ${runtime} functions; docs/runtimes.md says what it runs.` }
+    : undefined;
+}
+
+/** Asks without making anything. */
+function stateOf(options: CatalogOptions, runtime: string): RuntimeState {
+  if (runtime === PROVIDED) return { runtime, state: "ready", detail: "the package's own bootstrap" };
+  const nodeVersion = NODE_VERSIONS.get(runtime);
+  const host = nodeVersion === undefined ? findHostPython(options.pythonSearchPath, runtime) : undefined;
+  if (nodeVersion === undefined && host === undefined) return { runtime, state: "missing", detail: noInterpreter(runtime).missing };
+  const isReady = nodeVersion === undefined ? isPythonSdkInstalled(options, runtime) : isNodeInstalled(options, runtime, nodeVersion);
+  if (!isReady) return { runtime, state: "missing", detail: notInstalled(runtime).missing };
+  return { runtime, state: "ready", detail: host?.interpreter ?? `${nodeVersion}  ${join(options.runtimesDirectory, runtime)}` };
+}
+
+const notInstalled = (runtime: string): Missing => ({
+  missing: `The runtime ${runtime} is not installed: run  lambent runtime install ${runtime}`,
+});
+
+const noInterpreter = (runtime: string): Missing => ({
+  missing: `There is no ${runtime} on this machine: install it (from the distribution, or with pyenv) and run  lambent runtime install ${runtime}`,
+});
+
+/** The file that the installer writes last. */
+function installedVersion(options: CatalogOptions, name: string): string | undefined {
+  try {
+    return readFileSync(join(options.runtimesDirectory, name, "version"), "utf8").trim();
+  } catch {
+    // Without it an installation is not there, or not complete.
+    return undefined;
+  }
+}
+
+function isNodeInstalled(options: CatalogOptions, runtime: string, version: string): boolean {
+  return installedVersion(options, runtime) === version && installedVersion(options, "node-sdk") === NODE_SDK_VERSION;
+}
+
+function isPythonSdkInstalled(options: CatalogOptions, runtime: string): boolean {
+  const sdk = pythonSdkOf(runtime);
+  return installedVersion(options, sdk.name) === pythonSdkVersion(sdk);
+}
+
+function provided(): RuntimeLayout {
+  return {
+    argv: ["/var/task/bootstrap"],
+    mounts: [],
+    env: { PATH: SYSTEM_PATH, LD_LIBRARY_PATH: SYSTEM_LIBRARIES, LANG: "en_US.UTF-8" },
+    protocol: "runtime-api",
+    version: "al2023",
+  };
+}
+
+function node({ runtimesDirectory, bootstrapsDirectory }: CatalogOptions, runtime: string, version: string): RuntimeLayout {
+  const major = Number.parseInt(version, 10);
+  const script = "/var/rapid/bootstrap.cjs";
+  return {
+    argv: ["/var/lang/bin/node", script],
+    argvFor: (settings) => wrapped(settings, ["/var/lang/bin/node", ...nodeFlags(settings, major), script]),
+    mounts: [
+      { source: join(runtimesDirectory, runtime), target: "/var/lang" },
+      { source: join(bootstrapsDirectory, "node"), target: "/var/rapid" },
+      { source: join(runtimesDirectory, "node-sdk"), target: "/var/runtime" },
+    ],
+    env: {
+      ...MANAGED_ENV,
+      NODE_PATH: `/opt/nodejs/node${major}/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task`,
+    },
+    protocol: "framed",
+    version,
+  };
+}
+
+/**
+ * AWS gives nine tenths of the memory to the old generation and a twentieth to each half of the young one, unless the user sets one of
+ * them: Node sees no control group inside a sandbox, and would not collect garbage before the memory is full.
+ * Node 22 has two features switched off, unless the user switches them on.
+ */
+function nodeFlags({ memoryMiB, variables }: Pick<FunctionSettings, "memoryMiB" | "variables">, major: number): readonly string[] {
+  const chosen = (variables["NODE_OPTIONS"] ?? "").replaceAll("_", "-");
+  const young = Math.floor(memoryMiB / 10);
+  const heap = [`--max-semi-space-size=${Math.max(1, Math.floor(young / 2))}`, `--max-old-space-size=${memoryMiB - young}`];
+  const isOwnHeap = chosen.includes("--max-semi-space-size") || chosen.includes("--max-old-space-size");
+  const off = major > 22 ? [] : ["require-module", "detect-module"].filter((feature) => !chosen.includes(`--experimental-${feature}`));
+  return [...(isOwnHeap ? [] : heap), ...off.map((feature) => `--no-experimental-${feature}`)];
+}
+
+/** AWS_LAMBDA_EXEC_WRAPPER is a program that gets the command; through a shell, so that a missing one ends with status 127 as on AWS. */
+function wrapped({ variables }: Pick<FunctionSettings, "variables">, argv: readonly string[]): readonly string[] {
+  const wrapper = variables["AWS_LAMBDA_EXEC_WRAPPER"];
+  return wrapper === undefined || wrapper === "" ? argv : ["/bin/sh", "-c", 'exec "$@"', "sh", wrapper, ...argv];
+}
+
+function python(options: CatalogOptions, host: HostPython): RuntimeLayout {
+  const { runtime } = host;
+  // Without -S an interpreter spends up to 45 ms on `site`; the bootstrap does what functions need of that.
+  const argv = [`/var/lang/bin/${runtime}`, "-S", "/var/rapid/bootstrap.py"];
+  return {
+    argv,
+    argvFor: (settings) => wrapped(settings, argv),
+    mounts: [
+      { source: languageDirectory(options, host), target: "/var/lang" },
+      { source: join(options.bootstrapsDirectory, "python"), target: "/var/rapid" },
+      { source: join(options.runtimesDirectory, pythonSdkOf(runtime).name), target: "/var/runtime" },
+    ],
+    env: { ...MANAGED_ENV, PYTHONPATH: "/var/runtime", ...(pythonMinor(runtime) >= 12 ? { LC_CTYPE: "C.UTF-8" } : {}) },
+    protocol: "framed",
+    version: runtime.slice("python".length),
+  };
+}
+
+/** The interpreter's prefix; the distribution's own is below /usr, which every sandbox has, so that links to it are enough. */
+function languageDirectory({ runtimesDirectory }: CatalogOptions, { runtime, interpreter, prefix }: HostPython): string {
+  if (prefix !== "/usr" && prefix !== "/usr/local") return prefix;
+  const bin = join(runtimesDirectory, "system", runtime, "bin");
+  mkdirSync(bin, { recursive: true });
+  for (const name of [runtime, "python3", "python"]) link(interpreter, join(bin, name));
+  // Whatever the server's umask is: the sandbox's user has to get in.
+  for (const directory of [dirname(bin), bin]) chmodSync(directory, 0o755);
+  return dirname(bin);
+}
+
+function link(target: string, path: string): void {
+  try {
+    symlinkSync(target, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    if (readlinkSync(path) === target) return;
+    // The interpreter has moved since.
+    unlinkSync(path);
+    symlinkSync(target, path);
+  }
+}

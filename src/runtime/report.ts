@@ -1,0 +1,111 @@
+// What the platform itself writes into a function's log: START, END, REPORT, INIT_START and INIT_REPORT, as text and as JSON.
+import type { LogSettings, SystemLevel } from "./settings.ts";
+
+export type InvokeStatus = "success" | "error" | "failure" | "timeout";
+
+export type PlatformEvent =
+  | {
+      readonly kind: "initStart";
+      readonly functionName: string;
+      readonly functionVersion: string;
+      readonly runtimeVersion: string;
+      readonly runtimeVersionArn: string;
+      readonly memoryMiB: number;
+    }
+  | {
+      readonly kind: "initReport";
+      readonly phase: "init" | "invoke";
+      readonly durationMs: number;
+      readonly status: InvokeStatus;
+      readonly errorType?: string;
+    }
+  | { readonly kind: "start"; readonly requestId: string; readonly version: string }
+  | {
+      readonly kind: "runtimeDone";
+      readonly requestId: string;
+      readonly status: InvokeStatus;
+      readonly errorType?: string;
+      readonly durationMs: number;
+      readonly producedBytes: number;
+    }
+  | {
+      readonly kind: "report";
+      readonly requestId: string;
+      readonly status: InvokeStatus;
+      readonly errorType?: string;
+      readonly durationMs: number;
+      readonly billedMs: number;
+      readonly memoryMiB: number;
+      readonly memoryPeakMiB: number;
+      readonly initMs?: number;
+    };
+
+const LEVEL_RANK: Record<SystemLevel, number> = { DEBUG: 0, INFO: 1, WARN: 2 };
+
+const ms = (value: number): string => `${value.toFixed(2)} ms`;
+/** JSON has three decimals at most. */
+const metric = (value: number): number => Math.round(value * 1000) / 1000;
+
+function statusText(status: InvokeStatus, errorType: string | undefined): string {
+  if (status === "success") return "";
+  if (status === "timeout") return "Status: timeout";
+  return `Status: error\tError Type: ${errorType ?? "Runtime.Unknown"}`;
+}
+
+type Kind<K extends PlatformEvent["kind"]> = Extract<PlatformEvent, { kind: K }>;
+
+function reportText(event: Kind<"report">): string {
+  const init = event.initMs === undefined ? "" : `Init Duration: ${ms(event.initMs)}\t`;
+  const memory = `Memory Size: ${event.memoryMiB} MB\tMax Memory Used: ${event.memoryPeakMiB} MB`;
+  const head = `REPORT RequestId: ${event.requestId}\tDuration: ${ms(event.durationMs)}\tBilled Duration: ${event.billedMs} ms`;
+  // A handler's own error is no failure of the platform: the text has only those.
+  const status = event.status === "error" ? "" : statusText(event.status, event.errorType);
+  return `${head}\t${memory}\t${init}${status}`;
+}
+
+/** The line of the text format, without its newline; absent: the text format does not have this event. */
+export function platformText(event: PlatformEvent): string | undefined {
+  if (event.kind === "initStart")
+    return `INIT_START Runtime Version: ${event.runtimeVersion}\tRuntime Version ARN: ${event.runtimeVersionArn}`;
+  if (event.kind === "start") return `START RequestId: ${event.requestId} Version: ${event.version}`;
+  if (event.kind === "runtimeDone") return `END RequestId: ${event.requestId}`;
+  if (event.kind === "report") return reportText(event);
+  if (event.status === "success") return undefined;
+  return `INIT_REPORT Init Duration: ${ms(event.durationMs)}\tPhase: ${event.phase}\t${statusText(event.status, event.errorType)}`;
+}
+
+/** Members in AWS's order; an absent error type is left out by JSON. */
+function recordOf(event: PlatformEvent): object {
+  const initializationType = "on-demand";
+  if (event.kind === "start") return { requestId: event.requestId, version: event.version };
+  if (event.kind === "initStart") {
+    const { functionName, functionVersion, runtimeVersion, runtimeVersionArn } = event;
+    const instanceMaxMemory = event.memoryMiB * 2 ** 20;
+    return { initializationType, phase: "init", runtimeVersion, runtimeVersionArn, functionName, functionVersion, instanceMaxMemory };
+  }
+  const { status, errorType } = event;
+  const durationMs = metric(event.durationMs);
+  if (event.kind === "initReport") return { initializationType, phase: event.phase, status, errorType, metrics: { durationMs } };
+  const { requestId } = event;
+  if (event.kind === "runtimeDone") return { requestId, status, errorType, metrics: { durationMs, producedBytes: event.producedBytes } };
+  const metrics = {
+    durationMs,
+    billedDurationMs: event.billedMs,
+    memorySizeMB: event.memoryMiB,
+    maxMemoryUsedMB: event.memoryPeakMiB,
+    initDurationMs: event.initMs === undefined ? undefined : metric(event.initMs),
+  };
+  return { requestId, metrics, status, errorType };
+}
+
+function levelOf(event: PlatformEvent): SystemLevel {
+  if ("status" in event && event.status !== "success") return "WARN";
+  return event.kind === "initReport" || event.kind === "runtimeDone" ? "DEBUG" : "INFO";
+}
+
+/** The event as the function's log format has it; absent: the format or the level leaves it out. */
+export function platformLine(event: PlatformEvent, logging: LogSettings, nowMs: number): string | undefined {
+  if (logging.format === "Text") return platformText(event);
+  if (LEVEL_RANK[levelOf(event)] < LEVEL_RANK[logging.systemLevel ?? "INFO"]) return undefined;
+  return JSON.stringify({ time: new Date(nowMs).toISOString(), type: `platform.${event.kind}`, record: recordOf(event) });
+}

@@ -1,0 +1,255 @@
+// The Lambda Runtime API over HTTP: the link to runtimes that are not Lambent's own (provided.al2023 and its like).
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { SandboxListener } from "../sandbox/sandbox.ts";
+import { RESPONSE_BYTES_MAX, type Answer, type Link, type LinkEvents, type LinkInvocation } from "./link.ts";
+
+/** Where AWS_LAMBDA_RUNTIME_API points. */
+export const RUNTIME_API_PORT = 9001;
+
+const ROOT = "/2018-06-01";
+/** A function can open as many connections as it has descriptors; a runtime needs one or two. */
+const CONNECTIONS_MAX = 64;
+const HEADER_BYTES_MAX = 128 * 1024;
+/** RAPID takes no other types from this header; the error document is passed on as it is. */
+const ERROR_TYPE = /^(?:Runtime|Function)\.[A-Z][a-zA-Z]{0,199}$/;
+
+/**
+ * What the runtime is doing. Each call names the states in which it is legal; everything else is refused with 403, as RAPID does.
+ * started → (next) ready → (send) running → (response, error) responding → responded → (next) ready …
+ */
+type RuntimeState = "Started" | "InitError" | "Ready" | "Running" | "Responding" | "ResponseSent";
+
+interface Refusal {
+  readonly status: number;
+  readonly errorType: string;
+  readonly errorMessage: string;
+}
+
+const INVALID_REQUEST_ID: Refusal = { status: 400, errorType: "InvalidRequestID", errorMessage: "Invalid request ID" };
+const TOO_LARGE: Refusal = {
+  status: 413,
+  errorType: "RequestEntityTooLarge",
+  errorMessage: `Exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`,
+};
+
+/** A value that may stand in a header: JSON stays the same JSON, other text loses what HTTP cannot carry. */
+function headerText(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, (sign) => (sign < " " ? " " : `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`));
+}
+
+function write(response: ServerResponse, status: number, body: string | Uint8Array, headers: Record<string, string>): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { "Content-Length": String(Buffer.byteLength(body)), ...headers });
+  response.end(body);
+}
+
+const JSON_TYPE = { "Content-Type": "application/json" };
+
+function refuse(response: ServerResponse, { status, errorMessage, errorType }: Refusal): void {
+  write(response, status, JSON.stringify({ errorMessage, errorType }), JSON_TYPE);
+}
+
+function accept(response: ServerResponse): void {
+  write(response, 202, '{"status":"OK"}\n', JSON_TYPE);
+}
+
+type Body = { readonly kind: "whole"; readonly bytes: Buffer } | { readonly kind: "too-large" } | { readonly kind: "truncated" };
+
+/** Reads a body up to the limit of a response, and no further. Never rejects. */
+function readBody(request: IncomingMessage): Promise<Body> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    if (Number(request.headers["content-length"] ?? 0) > RESPONSE_BYTES_MAX) return resolve({ kind: "too-large" });
+    request.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      chunks.push(chunk);
+      if (bytes <= RESPONSE_BYTES_MAX) return;
+      request.pause();
+      chunks.length = 0;
+      resolve({ kind: "too-large" });
+    });
+    request.on("end", () => resolve({ kind: "whole", bytes: Buffer.concat(chunks) }));
+    request.on("error", () => resolve({ kind: "truncated" }));
+    request.on("close", () => resolve({ kind: "truncated" }));
+  });
+}
+
+const header = (request: IncomingMessage, name: string): string | undefined => {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+};
+
+function errorTypeOf(value: string | undefined, fallback: string): string {
+  return value !== undefined && ERROR_TYPE.test(value) ? value : fallback;
+}
+
+export class RuntimeApi implements Link {
+  /** To be opened inside the sandbox; connections that come from it are this sandbox's, whatever they say. */
+  readonly listener: SandboxListener;
+  readonly ended = Promise.resolve();
+  readonly #events: LinkEvents;
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #state: RuntimeState = "Started";
+  #invocation: LinkInvocation | undefined;
+  #next: ServerResponse | undefined;
+
+  constructor(events: LinkEvents) {
+    this.#events = events;
+    this.#server = createServer({ maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 });
+    this.#server.on("request", (request, response) => void this.#route(request, response));
+    this.listener = { port: RUNTIME_API_PORT, onConnection: (socket) => this.#connect(socket) };
+  }
+
+  send(invocation: LinkInvocation): void {
+    this.#invocation = invocation;
+    this.#deliver();
+  }
+
+  abandon(): void {
+    this.#invocation = undefined;
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #connect(socket: Socket): void {
+    // A connection that breaks is the function's affair; its exit, if it is one, is seen elsewhere.
+    socket.on("error", () => socket.destroy());
+    if (this.#sockets.size >= CONNECTIONS_MAX) return void socket.destroy();
+    this.#sockets.add(socket);
+    socket.on("close", () => this.#sockets.delete(socket));
+    this.#server.emit("connection", socket);
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    response.on("error", () => response.destroy());
+    const path = (request.url ?? "").split("?", 1)[0] ?? "";
+    const call = `${request.method} ${path}`;
+    if (call === `GET ${ROOT}/runtime/invocation/next`) return this.#onNext(response);
+    if (call === `POST ${ROOT}/runtime/init/error`) return this.#onInitError(request, response);
+    if (call === `GET ${ROOT}/ping` || call === "GET /ping") return write(response, 200, "pong", { "Content-Type": "text/plain" });
+    // The id is compared as it stands: nothing is decoded, so no way of writing a path reaches another call.
+    const [, id, action] = /^\/2018-06-01\/runtime\/invocation\/([^/]+)\/(response|error)$/.exec(path) ?? [];
+    if (id === undefined || action === undefined) return this.#notFound(request, response);
+    if (request.method !== "POST") return this.#hangUp(response, 405, "405 method not allowed\n");
+    return this.#onAnswer(request, response, id, action === "error");
+  }
+
+  #notFound(request: IncomingMessage, response: ServerResponse): void {
+    this.#events.strange(
+      `a call of the Runtime API that does not exist: ${request.method} ${headerText(request.url?.slice(0, 100) ?? "")}`,
+    );
+    this.#hangUp(response, 404, "404 page not found\n");
+  }
+
+  /** Answers without reading what may follow. */
+  #hangUp(response: ServerResponse, status: number, text: string): void {
+    write(response, status, text, { "Content-Type": "text/plain", Connection: "close" });
+  }
+
+  /** Refuses a call in a state where it makes no sense. */
+  #outOfTurn(response: ServerResponse, to: string): void {
+    const errorMessage = `State transition from ${this.#state} to ${to} failed for runtime. Error: State transition is not allowed`;
+    this.#events.strange(errorMessage);
+    refuse(response, { status: 403, errorType: "InvalidStateTransition", errorMessage });
+  }
+
+  #onNext(response: ServerResponse): void {
+    const isRepeated = this.#state === "Ready";
+    if (!isRepeated && this.#state !== "Started" && this.#state !== "ResponseSent") return this.#outOfTurn(response, "Ready");
+    // A runtime that asks again has lost the first connection, or has two threads at it: the newest one gets the event.
+    if (this.#next !== undefined) this.#outOfTurn(this.#next, "Ready");
+    this.#next = response;
+    response.on("close", () => {
+      if (this.#next === response) this.#next = undefined;
+    });
+    const isFirst = this.#state === "Started";
+    this.#state = "Ready";
+    if (isFirst) this.#events.ready();
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    const [response, invocation] = [this.#next, this.#invocation];
+    if (response === undefined || invocation === undefined || this.#state !== "Ready") return;
+    this.#next = undefined;
+    this.#state = "Running";
+    const { clientContext, cognitoIdentity } = invocation;
+    write(response, 200, invocation.payload, {
+      ...JSON_TYPE,
+      "Lambda-Runtime-Aws-Request-Id": invocation.requestId,
+      "Lambda-Runtime-Deadline-Ms": String(Math.floor(invocation.deadlineMs)),
+      "Lambda-Runtime-Invoked-Function-Arn": headerText(invocation.invokedArn),
+      "Lambda-Runtime-Trace-Id": headerText(invocation.traceHeader),
+      "Lambda-Runtime-Invocation-Id": invocation.requestId,
+      ...(clientContext === undefined ? {} : { "Lambda-Runtime-Client-Context": headerText(clientContext) }),
+      ...(cognitoIdentity === undefined ? {} : { "Lambda-Runtime-Cognito-Identity": headerText(cognitoIdentity) }),
+    });
+  }
+
+  async #onInitError(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#state !== "Started") return this.#outOfTurn(response, "InitError");
+    this.#state = "InitError";
+    const body = await readBody(request);
+    if (body.kind === "too-large") return this.#refuseBody(response);
+    this.#events.initFailed(
+      errorTypeOf(header(request, "lambda-runtime-function-error-type"), "Runtime.Unknown"),
+      body.kind === "whole" ? body.bytes : Buffer.alloc(0),
+    );
+    accept(response);
+  }
+
+  async #onAnswer(request: IncomingMessage, response: ServerResponse, id: string, isError: boolean): Promise<void> {
+    const refusal = this.#refusalOf(request, id);
+    if (refusal !== undefined) return refuse(response, refusal);
+    if (this.#state !== "Running") return this.#outOfTurn(response, isError ? "InvocationErrorResponse" : "InvocationResponse");
+    this.#state = "Responding";
+    const body = await readBody(request);
+    this.#state = "ResponseSent";
+    const isAwaited = this.#invocation?.requestId === id;
+    this.#invocation = undefined;
+    if (!isAwaited) return refuse(response, INVALID_REQUEST_ID);
+    // The caller's answer goes first; the runtime's acknowledgement can wait.
+    this.#events.answered(answerOf(request, body, isError));
+    if (body.kind === "too-large") this.#refuseBody(response);
+    else accept(response);
+  }
+
+  #refusalOf(request: IncomingMessage, id: string): Refusal | undefined {
+    if (id !== this.#invocation?.requestId) {
+      // After its answer an id is known, but out of turn: RAPID tells these apart, and so does a runtime that retries.
+      this.#events.strange("a response to an invocation that is not the present one");
+      return INVALID_REQUEST_ID;
+    }
+    const echoed = header(request, "lambda-runtime-invocation-id");
+    if (echoed !== undefined && echoed !== id)
+      return { status: 400, errorType: "InvalidInvocationId", errorMessage: "Invalid invocation ID" };
+    const mode = header(request, "lambda-runtime-function-response-mode");
+    if (mode === undefined || mode === "streaming") return undefined;
+    return { status: 400, errorType: "InvalidFunctionResponseMode", errorMessage: "Invalid function response mode" };
+  }
+
+  /** What is still on its way is not read: the connection ends with the refusal. */
+  #refuseBody(response: ServerResponse): void {
+    response.shouldKeepAlive = false;
+    response.on("finish", () => response.socket?.destroySoon());
+    refuse(response, TOO_LARGE);
+  }
+}
+
+function answerOf(request: IncomingMessage, body: Body, isError: boolean): Answer {
+  if (body.kind !== "whole") return { kind: body.kind };
+  if (isError) {
+    const errorType = errorTypeOf(header(request, "lambda-runtime-function-error-type"), "Function.Unknown");
+    return { kind: "errored", errorType, payload: body.bytes, exits: false };
+  }
+  // A streamed response can fail after its first bytes: the error then stands in the trailers, the document in base64.
+  const failed = request.trailers["lambda-runtime-function-error-type"];
+  if (failed === undefined) return { kind: "succeeded", payload: body.bytes };
+  const document = Buffer.from(request.trailers["lambda-runtime-function-error-body"] ?? "", "base64");
+  return { kind: "errored", errorType: errorTypeOf(failed, "Function.Unknown"), payload: document, exits: false };
+}

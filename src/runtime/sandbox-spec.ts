@@ -1,0 +1,65 @@
+// From a function's settings to the sandbox that it runs in: names, limits, mounts, variables.
+import { createHash } from "node:crypto";
+import type { Socket } from "node:net";
+import type { SandboxSpec } from "../sandbox/sandbox.ts";
+import { RUNTIME_API_PORT } from "./runtime-api.ts";
+import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
+import { functionVariables } from "./variables.ts";
+
+/** AWS: one vCPU for every 1,769 MB. */
+const MEMORY_MIB_PER_CPU = 1769;
+/** Initialisation is not held to the function's share: AWS gives it two CPUs, whatever the memory is. */
+const INIT_CPU_MILLIS = 2000;
+const PROCESSES_MAX = 1024;
+const OPEN_FILES_MAX = 1024;
+const TMP_INODES = 65_536;
+/** The address that AWS has used since 2026. */
+const RUNTIME_API_HOST = "169.254.100.1";
+
+/** `2026/01/31/[$LATEST]<32 hex>`; a group of the user's own may hold several functions, so names there begin with the function's. */
+export function logStreamName(settings: FunctionSettings, nowMs: number, id: string): string {
+  const day = new Date(nowMs).toISOString().slice(0, 10).replaceAll("-", "/");
+  const owner = settings.logging.group === `/aws/lambda/${settings.functionName}` ? "" : settings.functionName;
+  return `${day}/${owner}[${settings.version}]${id}`;
+}
+
+/** `nodejs:24.21.0`, and an ARN that is the same for the same interpreter. */
+export function runtimeVersion(settings: FunctionSettings, layout: RuntimeLayout): { runtimeVersion: string; runtimeVersionArn: string } {
+  const name = /^[a-z]+/.exec(settings.runtime)?.[0] ?? settings.runtime;
+  const version = `${name}:${layout.version}`;
+  const hash = createHash("sha256").update(`${settings.runtime} ${layout.version}`).digest("hex");
+  return { runtimeVersion: version, runtimeVersionArn: `arn:aws:lambda:${settings.region}::runtime:${hash}` };
+}
+
+/** A function's share of CPU, in thousandths of one. */
+export const cpuMillisOf = (memoryMiB: number): number => Math.max(1, Math.floor((memoryMiB / MEMORY_MIB_PER_CPU) * 1000));
+
+export interface SandboxSpecInput {
+  readonly id: string;
+  readonly settings: FunctionSettings;
+  readonly layout: RuntimeLayout;
+  readonly credentials: SessionCredentials;
+  readonly logStream: string;
+  readonly endpoint: { readonly port: number; onConnection(socket: Socket, sandboxId: string): void };
+  readonly network: "endpoint" | "internet";
+}
+
+export function sandboxSpec({ id, settings, layout, credentials, logStream, endpoint, network }: SandboxSpecInput): SandboxSpec {
+  const runtimeApi = `${RUNTIME_API_HOST}:${RUNTIME_API_PORT}`;
+  const endpointUrl = `http://127.0.0.1:${endpoint.port}`;
+  return {
+    id,
+    mounts: [...layout.mounts, { source: settings.codeDirectory, target: "/var/task" }],
+    argv: layout.argvFor?.(settings) ?? layout.argv,
+    env: functionVariables({ settings, layout, credentials, logStream, runtimeApi, endpointUrl }),
+    workingDirectory: "/var/task",
+    memoryBytes: settings.memoryMiB * 2 ** 20,
+    cpuMillis: Math.max(INIT_CPU_MILLIS, cpuMillisOf(settings.memoryMiB)),
+    processesMax: PROCESSES_MAX,
+    openFilesMax: OPEN_FILES_MAX,
+    tmpBytes: settings.ephemeralStorageMiB * 2 ** 20,
+    tmpInodes: TMP_INODES,
+    listeners: [{ port: endpoint.port, onConnection: (socket) => endpoint.onConnection(socket, id) }],
+    network,
+  };
+}

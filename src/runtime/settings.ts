@@ -1,0 +1,51 @@
+// What an execution environment needs to know of the function that it runs, and of the interpreter that runs it.
+
+/** The part of a deployment that a function can see; the pool's Deployment satisfies it. */
+export interface FunctionSettings {
+  readonly account: string;
+  readonly region: string;
+  readonly functionName: string;
+  readonly version: string;
+  readonly functionArn: string;
+  readonly runtime: string;
+  readonly handler: string;
+  readonly codeDirectory: string;
+  readonly memoryMiB: number;
+  readonly timeoutMs: number;
+  readonly ephemeralStorageMiB: number;
+  readonly variables: Readonly<Record<string, string>>;
+  readonly roleArn: string;
+  readonly logging: LogSettings;
+}
+
+export interface LogSettings {
+  readonly format: "Text" | "JSON";
+  readonly group: string;
+  readonly applicationLevel?: ApplicationLevel;
+  readonly systemLevel?: SystemLevel;
+}
+
+export type ApplicationLevel = "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" | "FATAL";
+export type SystemLevel = "DEBUG" | "INFO" | "WARN";
+
+/** How a runtime is started. */
+export interface RuntimeLayout {
+  readonly argv: readonly string[];
+  /** Where it depends on the function: limits of the heap, a wrapper that the user asks for. */
+  readonly argvFor?: (settings: Pick<FunctionSettings, "memoryMiB" | "variables">) => readonly string[];
+  readonly mounts: readonly { readonly source: string; readonly target: string }[];
+  /** Variables of the runtime itself: PATH, LD_LIBRARY_PATH, NODE_PATH, LANG. */
+  readonly env: Readonly<Record<string, string>>;
+  /** `framed`: our own bootstraps on the control socket. `runtime-api`: whatever speaks HTTP at AWS_LAMBDA_RUNTIME_API. */
+  readonly protocol: "framed" | "runtime-api";
+  /** Exact version of the interpreter: `24.21.0`. */
+  readonly version: string;
+}
+
+/** Temporary credentials of the function's role. */
+export interface SessionCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken: string;
+  readonly expiresMs: number;
+}

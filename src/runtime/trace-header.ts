@@ -1,0 +1,52 @@
+// X-Amzn-Trace-Id: taken over from the caller where it makes sense, made where it does not.
+import { createHash, randomUUID } from "node:crypto";
+
+const ROOT = /^1-[0-9a-f]{8}-[0-9a-f]{24}$/;
+const PARENT = /^[0-9a-f]{16}$/;
+const SAMPLED = /^[01?]$/;
+const LINEAGE = /^[0-9a-f]{8}:\d{1,5}(?:\|[0-9a-f]{8}:\d{1,5}){0,31}$/;
+/** Longer ones are not looked at. */
+const HEADER_LENGTH_MAX = 2048;
+const HOPS_MAX = 32_767;
+const FUNCTIONS_MAX = 32;
+
+/** Eight hex digits that stand for a function in a trace's lineage. */
+export function lineageId(functionArn: string): string {
+  return createHash("sha256").update(functionArn).digest("hex").slice(0, 8);
+}
+
+function fieldsOf(header: string | undefined): Map<string, string> {
+  const fields = new Map<string, string>();
+  if (header === undefined || header.length > HEADER_LENGTH_MAX) return fields;
+  for (const part of header.split(";")) {
+    const at = part.indexOf("=");
+    if (at > 0) fields.set(part.slice(0, at).trim(), part.slice(at + 1).trim());
+  }
+  return fields;
+}
+
+function valid(value: string | undefined, pattern: RegExp): string | undefined {
+  return value !== undefined && pattern.test(value) ? value : undefined;
+}
+
+/** Adds one pass through the function: what recursion is recognised by. */
+function lineageThrough(lineage: string | undefined, id: string): string {
+  const passes = lineage?.split("|") ?? [];
+  const at = passes.findIndex((pass) => pass.startsWith(`${id}:`));
+  if (at < 0) return [...passes.slice(1 - FUNCTIONS_MAX), `${id}:0`].join("|");
+  return passes.with(at, `${id}:${Math.min(Number(passes[at]?.slice(id.length + 1)) + 1, HOPS_MAX)}`).join("|");
+}
+
+/** `Root=1-<8 hex>-<24 hex>;Parent=<16 hex>;Sampled=0|1;Lineage=<8 hex>:<n>`; without tracing a new trace is not sampled. */
+export function traceHeader(incoming: string | undefined, lineage: string, nowMs: number): string {
+  const fields = fieldsOf(incoming);
+  // UUIDs come from a buffer of random bytes that Node keeps; asking the kernel every time would be a sixth of a warm invocation.
+  const random = (randomUUID() + randomUUID()).replaceAll("-", "");
+  const seconds = Math.floor(nowMs / 1000)
+    .toString(16)
+    .padStart(8, "0");
+  const root = valid(fields.get("Root"), ROOT) ?? `1-${seconds}-${random.slice(0, 24)}`;
+  const parent = valid(fields.get("Parent"), PARENT) ?? random.slice(32, 48);
+  const sampled = valid(fields.get("Sampled"), SAMPLED) === "1" ? "1" : "0";
+  return `Root=${root};Parent=${parent};Sampled=${sampled};Lineage=${lineageThrough(valid(fields.get("Lineage"), LINEAGE), lineage)}`;
+}

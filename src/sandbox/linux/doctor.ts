@@ -1,0 +1,99 @@
+// What this machine can and cannot isolate: read, never changed. For `lambent doctor`.
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { release } from "node:os";
+
+export interface HostFinding {
+  readonly name: string;
+  /** `missing`: no sandbox can be made. `degraded`: it works, with less. */
+  readonly state: "ok" | "missing" | "degraded";
+  readonly detail: string;
+  /** The command that mends it. */
+  readonly remedy?: string;
+}
+
+const read = (path: string) => (existsSync(path) ? readFileSync(path, "utf8").trim() : undefined);
+
+function launcher(path: string): HostFinding {
+  try {
+    accessSync(path, constants.X_OK);
+    return { name: "launcher", state: "ok", detail: path };
+  } catch {
+    return { name: "launcher", state: "missing", detail: `${path} is not there`, remedy: "make -C native   (./lambent does it by itself)" };
+  }
+}
+
+function user(): HostFinding {
+  if (process.getuid?.() === 0) return { name: "user", state: "ok", detail: "root" };
+  return {
+    name: "user",
+    state: "missing",
+    detail: `uid ${process.getuid?.()}: rootless sandboxes are not built yet`,
+    remedy: "run as root: sudo ./lambent …",
+  };
+}
+
+function kernel(): HostFinding {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  const isNewEnough = major > 5 || (major === 5 && minor >= 14);
+  if (isNewEnough) return { name: "kernel", state: "ok", detail: release() };
+  return { name: "kernel", state: "missing", detail: `${release()}: Linux 5.14 or newer is needed (mount_setattr, clone3, pidfd)` };
+}
+
+function userNamespaces(): HostFinding {
+  const limit = Number(read("/proc/sys/user/max_user_namespaces") ?? 0);
+  if (limit > 0) return { name: "user namespaces", state: "ok", detail: `up to ${limit}` };
+  return { name: "user namespaces", state: "missing", detail: "switched off", remedy: "sysctl -w user.max_user_namespaces=10000" };
+}
+
+function seccomp(): HostFinding {
+  const actions = read("/proc/sys/kernel/seccomp/actions_avail");
+  if (actions?.includes("errno") === true) return { name: "seccomp", state: "ok", detail: "filters available" };
+  return { name: "seccomp", state: "missing", detail: "the kernel has no seccomp filters" };
+}
+
+/** Which hierarchy has a controller: version 1 mounts name it, version 2 lists it. */
+function controllers(): readonly HostFinding[] {
+  const mounts = (read("/proc/self/mounts") ?? "").split("\n").map((line) => line.split(" "));
+  const unified = mounts.find(([, , type]) => type === "cgroup2")?.[1];
+  const listed = unified === undefined ? [] : (read(`${unified}/cgroup.controllers`) ?? "").split(" ");
+  return ["memory", "cpu", "pids"].map((name) => {
+    const old = mounts.find(([, , type, options]) => type === "cgroup" && options?.split(",").includes(name) === true)?.[1];
+    if (old !== undefined) return { name: `cgroup ${name}`, state: "ok", detail: `version 1, ${old}` };
+    if (listed.includes(name)) return { name: `cgroup ${name}`, state: "ok", detail: `version 2, ${unified}` };
+    return {
+      name: `cgroup ${name}`,
+      state: "missing",
+      detail: "no hierarchy has this controller",
+      remedy: `boot with cgroup_enable=${name}`,
+    };
+  });
+}
+
+function freezer(): HostFinding {
+  const mounts = read("/proc/self/mounts") ?? "";
+  if (mounts.includes(" cgroup2 ")) return { name: "freezer", state: "ok", detail: "version 2" };
+  if (/ cgroup [^\n]*freezer/.test(mounts)) return { name: "freezer", state: "ok", detail: "version 1" };
+  return {
+    name: "freezer",
+    state: "missing",
+    detail: "idle sandboxes can't be frozen",
+    remedy: "mount -t cgroup2 none /sys/fs/cgroup/unified",
+  };
+}
+
+export function inspectHost(options: { launcherPath: string }): readonly HostFinding[] {
+  return [
+    kernel(),
+    user(),
+    launcher(options.launcherPath),
+    userNamespaces(),
+    seccomp(),
+    ...controllers(),
+    freezer(),
+    {
+      name: "internet for functions",
+      state: "degraded",
+      detail: "functions reach Lambent only: the network setting internet is not built yet",
+    },
+  ];
+}

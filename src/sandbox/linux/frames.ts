@@ -1,0 +1,128 @@
+// The launcher's binary protocol: requests as tagged fields, events as short frames; integers are little-endian. See native/request.h.
+import type { SandboxSpec } from "../sandbox.ts";
+
+const OPERATION = { start: 1, kill: 2, freeze: 3, thaw: 4, usage: 5, limitCpu: 6 } as const;
+const FIELD = {
+  name: 1,
+  mount: 2,
+  argument: 3,
+  variable: 4,
+  directory: 5,
+  memory: 6,
+  cpu: 7,
+  processes: 8,
+  openFiles: 9,
+  tmpBytes: 10,
+  tmpInodes: 11,
+  listener: 12,
+  uid: 13,
+} as const;
+
+function field(tag: number, bytes: Uint8Array): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt8(tag, 0);
+  head.writeUInt32LE(bytes.length, 1);
+  return Buffer.concat([head, bytes]);
+}
+
+const text = (tag: number, value: string) => field(tag, Buffer.from(`${value}\0`));
+
+function number(tag: number, value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(Math.floor(value)));
+  return field(tag, bytes);
+}
+
+function port(value: number): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16LE(value);
+  return field(FIELD.listener, bytes);
+}
+
+function frame(operation: number, id: number, fields: readonly Buffer[]): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUInt32LE(5 + fields.reduce((sum, one) => sum + one.length, 0), 0);
+  head.writeUInt8(operation, 4);
+  head.writeUInt32LE(id, 5);
+  return Buffer.concat([head, ...fields]);
+}
+
+/** `uid` is the host's user id of everything inside. Texts must not hold NUL: the launcher refuses such a frame. */
+export function startFrame(id: number, spec: SandboxSpec, uid: number): Buffer {
+  return frame(OPERATION.start, id, [
+    text(FIELD.name, spec.id),
+    text(FIELD.directory, spec.workingDirectory),
+    ...spec.mounts.map((mount) => text(FIELD.mount, `${mount.source}\0${mount.target}`)),
+    ...spec.argv.map((word) => text(FIELD.argument, word)),
+    ...Object.entries(spec.env).map(([name, value]) => text(FIELD.variable, `${name}=${value}`)),
+    ...spec.listeners.map((listener) => port(listener.port)),
+    number(FIELD.memory, spec.memoryBytes),
+    number(FIELD.cpu, Math.max(1, spec.cpuMillis)),
+    number(FIELD.processes, spec.processesMax),
+    number(FIELD.openFiles, spec.openFilesMax),
+    number(FIELD.tmpBytes, spec.tmpBytes),
+    number(FIELD.tmpInodes, spec.tmpInodes),
+    number(FIELD.uid, uid),
+  ]);
+}
+
+export type Command = Exclude<keyof typeof OPERATION, "start">;
+
+/** `cpuMillis` belongs to `limitCpu` only. */
+export function commandFrame(id: number, operation: Command, name: string, cpuMillis?: number): Buffer {
+  const share = cpuMillis === undefined ? [] : [number(FIELD.cpu, Math.max(1, cpuMillis))];
+  return frame(OPERATION[operation], id, [text(FIELD.name, name), ...share]);
+}
+
+export type LauncherEvent =
+  | { readonly kind: "ready"; readonly id: number }
+  | { readonly kind: "started"; readonly id: number; readonly pid: number }
+  | { readonly kind: "failed" | "refused"; readonly id: number; readonly reason: string }
+  | {
+      readonly kind: "exited";
+      readonly id: number;
+      readonly code: number;
+      readonly signal: number;
+      readonly outOfMemory: boolean;
+      readonly memoryPeakBytes: number;
+    }
+  | { readonly kind: "done"; readonly id: number }
+  | { readonly kind: "usage"; readonly id: number; readonly memoryPeakBytes: number };
+
+function decode(kind: number, id: number, payload: Buffer): LauncherEvent {
+  switch (kind) {
+    case 0:
+      return { kind: "ready", id };
+    case 1:
+      return { kind: "started", id, pid: payload.readInt32LE(0) };
+    case 2:
+    case 6:
+      return { kind: kind === 2 ? "failed" : "refused", id, reason: payload.toString("utf8") };
+    case 3: {
+      const [code = 0, signal = 0, outOfMemory = 0] = payload;
+      return { kind: "exited", id, code, signal, outOfMemory: outOfMemory === 1, memoryPeakBytes: Number(payload.readBigUInt64LE(3)) };
+    }
+    case 4:
+      return { kind: "done", id };
+    case 5:
+      return { kind: "usage", id, memoryPeakBytes: Number(payload.readBigUInt64LE(0)) };
+    default:
+      throw new Error(`the launcher sent an event of unknown kind ${kind}`);
+  }
+}
+
+/** Cuts a stream of bytes into events. */
+export function eventReader(seen: (event: LauncherEvent) => void): (chunk: Buffer) => void {
+  let rest: Buffer = Buffer.alloc(0);
+  return (chunk) => {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let at = 0;
+    while (rest.length - at >= 4) {
+      const length = rest.readUInt32LE(at);
+      if (rest.length - at - 4 < length) break;
+      seen(decode(rest.readUInt8(at + 4), rest.readUInt32LE(at + 5), rest.subarray(at + 9, at + 4 + length)));
+      at += 4 + length;
+    }
+    rest = rest.subarray(at);
+  };
+}

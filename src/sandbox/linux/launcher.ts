@@ -1,0 +1,100 @@
+// The launcher process: one per server, started with an empty environment; frames go in, events and descriptors come out.
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import type { Writable } from "node:stream";
+import type { Log } from "../../base/log.ts";
+import { SandboxError } from "../sandbox.ts";
+import { commandFrame, eventReader, type Command, type LauncherEvent } from "./frames.ts";
+
+/** A descriptor of the launcher's, as Node hands it out: a raw handle for `new net.Socket({ handle })` or `server.listen(handle)`. */
+export interface HandedOver {
+  readonly id: number;
+  readonly kind: "control" | "output" | "listener";
+  readonly port: number;
+  readonly handle: object;
+}
+
+type Waiting = { readonly resolve: (event: LauncherEvent) => void; readonly reject: (error: Error) => void };
+
+export class Launcher {
+  /** Resolves with the reason when the launcher has ended without being asked to: then every sandbox is gone. */
+  readonly died: Promise<Error>;
+  readonly #child: ChildProcess;
+  readonly #requests: Writable;
+  readonly #waiting = new Map<number, Waiting>();
+  #sequence = 1;
+  #ended: Error | undefined;
+  #isStopping = false;
+
+  /** `seen` gets events of sandboxes (started, failed, exited); answers to `ask` go to who asked. */
+  constructor(path: string, log: Log, seen: (event: LauncherEvent) => void, handed: (handed: HandedOver) => void) {
+    this.#child = spawn(path, [], { env: {}, stdio: ["pipe", "pipe", "pipe", "ipc"], serialization: "json" });
+    if (this.#child.stdin === null || this.#child.stdout === null) throw new Error("the launcher has no pipes");
+    this.#requests = this.#child.stdin;
+    this.#requests.on("error", () => undefined); // the exit that follows says why
+    const events = eventReader((event) => this.#route(event, seen));
+    this.#child.stdout.on("data", events);
+    this.#child.stderr?.on("data", (chunk: Buffer) => log.warn("launcher", { text: chunk.toString().trim() }));
+    this.#child.on("message", (message, handle) =>
+      handed({ ...(message as Omit<HandedOver, "handle">), handle: handle as unknown as object }),
+    );
+    this.#child.on("error", (cause) =>
+      this.#end(new SandboxError(`the launcher ${path} can't be started: run  ./lambent doctor`, { cause })),
+    );
+    this.died = new Promise((resolve) => {
+      this.#child.on("exit", (code, signal) => {
+        const reason = new SandboxError(`the launcher ended with ${signal ?? `code ${code}`}`);
+        this.#end(reason);
+        if (!this.#isStopping) resolve(reason);
+      });
+    });
+  }
+
+  nextId(): number {
+    const id = this.#sequence;
+    this.#sequence = (this.#sequence % 0xffff_fffe) + 1;
+    return id;
+  }
+
+  send(bytes: Buffer): void {
+    if (this.#ended !== undefined) throw this.#ended;
+    this.#requests.write(bytes);
+  }
+
+  /** Asks something about a running sandbox; rejects with SandboxError when there is none of that name. */
+  async ask(operation: Command, name: string, cpuMillis?: number): Promise<LauncherEvent> {
+    const id = this.nextId();
+    return await new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      try {
+        this.send(commandFrame(id, operation, name, cpuMillis));
+      } catch (error) {
+        this.#waiting.delete(id);
+        reject(error);
+      }
+    });
+  }
+
+  /** Closes the launcher's input: it ends every sandbox, removes its control groups and exits. */
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#isStopping = true;
+    const exited = once(this.#child, "exit");
+    this.#requests.end();
+    await exited;
+  }
+
+  #route(event: LauncherEvent, seen: (event: LauncherEvent) => void): void {
+    const waiting = this.#waiting.get(event.id);
+    if (waiting === undefined) return seen(event);
+    this.#waiting.delete(event.id);
+    if (event.kind === "refused") waiting.reject(new SandboxError(event.reason));
+    else waiting.resolve(event);
+  }
+
+  #end(reason: Error): void {
+    this.#ended ??= reason;
+    for (const { reject } of this.#waiting.values()) reject(this.#ended);
+    this.#waiting.clear();
+  }
+}

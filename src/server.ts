@@ -1,0 +1,190 @@
+// Builds everything from a Config, starts it, stops it: the one file that knows all parts.
+import { join } from "node:path";
+import type { Socket } from "node:net";
+import { frontDoor, type FrontDoor } from "./aws/front-door.ts";
+import type { ServiceDefinition } from "./aws/definition.ts";
+import { CommonFault } from "./aws/fault.ts";
+import { systemClock, type Clock } from "./base/clock.ts";
+import { lifecycle, type Lifecycle } from "./base/lifecycle.ts";
+import { jsonLog, type Log } from "./base/log.ts";
+import type { Config } from "./config.ts";
+import { installSecrets, type InstallKeys, type InstallSecrets } from "./install-keys.ts";
+import { lambdaService } from "./lambda/service.ts";
+import { limits } from "./limits.ts";
+import { dataPlane, type DataPlane } from "./pool/invoke.ts";
+import { codeDownloads } from "./code-downloads.ts";
+import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
+import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtime/managed.ts";
+import { linuxSandboxHost } from "./sandbox/linux/host.ts";
+import type { SandboxHost } from "./sandbox/sandbox.ts";
+import { iamService, type IamService } from "./services/iam/service.ts";
+import { logsService } from "./services/logs/service.ts";
+import { s3Service } from "./services/s3/service.ts";
+import { stsService, type StsService } from "./services/sts/service.ts";
+import type { BlobStore } from "./store/blob-store.ts";
+import { startBlobCollection } from "./store/blob-collection.ts";
+import { diskBlobs } from "./store/disk-blobs.ts";
+import type { LogSink } from "./store/log-sink.ts";
+import { sqliteLogSink } from "./store/sqlite/sqlite-log-sink.ts";
+import { sqliteStorage } from "./store/sqlite/sqlite-storage.ts";
+import type { Storage } from "./store/storage.ts";
+
+/** Drivers that tests replace by their siblings. */
+export interface Parts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly storage: Storage;
+  readonly logs: LogSink;
+  readonly sandboxes: SandboxHost;
+  readonly runtimes: RuntimeCatalog;
+}
+
+export interface Server {
+  /** `http://127.0.0.1:4566` */
+  readonly endpoint: string;
+  /** The key pair of the account's root. */
+  readonly keys: InstallKeys;
+  runtimes(): readonly RuntimeState[];
+  /** Resolves when the server can't go on: the store or the launcher has failed. */
+  readonly failed: Promise<Error>;
+  /** Running invocations get a little time; then everything is gone but the data. */
+  stop(): Promise<void>;
+}
+
+interface Started extends Parts {
+  readonly blobs: BlobStore;
+  readonly secrets: InstallSecrets;
+  readonly fail: (cause: Error) => void;
+}
+
+async function startParts(config: Config, given: Partial<Parts>, life: Lifecycle, fail: (cause: Error) => void): Promise<Started> {
+  const clock = given.clock ?? systemClock;
+  const log = given.log ?? jsonLog({ clock, level: config.logLevel, write: (line) => void process.stderr.write(line) });
+  const secrets = await installSecrets(config.dataDirectory);
+  const storage = given.storage ?? (await sqliteStorage({ directory: config.dataDirectory, clock, log, failed: fail }));
+  life.onStop("store", () => storage.close());
+  const logs = given.logs ?? sqliteLogSink({ directory: config.dataDirectory, clock, log });
+  life.onStop("function logs", () => logs.close());
+  const blobs = await diskBlobs({ directory: join(config.dataDirectory, "blobs"), clock });
+  const sandboxes = given.sandboxes ?? (await startSandboxes(config, log, fail));
+  life.onStop("sandboxes", () => sandboxes.stop());
+  const runtimes = given.runtimes ?? runtimeCatalog(config);
+  return { clock, log, storage, logs, blobs, sandboxes, runtimes, secrets, fail };
+}
+
+async function startSandboxes(config: Config, log: Log, fail: (cause: Error) => void): Promise<SandboxHost> {
+  const host = await linuxSandboxHost({ launcherPath: config.launcherPath, log });
+  void host.died.then(fail);
+  return host;
+}
+
+/** `test`/`test` for people who come from emulators; the configuration allows it on loopback only. */
+const TEST_KEYS: InstallKeys = { accessKeyId: "test", secretAccessKey: "test" };
+
+async function identityServices(config: Config, parts: Started): Promise<{ iam: IamService; sts: StsService }> {
+  const pairs = config.acceptTestCredentials ? [parts.secrets, TEST_KEYS] : [parts.secrets];
+  const rootKeys = pairs.map(({ accessKeyId, secretAccessKey }) => ({ account: config.account, accessKeyId, secretAccessKey }));
+  const { clock } = parts;
+  const { sealingKey } = parts.secrets;
+  const iam = await iamService({ meta: parts.storage.meta, clock, sealingKey, rootKeys });
+  const sts = stsService({ clock, sealingKey, roles: iam.roles, policiesOf: (caller) => iam.identities.policies(caller) });
+  return { iam, sts };
+}
+
+const LAMBDA_PRINCIPAL = "lambda.amazonaws.com";
+
+function startDataPlane(
+  config: Config,
+  parts: Started,
+  sts: StsService,
+  port: number,
+  accept: (socket: Socket, sandboxId: string) => void,
+): DataPlane {
+  return dataPlane({
+    sandboxes: parts.sandboxes,
+    runtimes: parts.runtimes,
+    logs: parts.logs,
+    async credentials(roleArn, functionName) {
+      const found = sts.assumeAsService(roleArn, functionName, LAMBDA_PRINCIPAL);
+      if (typeof found === "string")
+        throw new CommonFault("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", 403);
+      return found;
+    },
+    endpoint: { port, onConnection: accept },
+    network: config.network,
+    clock: parts.clock,
+    log: parts.log,
+    limits: { accountConcurrency: limits.accountConcurrency, environmentsMax: config.environmentsMax, idleExpiryMs: config.idleExpiryMs },
+  });
+}
+
+/** Rejects with what went wrong, with everything that was started stopped again. */
+export async function startServer(config: Config, given: Partial<Parts> = {}): Promise<Server> {
+  const failure = Promise.withResolvers<Error>();
+  const parts: { log?: Log } = {};
+  const life = lifecycle((name, cause) => parts.log?.error("stopping a part failed", { name, cause }));
+  try {
+    const started = await startParts(config, given, life, (cause) => failure.resolve(cause));
+    parts.log = started.log;
+    return { ...(await startServices(config, started, life)), failed: failure.promise, stop: () => life.stop() };
+  } catch (error) {
+    await life.stop();
+    throw error;
+  }
+}
+
+async function startServices(config: Config, parts: Started, life: Lifecycle): Promise<Omit<Server, "failed" | "stop">> {
+  const { clock, log, storage, logs, blobs } = parts;
+  const { iam, sts } = await identityServices(config, parts);
+  life.onStop("iam", () => iam.stop());
+  const s3 = await s3Service({ meta: storage.meta, blobs, clock, log });
+  life.onStop("s3", () => s3.stop());
+  const logging = await logsService({ meta: storage.meta, logs, clock });
+  life.onStop("logs", () => logging.stop());
+  const downloads = codeDownloads({ blobs, clock, keys: parts.secrets, validSeconds: limits.codeUrlSeconds });
+  const definitions = [iam.definition, sts.definition, downloads.within(s3.definition), logging.definition];
+  // Functions are told the port, so it is open before Lambda is there: its first requests wait for it.
+  const lambdaDefinition = Promise.withResolvers<ServiceDefinition>();
+  const services = new Map(definitions.map((one) => [one.name, () => Promise.resolve(one)]));
+  services.set("lambda", () => lambdaDefinition.promise);
+  const door: FrontDoor = frontDoor({
+    services,
+    identities: iam.identities,
+    clock,
+    log,
+    account: config.account,
+    region: config.region,
+    hostNames: config.hostNames,
+  });
+  life.onStop("front door", () => door.close());
+  const { port } = await door.listen(config.port, config.host);
+  const plane = startDataPlane(config, parts, sts, port, (socket, sandboxId) => door.accept(socket, { sandboxId }));
+  life.onStop("data plane", () => plane.stop());
+  const lambda = await lambdaService({
+    meta: storage.meta,
+    blobs,
+    packagesDirectory: join(config.dataDirectory, "packages"),
+    invoker: plane,
+    clock,
+    log,
+    getObject: (context, bucket, key, version) => s3.getObject(context, bucket, key, version),
+    canAssume: (roleArn) => typeof sts.assumeAsService(roleArn, "check", LAMBDA_PRINCIPAL) !== "string",
+    runtimes: {
+      state: (runtime) => KNOWN_RUNTIMES.get(runtime),
+      names: () => [...KNOWN_RUNTIMES].filter(([, state]) => state !== "blocked").map(([name]) => name),
+    },
+    codeUrl: (context, sha256) => downloads.urlOf(context, sha256),
+    accountConcurrency: limits.accountConcurrency,
+  });
+  life.onStop("lambda", () => lambda.stop());
+  lambdaDefinition.resolve(lambda.definition);
+  const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
+  const collection = startBlobCollection({ blobs, clock, log, references: async () => [code, await s3.referencedBlobs()] });
+  life.onStop("blob collection", () => collection.stop());
+  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
+  return {
+    endpoint: `http://${host}:${port}`,
+    keys: { accessKeyId: parts.secrets.accessKeyId, secretAccessKey: parts.secrets.secretAccessKey },
+    runtimes: () => parts.runtimes.list(),
+  };
+}

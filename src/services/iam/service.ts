@@ -1,0 +1,217 @@
+// IAM: its operations, and what IAM checks for each. Global: the region of a request does not matter.
+import * as client from "@aws-sdk/client-iam";
+import type { AccessNeed, ServiceDefinition } from "../../aws/definition.ts";
+import type { Identities, Roles } from "../../aws/identity.ts";
+import { notBuilt, type Context, type Operations } from "../../aws/operations.ts";
+import type { Clock } from "../../base/clock.ts";
+import type { MetaStore } from "../../store/storage.ts";
+import { View } from "../../store/view.ts";
+import { identities, rolesByArn, type RootKey } from "./identities.ts";
+import { inlinePolicies } from "./inline-policies.ts";
+import {
+  ACCESS_KEY_KIND,
+  POLICY_KIND,
+  ROLE_KIND,
+  USER_KIND,
+  type AccessKeyRecord,
+  type Iam,
+  type PolicyRecord,
+  type RoleRecord,
+  type UserRecord,
+} from "./model.ts";
+import { policies } from "./policies.ts";
+import { roles } from "./roles.ts";
+import { users } from "./users.ts";
+
+const NOT_BUILT = {
+  AcceptDelegationRequest: notBuilt,
+  AcquireRole: notBuilt,
+  AddClientIDToOpenIDConnectProvider: notBuilt,
+  AddRoleToInstanceProfile: notBuilt,
+  AddUserToGroup: notBuilt,
+  AssociateDelegationRequest: notBuilt,
+  AttachGroupPolicy: notBuilt,
+  ChangePassword: notBuilt,
+  CreateAccountAlias: notBuilt,
+  CreateDelegationRequest: notBuilt,
+  CreateGroup: notBuilt,
+  CreateInstanceProfile: notBuilt,
+  CreateLoginProfile: notBuilt,
+  CreateOpenIDConnectProvider: notBuilt,
+  CreateSAMLProvider: notBuilt,
+  CreateServiceLinkedRole: notBuilt,
+  CreateServiceSpecificCredential: notBuilt,
+  CreateVirtualMFADevice: notBuilt,
+  DeactivateMFADevice: notBuilt,
+  DeleteAccountAlias: notBuilt,
+  DeleteAccountPasswordPolicy: notBuilt,
+  DeleteGroup: notBuilt,
+  DeleteGroupPolicy: notBuilt,
+  DeleteInstanceProfile: notBuilt,
+  DeleteLoginProfile: notBuilt,
+  DeleteOpenIDConnectProvider: notBuilt,
+  DeleteRolePermissionsBoundary: notBuilt,
+  DeleteSAMLProvider: notBuilt,
+  DeleteSSHPublicKey: notBuilt,
+  DeleteServerCertificate: notBuilt,
+  DeleteServiceLinkedRole: notBuilt,
+  DeleteServiceSpecificCredential: notBuilt,
+  DeleteSigningCertificate: notBuilt,
+  DeleteUserPermissionsBoundary: notBuilt,
+  DeleteVirtualMFADevice: notBuilt,
+  DetachGroupPolicy: notBuilt,
+  DisableOrganizationsRootCredentialsManagement: notBuilt,
+  DisableOrganizationsRootSessions: notBuilt,
+  DisableOutboundWebIdentityFederation: notBuilt,
+  EnableMFADevice: notBuilt,
+  EnableOrganizationsRootCredentialsManagement: notBuilt,
+  EnableOrganizationsRootSessions: notBuilt,
+  EnableOutboundWebIdentityFederation: notBuilt,
+  GenerateCredentialReport: notBuilt,
+  GenerateOrganizationsAccessReport: notBuilt,
+  GenerateServiceLastAccessedDetails: notBuilt,
+  GetAccessKeyLastUsed: notBuilt,
+  GetAccountAuthorizationDetails: notBuilt,
+  GetAccountPasswordPolicy: notBuilt,
+  GetAccountProperties: notBuilt,
+  GetAccountSummary: notBuilt,
+  GetContextKeysForCustomPolicy: notBuilt,
+  GetContextKeysForPrincipalPolicy: notBuilt,
+  GetCredentialReport: notBuilt,
+  GetDelegationRequest: notBuilt,
+  GetGroup: notBuilt,
+  GetGroupPolicy: notBuilt,
+  GetHumanReadableSummary: notBuilt,
+  GetInstanceProfile: notBuilt,
+  GetLoginProfile: notBuilt,
+  GetMFADevice: notBuilt,
+  GetOpenIDConnectProvider: notBuilt,
+  GetOrganizationsAccessReport: notBuilt,
+  GetOutboundWebIdentityFederationInfo: notBuilt,
+  GetRoleTemplateVersion: notBuilt,
+  GetSAMLProvider: notBuilt,
+  GetSSHPublicKey: notBuilt,
+  GetServerCertificate: notBuilt,
+  GetServiceLastAccessedDetails: notBuilt,
+  GetServiceLastAccessedDetailsWithEntities: notBuilt,
+  GetServiceLinkedRoleDeletionStatus: notBuilt,
+  ListAccountAliases: notBuilt,
+  ListAttachedGroupPolicies: notBuilt,
+  ListDelegationRequests: notBuilt,
+  ListGroupPolicies: notBuilt,
+  ListGroups: notBuilt,
+  ListGroupsForUser: notBuilt,
+  ListInstanceProfileTags: notBuilt,
+  ListInstanceProfiles: notBuilt,
+  ListMFADeviceTags: notBuilt,
+  ListMFADevices: notBuilt,
+  ListOpenIDConnectProviderTags: notBuilt,
+  ListOpenIDConnectProviders: notBuilt,
+  ListOrganizationsFeatures: notBuilt,
+  ListPoliciesGrantingServiceAccess: notBuilt,
+  ListSAMLProviderTags: notBuilt,
+  ListSAMLProviders: notBuilt,
+  ListSSHPublicKeys: notBuilt,
+  ListServerCertificateTags: notBuilt,
+  ListServerCertificates: notBuilt,
+  ListServiceSpecificCredentials: notBuilt,
+  ListSigningCertificates: notBuilt,
+  ListVirtualMFADevices: notBuilt,
+  PutAccountProperties: notBuilt,
+  PutGroupPolicy: notBuilt,
+  PutRolePermissionsBoundary: notBuilt,
+  PutUserPermissionsBoundary: notBuilt,
+  RejectDelegationRequest: notBuilt,
+  RemoveClientIDFromOpenIDConnectProvider: notBuilt,
+  RemoveRoleFromInstanceProfile: notBuilt,
+  RemoveUserFromGroup: notBuilt,
+  ResetServiceSpecificCredential: notBuilt,
+  ResyncMFADevice: notBuilt,
+  SendDelegationToken: notBuilt,
+  SetSecurityTokenServicePreferences: notBuilt,
+  SimulateCustomPolicy: notBuilt,
+  SimulatePrincipalPolicy: notBuilt,
+  TagInstanceProfile: notBuilt,
+  TagMFADevice: notBuilt,
+  TagOpenIDConnectProvider: notBuilt,
+  TagSAMLProvider: notBuilt,
+  TagServerCertificate: notBuilt,
+  UntagInstanceProfile: notBuilt,
+  UntagMFADevice: notBuilt,
+  UntagOpenIDConnectProvider: notBuilt,
+  UntagSAMLProvider: notBuilt,
+  UntagServerCertificate: notBuilt,
+  UpdateAccountPasswordPolicy: notBuilt,
+  UpdateDelegationRequest: notBuilt,
+  UpdateGroup: notBuilt,
+  UpdateLoginProfile: notBuilt,
+  UpdateOpenIDConnectProviderThumbprint: notBuilt,
+  UpdateSAMLProvider: notBuilt,
+  UpdateSSHPublicKey: notBuilt,
+  UpdateServerCertificate: notBuilt,
+  UpdateServiceSpecificCredential: notBuilt,
+  UpdateSigningCertificate: notBuilt,
+  UpdateUser: notBuilt,
+  UploadSSHPublicKey: notBuilt,
+  UploadServerCertificate: notBuilt,
+  UploadSigningCertificate: notBuilt,
+} as const;
+
+function operationsOf(iam: Iam) {
+  return { ...roles(iam), ...users(iam), ...inlinePolicies(iam), ...policies(iam), ...NOT_BUILT } satisfies Operations<typeof client>;
+}
+
+/** The resource is what the request names; paths are not part of the name, so a stored role's or user's own path is used. */
+function accessOf(iam: Iam) {
+  return (operation: string, context: Context, input: Readonly<Record<string, unknown>>): readonly AccessNeed[] => {
+    const text = (name: string) => (typeof input[name] === "string" ? input[name] : undefined);
+    const prefix = `arn:aws:iam::${context.account}:`;
+    const pathOf = (path: string | undefined) => text("Path") ?? path ?? "/";
+    const [role, user, policy] = [text("RoleName"), text("UserName"), text("PolicyName")];
+    let resource = "*";
+    if (role !== undefined) resource = `${prefix}role${pathOf(iam.roles.get(context.account, "", role)?.value.path)}${role}`;
+    else if (user !== undefined) resource = `${prefix}user${pathOf(iam.users.get(context.account, "", user)?.value.path)}${user}`;
+    else if (context.caller.kind === "user" && /AccessKey|GetUser/.test(operation)) resource = context.caller.arn;
+    else if (text("PolicyArn") !== undefined) resource = text("PolicyArn") ?? "*";
+    else if (policy !== undefined) resource = `${prefix}policy${pathOf(undefined)}${policy}`;
+    const conditions = text("PolicyArn") === undefined ? {} : { conditions: { "iam:PolicyARN": text("PolicyArn") ?? "" } };
+    // AWS's own managed policies belong to nobody's account.
+    return [{ action: `iam:${operation}`, resource: resource.startsWith("arn:aws:iam::aws:") ? "*" : resource, ...conditions }];
+  };
+}
+
+export interface IamService {
+  readonly definition: ServiceDefinition;
+  readonly operations: ReturnType<typeof operationsOf>;
+  readonly identities: Identities;
+  readonly roles: Roles;
+  stop(): void;
+}
+
+/** `sealingKey` is 32 bytes; `rootKeys` need no user and may do everything in their account. */
+export async function iamService(deps: {
+  meta: MetaStore;
+  clock: Clock;
+  sealingKey: Uint8Array;
+  rootKeys: readonly RootKey[];
+}): Promise<IamService> {
+  const { meta, clock, sealingKey, rootKeys } = deps;
+  const iam: Iam = {
+    meta,
+    clock,
+    users: await View.open<UserRecord>(meta, USER_KIND),
+    roles: await View.open<RoleRecord>(meta, ROLE_KIND),
+    policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
+    accessKeys: await View.open<AccessKeyRecord>(meta, ACCESS_KEY_KIND),
+  };
+  const operations = operationsOf(iam);
+  return {
+    definition: { name: "iam", client, clientClass: "IAMClient", operations, constraints: "iam", access: accessOf(iam) },
+    operations,
+    identities: identities(iam, sealingKey, rootKeys),
+    roles: rolesByArn(iam),
+    stop() {
+      for (const view of [iam.users, iam.roles, iam.policies, iam.accessKeys]) view.close();
+    },
+  };
+}

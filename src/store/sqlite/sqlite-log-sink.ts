@@ -1,0 +1,135 @@
+// The embedded LogSink: buffers in memory within a bound, writes in batches through a thread that owns logs.db.
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import type { Clock, Timer } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import type { LogEvent, LogSink, LogStreamName } from "../log-sink.ts";
+import { logTails } from "../log-tails.ts";
+import type { AppendBatch, LogCall, LogCalls } from "./log-worker.ts";
+
+/** What may wait for the disk: beyond it the oldest events go, and a line in the same stream says how many. */
+const BUFFER_BYTES_MAX = 16 * 2 ** 20;
+const BATCH_DELAY_MS = 50;
+const EVENT_OVERHEAD_BYTES = 64;
+
+type Reply = { readonly id: number; readonly result?: unknown; readonly error?: string };
+
+/** Calls into the thread, each with its answer; all of them fail when the thread has ended. */
+function logThread(path: string) {
+  const worker = new Worker(new URL("./log-worker.ts", import.meta.url), { workerData: { path }, execArgv: [] });
+  const waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  let sequence = 0;
+  let ended: Error | undefined;
+  const end = (cause: Error) => {
+    ended ??= cause;
+    for (const { reject } of waiting.values()) reject(ended);
+    waiting.clear();
+  };
+  worker.on("message", ({ id, result, error }: Reply) => {
+    const call = waiting.get(id);
+    waiting.delete(id);
+    if (error === undefined) call?.resolve(result);
+    else call?.reject(new Error(`logs.db: ${error}`));
+  });
+  worker.on("error", (error) => end(error));
+  worker.on("exit", () => end(new Error("the log store is closed")));
+  return <M extends keyof LogCalls>(method: M, ...words: Parameters<LogCalls[M]>): Promise<ReturnType<LogCalls[M]>> => {
+    if (ended !== undefined) return Promise.reject(ended);
+    const call = Promise.withResolvers<unknown>();
+    const id = sequence++;
+    waiting.set(id, call);
+    worker.postMessage({ id, method, words } satisfies LogCall);
+    return call.promise as Promise<ReturnType<LogCalls[M]>>;
+  };
+}
+
+const bytesOf = (events: readonly LogEvent[]) => events.reduce((sum, event) => sum + event.message.length + EVENT_OVERHEAD_BYTES, 0);
+
+class Buffered {
+  readonly #write: (batches: readonly AppendBatch[]) => Promise<unknown>;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #pending: AppendBatch[] = [];
+  #bytes = 0;
+  #timer: Timer | undefined;
+  #writing: Promise<void> | undefined;
+  readonly #dropped = new Map<string, { name: LogStreamName; count: number }>();
+
+  constructor(clock: Clock, log: Log, write: (batches: readonly AppendBatch[]) => Promise<unknown>) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#write = write;
+  }
+
+  add(name: LogStreamName, events: readonly LogEvent[]): void {
+    this.#pending.push({ name, ingestedAtMs: this.#clock.now(), events });
+    this.#bytes += bytesOf(events);
+    while (this.#bytes > BUFFER_BYTES_MAX && this.#pending.length > 1) this.#drop();
+    this.#timer ??= this.#clock.after(BATCH_DELAY_MS, () => void this.flush());
+  }
+
+  #drop(): void {
+    const oldest = this.#pending.shift();
+    if (oldest === undefined) return;
+    this.#bytes -= bytesOf(oldest.events);
+    const key = JSON.stringify(oldest.name);
+    const before = this.#dropped.get(key)?.count ?? 0;
+    this.#dropped.set(key, { name: oldest.name, count: before + oldest.events.length });
+  }
+
+  async flush(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    while (this.#writing !== undefined || this.#pending.length > 0) await (this.#writing ??= this.#writeOut());
+  }
+
+  async #writeOut(): Promise<void> {
+    const batches = this.#pending;
+    this.#pending = [];
+    this.#bytes = 0;
+    const nowMs = this.#clock.now();
+    for (const { name, count } of this.#dropped.values())
+      batches.push({
+        name,
+        ingestedAtMs: nowMs,
+        events: [{ timestampMs: nowMs, message: `[lambent] ${count} log events were dropped: the disk could not keep up` }],
+      });
+    this.#dropped.clear();
+    try {
+      await this.#write(batches);
+    } catch (cause) {
+      // Logs are not worth stopping invocations for: a full disk loses them, and the server's log says so.
+      this.#log.error("function logs could not be written", { batches: batches.length, cause });
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+}
+
+export function sqliteLogSink(options: { directory: string; clock: Clock; log: Log }): LogSink {
+  const call = logThread(join(options.directory, "logs.db"));
+  const buffer = new Buffered(options.clock, options.log, (batches) => call("append", batches));
+  const tails = logTails();
+  const settled = async <T>(work: () => Promise<T>): Promise<T> => {
+    await buffer.flush();
+    return await work();
+  };
+  return {
+    append(name, events) {
+      if (events.length === 0) return;
+      buffer.add(name, events);
+      tails.publish(name, events);
+    },
+    flush: () => buffer.flush(),
+    query: (query) => settled(() => call("query", query)),
+    streams: (account, region, group) => settled(() => call("streams", account, region, group)),
+    createStream: (name) => settled(() => call("createStream", name, options.clock.now())),
+    deleteStream: (name) => settled(() => call("deleteStream", name)),
+    deleteGroup: (account, region, group) => settled(() => call("deleteGroup", account, region, group)),
+    groups: (account, region) => settled(() => call("groups", account, region)),
+    storedBytes: (account, region, group) => settled(() => call("storedBytes", account, region, group)),
+    expire: (account, region, group, beforeMs) => settled(() => call("expire", account, region, group, beforeMs)),
+    tail: (account, region, group, seen) => tails.follow(account, region, group, seen),
+    close: () => settled(() => call("close")),
+  };
+}

@@ -1,0 +1,113 @@
+// Current boto3 and the AWS CLI work unchanged, with nothing but the environment of `lambent env`.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { loadConfig } from "../../src/config.ts";
+import { testToolsDirectory } from "../../src/cli/test-tools.ts";
+import { makeRole } from "../support/functions.ts";
+import { startLambent, type LambentProcess } from "../support/lambent-process.ts";
+import { zipOf } from "../support/zip.ts";
+
+const BIN = join(testToolsDirectory(loadConfig()), "bin");
+let server: LambentProcess;
+let work: string;
+before(async () => {
+  server = await startLambent();
+  work = await mkdtemp(join(tmpdir(), "lambent-clients-"));
+});
+after(async () => {
+  await server.dispose();
+  await rm(work, { recursive: true });
+});
+
+function run(command: string, words: readonly string[]): string {
+  const env = { PATH: `${BIN}:${process.env["PATH"]}`, HOME: work, AWS_PAGER: "", ...server.environment };
+  const { status, stdout, stderr } = spawnSync(join(BIN, command), words, { cwd: work, env, encoding: "utf8", timeout: 120_000 });
+  assert.equal(status, 0, `${command} ${words.join(" ")}\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+const aws = (...words: string[]): Record<string, unknown> => {
+  const text = run("aws", [...words, "--output", "json"]);
+  return text.trim() === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
+};
+
+test("boto3 deploys, invokes, updates from S3, reads the log and deletes", () => {
+  assert.match(run("python", [join(import.meta.dirname, "..", "support", "clients.py")]), /boto3 [\d.]+ ok/);
+});
+
+test("the AWS CLI deploys, invokes, updates, tails and deletes", async () => {
+  const role = await makeRole(server.clients().iam, "cli");
+  await writeFile(
+    join(work, "one.zip"),
+    await zipOf({ "index.mjs": "export const handler = async (event) => { console.log('said', event.say); return event; };" }),
+  );
+  await writeFile(join(work, "two.zip"), await zipOf({ "index.mjs": "export const handler = async () => 'two';" }));
+  const create = [
+    "--function-name",
+    "cli",
+    "--runtime",
+    "nodejs24.x",
+    "--handler",
+    "index.handler",
+    "--role",
+    role,
+    "--zip-file",
+    "fileb://one.zip",
+  ];
+  const made = aws("lambda", "create-function", ...create);
+  assert.equal(made["State"], "Pending");
+  aws("lambda", "wait", "function-active-v2", "--function-name", "cli");
+  const payload = ["--cli-binary-format", "raw-in-base64-out", "--payload", '{"say":"hello"}', "out.json"];
+  const answer = aws("lambda", "invoke", "--function-name", "cli", "--log-type", "Tail", ...payload);
+  assert.equal(answer["StatusCode"], 200);
+  assert.equal(await readFile(join(work, "out.json"), "utf8"), '{"say":"hello"}');
+  assert.match(Buffer.from(String(answer["LogResult"]), "base64").toString(), /INFO\tsaid hello\n/);
+  aws("lambda", "update-function-code", "--function-name", "cli", "--zip-file", "fileb://two.zip");
+  aws("lambda", "wait", "function-updated-v2", "--function-name", "cli");
+  aws("lambda", "invoke", "--function-name", "cli", "two.json");
+  assert.equal(await readFile(join(work, "two.json"), "utf8"), '"two"');
+  assert.match(
+    run("aws", ["logs", "filter-log-events", "--log-group-name", "/aws/lambda/cli", "--filter-pattern", "said", "--output", "text"]),
+    /said hello/,
+  );
+  aws("lambda", "delete-function", "--function-name", "cli");
+});
+
+test("the AWS CLI copies to and from S3, and lists", async () => {
+  aws("s3api", "create-bucket", "--bucket", "files");
+  await writeFile(join(work, "large.bin"), Buffer.alloc(12 * 2 ** 20, 7));
+  run("aws", ["s3", "cp", "large.bin", "s3://files/deep/large.bin", "--no-progress"]);
+  run("aws", ["s3", "cp", "s3://files/deep/large.bin", "back.bin", "--no-progress"]);
+  assert.deepEqual(await readFile(join(work, "back.bin")), await readFile(join(work, "large.bin")));
+  assert.match(run("aws", ["s3", "ls", "--recursive", "s3://files"]), /12582912 deep\/large\.bin/);
+  run("aws", ["s3", "rb", "s3://files", "--force"]);
+});
+
+test("a package built with pip install -t runs", async () => {
+  const directory = join(work, "with-library");
+  await mkdir(directory);
+  run("pip", ["install", "--quiet", "--disable-pip-version-check", "-t", directory, "six==1.17.0"]);
+  await writeFile(join(directory, "app.py"), "import six\ndef handler(event, context):\n    return [six.__version__, six.__file__]\n");
+  run("python", ["-c", "import shutil; shutil.make_archive('with-library', 'zip', 'with-library')"]);
+  const role = await makeRole(server.clients().iam, "pip");
+  const create = [
+    "--function-name",
+    "pip",
+    "--runtime",
+    "python3.11",
+    "--handler",
+    "app.handler",
+    "--role",
+    role,
+    "--zip-file",
+    "fileb://with-library.zip",
+  ];
+  aws("lambda", "create-function", ...create);
+  aws("lambda", "wait", "function-active-v2", "--function-name", "pip");
+  aws("lambda", "invoke", "--function-name", "pip", "pip.json");
+  assert.deepEqual(JSON.parse(await readFile(join(work, "pip.json"), "utf8")), ["1.17.0", "/var/task/six.py"]);
+});

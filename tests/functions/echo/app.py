@@ -1,0 +1,3 @@
+# Answers with its event.
+def handler(event, context):
+    return event

@@ -1,0 +1,58 @@
+# boto3 against a running server, with nothing but the environment of `lambent env`: deploy, invoke, update, tail, delete; from a zip and from S3.
+import io
+import json
+import sys
+import time
+import zipfile
+
+import boto3
+
+TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+
+
+def package(code):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("app.py", code)
+    return out.getvalue()
+
+
+lam, iam, s3, logs, sts = (boto3.client(name) for name in ("lambda", "iam", "s3", "logs", "sts"))
+assert sts.get_caller_identity()["Account"] == "000000000000"
+role = iam.create_role(RoleName="boto", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+
+lam.create_function(
+    FunctionName="boto", Runtime="python3.11", Handler="app.handler", Role=role, Tags={"made": "by boto3"},
+    Code={"ZipFile": package("def handler(event, context):\n    print('one', event)\n    return {'got': event, 'id': context.aws_request_id}\n")},
+)
+lam.get_waiter("function_active_v2").wait(FunctionName="boto", WaiterConfig={"Delay": 1})
+answer = lam.invoke(FunctionName="boto", Payload=json.dumps({"text": "äöü"}), LogType="Tail")
+body = json.load(answer["Payload"])
+assert body == {"got": {"text": "äöü"}, "id": answer["ResponseMetadata"]["RequestId"]}, body
+assert answer["ExecutedVersion"] == "$LATEST" and "LogResult" in answer
+
+s3.create_bucket(Bucket="packages")
+s3.put_object(Bucket="packages", Key="v2.zip", Body=package("def handler(event, context):\n    return 'from s3'\n"))
+s3.upload_fileobj(io.BytesIO(b"x" * (20 * 2**20)), "packages", "large")  # multipart, with checksum trailers
+assert s3.head_object(Bucket="packages", Key="large")["ContentLength"] == 20 * 2**20
+lam.update_function_code(FunctionName="boto", S3Bucket="packages", S3Key="v2.zip")
+lam.get_waiter("function_updated_v2").wait(FunctionName="boto", WaiterConfig={"Delay": 1})
+assert json.load(lam.invoke(FunctionName="boto")["Payload"]) == "from s3"
+
+deadline = time.time() + 10
+while not (events := logs.filter_log_events(logGroupName="/aws/lambda/boto", filterPattern='"one"')["events"]):
+    assert time.time() < deadline, "the log line did not arrive"
+    time.sleep(0.05)
+assert events[0]["message"].startswith("one {")
+
+import urllib.request
+
+zipped = urllib.request.urlopen(lam.get_function(FunctionName="boto")["Code"]["Location"]).read()
+assert zipfile.ZipFile(io.BytesIO(zipped)).namelist() == ["app.py"]
+lam.delete_function(FunctionName="boto")
+try:
+    lam.get_function(FunctionName="boto")
+    sys.exit("the function is still there")
+except lam.exceptions.ResourceNotFoundException as error:
+    assert error.response["Error"]["Message"].startswith("Function not found: arn:aws:lambda:us-east-1:000000000000:function:boto"), error
+print("boto3", boto3.__version__, "ok")
