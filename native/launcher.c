@@ -45,8 +45,11 @@ static size_t sandbox_count;
 static char *title;
 static size_t title_size;
 
+static void end_all(void);
+
 __attribute__((noreturn)) static void give_up(const char *why) {
   fprintf(stderr, "launcher: %s: %s\n", why, strerror(errno));
+  end_all();
   _exit(1);
 }
 
@@ -280,9 +283,10 @@ static bool take_requests(void) {
   return true;
 }
 
-static void drain(int from) {
+// Its acknowledgements of descriptors say nothing new; false when the server has gone.
+static bool drain(int from) {
   char ignored[4096];
-  if (read(from, ignored, sizeof ignored) == 0) give_up("the server has gone");  // its acknowledgements of descriptors say nothing new
+  return read(from, ignored, sizeof ignored) != 0;
 }
 
 // Once around: waits for requests, reports and ends. False when the server has gone.
@@ -302,8 +306,7 @@ static bool turn(void) {
     if (waiting[2 + 2 * i].revents && sandboxes[i]->report >= 0) hear(sandboxes[i]);
     if (waiting[3 + 2 * i].revents) reap(sandboxes[i]);
   }
-  if (waiting[1].revents) drain(3);
-  bool is_served = !waiting[0].revents || take_requests();
+  bool is_served = (!waiting[1].revents || drain(3)) && (!waiting[0].revents || take_requests());
   for (size_t i = sandbox_count; i-- > 0;) {
     if (!sandboxes[i]->has_ended || !finish(sandboxes[i])) continue;
     free(sandboxes[i]);

@@ -1,6 +1,7 @@
 // Builds everything from a Config, starts it, stops it: the one file that knows all parts.
 import { join } from "node:path";
 import type { Socket } from "node:net";
+import { authorise } from "./aws/authorise.ts";
 import { frontDoor, type FrontDoor } from "./aws/front-door.ts";
 import type { ServiceDefinition } from "./aws/definition.ts";
 import { CommonFault } from "./aws/fault.ts";
@@ -167,7 +168,14 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
     invoker: plane,
     clock,
     log,
-    getObject: (context, bucket, key, version) => s3.getObject(context, bucket, key, version),
+    async getObject(context, Bucket, Key, VersionId) {
+      // In the caller's name: who may not read the object may not make a function of it.
+      authorise(undefined, context, await s3.definition.access("GetObject", context, { Bucket, Key, VersionId }), {
+        identities: iam.identities,
+        clock,
+      });
+      return await s3.getObject(context, Bucket, Key, VersionId);
+    },
     canAssume: (roleArn) => typeof sts.assumeAsService(roleArn, "check", LAMBDA_PRINCIPAL) !== "string",
     runtimes: {
       state: (runtime) => KNOWN_RUNTIMES.get(runtime),

@@ -43,7 +43,7 @@ async function boot({ handler: name, variables }) {
     (timestampMs, text) => send("L", { timestampMs }, text),
     () => logged,
   );
-  require("./streaming.cjs").offerStreaming();
+  offerStreaming();
   // So that a top-level await that nothing can settle is noticed.
   isLoading = true;
   socket.unref();
@@ -58,6 +58,22 @@ async function boot({ handler: name, variables }) {
   socket.ref();
   send("R", {});
   if (early !== undefined) void invoke(...early);
+}
+
+/** The global that functions use, unless they ask for none; loaded when it is looked at. */
+function offerStreaming() {
+  const refused = process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA;
+  if (refused === "1" || refused === "true") return;
+  const define = (descriptor) => Object.defineProperty(globalThis, "awslambda", { configurable: true, enumerable: true, ...descriptor });
+  const keep = (value) => define({ value, writable: true });
+  define({
+    get() {
+      const { awslambda } = require("./streaming.cjs");
+      keep(awslambda);
+      return awslambda;
+    },
+    set: keep,
+  });
 }
 
 function warnOfCallbacks(loaded) {

@@ -39,17 +39,14 @@ function isModulePackage(directory) {
 
 /** ES modules do not look along NODE_PATH by themselves; on Lambda they do: layers and the AWS SDK are there. */
 function resolveAlongNodePath() {
-  const { pathToFileURL } = require("node:url");
-  const { registerHooks } = require("node:module");
-  const places = (process.env.NODE_PATH ?? "").split(":").filter((place) => place !== "");
-  // A file in the place's parent looks into the place when that is called node_modules.
-  const parents = places.map((place) => pathToFileURL(path.join(place, place.endsWith("/node_modules") ? ".." : ".", "parent.mjs")).href);
-  registerHooks({
+  let parents;
+  require("node:module").registerHooks({
     resolve(specifier, context, next) {
       try {
         return next(specifier, context);
       } catch (error) {
         if (error.code !== "ERR_MODULE_NOT_FOUND" || !/^[@\w]/.test(specifier) || specifier.includes(":")) throw error;
+        parents ??= parentsAlongNodePath();
         for (const parentURL of parents)
           try {
             return next(specifier, { ...context, parentURL });
@@ -62,7 +59,15 @@ function resolveAlongNodePath() {
   });
 }
 
-const importModule = (file) => import(require("node:url").pathToFileURL(file).href);
+/** Files for which Node looks into the places of NODE_PATH: beside a directory that is called node_modules, else in it. */
+function parentsAlongNodePath() {
+  const places = (process.env.NODE_PATH ?? "").split(":").filter((place) => place !== "");
+  return places.map((place) => urlOf(path.join(place, place.endsWith("/node_modules") ? ".." : ".", "parent.mjs")));
+}
+
+const urlOf = (file) => require("node:url").pathToFileURL(file).href;
+
+const importModule = (file) => import(urlOf(file));
 
 /** An ES module that awaits at its top level can't be required; since Node 24 the runtime imports it then. */
 async function requireOrImport(file) {

@@ -7,7 +7,8 @@ const { STREAMING } = require("./handler.cjs");
 const PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
 const PRELUDE_END = Buffer.alloc(8);
 
-const offered = {
+/** The global `awslambda`. */
+const awslambda = {
   streamifyResponse(handler, options) {
     handler[STREAMING] = "response";
     if (typeof options?.highWaterMark === "number")
@@ -27,12 +28,6 @@ const offered = {
     },
   },
 };
-
-/** The global that functions use, unless they ask for none. */
-function offerStreaming() {
-  const refused = process.env.AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA;
-  if (refused !== "1" && refused !== "true") globalThis.awslambda = offered;
-}
 
 /** A stream that keeps at most `bytesMax` of what is written to it, and counts the rest. */
 function gatheringStream(bytesMax) {
@@ -86,4 +81,4 @@ async function runStreaming(handler, event, context, bytesMax) {
   return gathered;
 }
 
-module.exports = { offerStreaming, runStreaming };
+module.exports = { awslambda, runStreaming };

@@ -15,16 +15,16 @@ const PRINCIPAL_TYPES: Readonly<Record<Exclude<Caller["kind"], "anonymous">, str
 };
 
 /** The keys that every request has and those of the need; by lower-case name, because IAM compares names without case. */
-function conditionsOf(request: WireRequest, context: Context, need: AccessNeed, nowMs: number): Map<string, string[]> {
+function conditionsOf(request: WireRequest | undefined, context: Context, need: AccessNeed, nowMs: number): Map<string, string[]> {
   const { caller } = context;
   const conditions = new Map<string, string[]>([
     ["aws:currenttime", [new Date(nowMs).toISOString()]],
     ["aws:epochtime", [String(Math.floor(nowMs / 1000))]],
-    ["aws:securetransport", [String(request.endpoint.startsWith("https:"))]],
+    ["aws:securetransport", [String(context.endpoint.startsWith("https:"))]],
     ["aws:requestedregion", [context.region]],
   ]);
-  if (request.sourceIp !== undefined) conditions.set("aws:sourceip", [request.sourceIp]);
-  const userAgent = request.headers.get("user-agent");
+  if (request?.sourceIp !== undefined) conditions.set("aws:sourceip", [request.sourceIp]);
+  const userAgent = request?.headers.get("user-agent");
   if (userAgent !== undefined) conditions.set("aws:useragent", [userAgent]);
   if (caller.kind !== "anonymous") {
     conditions.set("aws:principalaccount", [caller.account]);
@@ -38,9 +38,12 @@ function conditionsOf(request: WireRequest, context: Context, need: AccessNeed, 
   return conditions;
 }
 
-/** Throws CommonFault with AWS's sentence for the first need that is not met. */
+/**
+ * Throws CommonFault with AWS's sentence for the first need that is not met. Without a request for what one service does for the caller in
+ * another: then the keys of the connection are absent.
+ */
 export function authorise(
-  request: WireRequest,
+  request: WireRequest | undefined,
   context: Context,
   needs: readonly AccessNeed[],
   { identities, clock }: { readonly identities: Identities; readonly clock: Clock },

@@ -101,7 +101,9 @@ export function restXml(model: ServiceModel): Protocol {
   const encode = (operation: OperationModel, output: Output, requestId: string): WireResponse => {
     const headers = s3Headers(requestId);
     const bindings = operation.output === undefined ? undefined : responseBindings(operation.output);
-    const status = statusOf(bindings, output, operation.http?.status ?? 200);
+    // No model has a member for it: what is a part of an object, by its Content-Range, is a 206.
+    const success = output["ContentRange"] === undefined ? (operation.http?.status ?? 200) : 206;
+    const status = statusOf(bindings, output, success);
     if (bindings === undefined) return { status, headers };
     writeHeaders(bindings, output, headers);
     if (bindings.payload !== undefined) {

@@ -29,6 +29,7 @@ export interface Services {
 /** How far a request has come: for the shape of its error and for the log. */
 interface Progress {
   service?: LoadedService;
+  context?: Context;
   operation: string;
 }
 
@@ -70,6 +71,12 @@ function routeOf(service: LoadedService, early: Route | undefined, query: Query,
   return route;
 }
 
+/** Headers that an operation set besides its output; those of a fault as well: S3 says there whether it met a delete marker. */
+function withHeaders(response: WireResponse, context: Context | undefined): WireResponse {
+  for (const [header, value] of context?.responseHeaders ?? []) response.headers[header] = value;
+  return response;
+}
+
 export function awsServices(options: ServicesOptions): Services {
   const load = serviceLoader(options.services);
 
@@ -97,6 +104,7 @@ export function awsServices(options: ServicesOptions): Services {
     const protocol = service.protocolOf(request);
     const input = protocol.decode(operation, { request: received.request, query, labels, bytes: received.bytes, stream: received.stream });
     const context = contextOf(request, received.signer);
+    progress.context = context;
     authorise(request, context, await definition.access(operation.name, context, input), options);
     service.validate(operation, input);
     const output = await (perform as Perform)(context, input);
@@ -106,7 +114,7 @@ export function awsServices(options: ServicesOptions): Services {
     return response;
   };
 
-  const fail = (request: WireRequest, { service, operation }: Progress, cause: unknown): WireResponse => {
+  const fail = (request: WireRequest, { service, context, operation }: Progress, cause: unknown): WireResponse => {
     const fault = knownFault(cause);
     const query = lenientQuery(request);
     const model = service?.model ?? guessedModel(serviceNameOf(request, query).name, request, query);
@@ -114,7 +122,7 @@ export function awsServices(options: ServicesOptions): Services {
     if (fault === undefined) options.log.error("request failed", { ...fields, cause });
     else options.log.debug("request refused", { ...fields, code: fault.code, status: fault.status, reason: fault.message });
     const protocol = service?.protocolOf(request) ?? ownProtocol(model);
-    return protocol.encodeFault(inProtocol(model.protocol, fault ?? internalFault(model)), request.id);
+    return withHeaders(protocol.encodeFault(inProtocol(model.protocol, fault ?? internalFault(model)), request.id), context);
   };
 
   return {

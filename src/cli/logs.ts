@@ -28,8 +28,12 @@ function printer(terminal: Terminal, asJson: boolean) {
 }
 
 async function follow(clients: Clients, groupArn: string, print: ReturnType<typeof printer>, signal: AbortSignal): Promise<void> {
-  const tail = await clients.logs.send(new StartLiveTailCommand({ logGroupIdentifiers: [groupArn] }), { abortSignal: signal });
-  for await (const event of tail.responseStream ?? []) for (const line of event.sessionUpdate?.sessionResults ?? []) print(line);
+  try {
+    const tail = await clients.logs.send(new StartLiveTailCommand({ logGroupIdentifiers: [groupArn] }), { abortSignal: signal });
+    for await (const event of tail.responseStream ?? []) for (const line of event.sessionUpdate?.sessionResults ?? []) print(line);
+  } catch (error) {
+    if (!signal.aborted) throw error; // Ctrl-C is how it ends
+  }
 }
 
 export async function logs(clients: Clients, name: string, options: LogsOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {

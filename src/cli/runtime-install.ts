@@ -1,14 +1,17 @@
 // Installs interpreters and SDKs with npm and pip: exact versions, complete or not at all.
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findHostPython, findHostPythons, PYTHON_RUNTIMES, type HostPython } from "../runtime/host-pythons.ts";
 import {
   NODE_SDK,
   NODE_SDK_VERSION,
   NODE_VERSIONS,
+  PYTHON_BOOTSTRAP,
   PYTHON_SDKS,
+  pythonBootstrapSource,
+  pythonBootstrapVersion,
   pythonMinor,
   pythonSdkOf,
   pythonSdkVersion,
@@ -24,7 +27,8 @@ const PIP_INSTALL = ["install", "--quiet", "--disable-pip-version-check", "--no-
 
 export interface InstallOptions {
   readonly runtimesDirectory: string;
-  /** Where Python interpreters may be, as for the catalogue. */
+  /** The repository's runtimes/ folder, and where Python interpreters may be: as for the catalogue. */
+  readonly bootstrapsDirectory: string;
   readonly pythonSearchPath: readonly string[];
   /** Told what is being done, a line at a time. */
   onProgress(line: string): void;
@@ -33,16 +37,20 @@ export interface InstallOptions {
 /** Resolves with what the command wrote to stdout; rejects with CliError when it fails, is not there, or takes too long. */
 function run(command: string, words: readonly string[], directory: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, words, { cwd: directory, stdio: ["ignore", "pipe", "pipe"], timeout: COMMAND_MS_MAX });
+    const signal = AbortSignal.timeout(COMMAND_MS_MAX);
+    const child = spawn(command, words, { cwd: directory, stdio: ["ignore", "pipe", "pipe"], signal });
     let output = "";
     let errors = "";
     child.stdout.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-ERROR_BYTES_MAX)));
     child.stderr.on("data", (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-ERROR_BYTES_MAX)));
-    child.on("error", (cause) => reject(new CliError(`${command} can't be started: is it installed?`, 1, { cause })));
-    child.on("close", (code, signal) => {
+    child.on("error", (cause) => {
+      const problem = signal.aborted ? `did not end within ${COMMAND_MS_MAX / 60_000} minutes` : "can't be started: is it installed?";
+      reject(new CliError(`${command} ${problem}`, 1, { cause }));
+    });
+    child.on("close", (code, ended) => {
       if (code === 0) return resolve(output);
       const said = errors.trim().split("\n").slice(-ERROR_LINES_MAX).join("\n");
-      reject(new CliError(`${command} ${words.slice(0, 3).join(" ")} … failed (${signal ?? `status ${code}`}):\n${said}`));
+      reject(new CliError(`${command} ${words.slice(0, 3).join(" ")} … failed (${ended ?? `status ${code}`}):\n${said}`));
     });
   });
 }
@@ -128,9 +136,10 @@ export async function installNodeSdk(options: InstallOptions): Promise<void> {
   await place(options, { name: "node-sdk", version: NODE_SDK_VERSION, title, fill });
 }
 
-/** boto3, at /var/runtime, for every Python of this machine that it runs on. */
+/** boto3, at /var/runtime, and our bootstrap, at /var/rapid, compiled for every Python of this machine. */
 export async function installPythonSdk(options: InstallOptions): Promise<void> {
   const pythons = findHostPythons(options.pythonSearchPath);
+  await installPythonBootstrap(pythons, options);
   for (const sdk of PYTHON_SDKS) {
     const served = pythons.filter(({ runtime }) => pythonSdkOf(runtime) === sdk);
     if (served.length > 0) await installOnePythonSdk(sdk, served, pythons, options);
@@ -152,7 +161,7 @@ async function installOnePythonSdk(
   };
   const title = `${sdk.packages[0]} for ${served.map(({ runtime }) => runtime).join(", ")}`;
   await place(options, { name: sdk.name, version: pythonSdkVersion(sdk), title, fill });
-  for (const python of served) await compile(python, join(options.runtimesDirectory, sdk.name), options);
+  for (const python of served) await compile(python, join(options.runtimesDirectory, sdk.name), "boto3/__init__", options);
 }
 
 /** Any interpreter's pip will do, since the packages are named with their versions. */
@@ -167,22 +176,34 @@ async function onePip(pythons: readonly HostPython[], work: string): Promise<Hos
   throw new CliError("pip is needed to install boto3: run  apt-get install python3-pip  and try again");
 }
 
+async function installPythonBootstrap(pythons: readonly HostPython[], options: InstallOptions): Promise<void> {
+  const fill = async (work: string) => {
+    const made = join(work, "bootstrap");
+    const isSource = (path: string) => !path.endsWith("__pycache__");
+    await cp(pythonBootstrapSource(options.bootstrapsDirectory), made, { recursive: true, filter: isSource });
+    return made;
+  };
+  const version = pythonBootstrapVersion(options.bootstrapsDirectory);
+  await place(options, { name: PYTHON_BOOTSTRAP, version, title: "the Python bootstrap", fill });
+  for (const python of pythons) await compile(python, join(options.runtimesDirectory, PYTHON_BOOTSTRAP), "runtime", options);
+}
+
 /**
  * Nothing can be written beside the modules in a sandbox, and to compile boto3 at every cold start takes 200 ms. The compiled files do
- * not look at the sources' times, which a copy may change.
+ * not look at the sources' times, which a copy may change. `last` is a module whose compiled file says that all the others are there.
  */
-async function compile(python: HostPython, directory: string, options: InstallOptions): Promise<void> {
-  const mark = join(directory, "boto3", "__pycache__", `__init__.cpython-3${pythonMinor(python.runtime)}.pyc`);
+async function compile(python: HostPython, directory: string, last: string, options: InstallOptions): Promise<void> {
+  const [name = "", ...parents] = last.split("/").toReversed();
+  const mark = join(directory, ...parents, "__pycache__", `${name}.cpython-3${pythonMinor(python.runtime)}.pyc`);
   const isCompiled = await access(mark).then(
     () => true,
     () => false, // not yet for this version
   );
   if (isCompiled) return;
-  options.onProgress(`compiling boto3 for ${python.runtime}`);
-  // boto3 itself last: its file says that the others are there.
+  options.onProgress(`compiling ${join(directory, last)} and the rest for ${python.runtime}`);
   const words = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"];
-  await run(python.interpreter, [...words, "-x", "/boto3/__init__", directory], directory);
-  await run(python.interpreter, [...words, join(directory, "boto3", "__init__.py")], directory);
+  await run(python.interpreter, [...words, "-x", `/${last}[.]py$`, directory], directory);
+  await run(python.interpreter, [...words, join(directory, `${last}.py`)], directory);
   await run("chmod", ["-R", "a+rX", directory], directory);
 }
 

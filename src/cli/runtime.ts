@@ -17,6 +17,7 @@ export function listRuntimes(config: Config, terminal: Terminal, asJson: boolean
 
 const installOptions = (config: Config, terminal: Terminal) => ({
   runtimesDirectory: config.runtimesDirectory,
+  bootstrapsDirectory: config.bootstrapsDirectory,
   pythonSearchPath: config.pythonSearchPath,
   onProgress: (line: string) => terminal.note(line),
 });

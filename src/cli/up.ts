@@ -17,7 +17,9 @@ export async function startOrExplain(config: Config): Promise<Server> {
     if (known.code === "EACCES" && known.syscall === "listen")
       throw new CliError(`port ${config.port} needs root: choose one above 1023 with --port`, 1, { cause });
     if (known.code === "EADDRNOTAVAIL") throw new CliError(`${config.host} is no address of this machine`, 1, { cause });
-    throw cause;
+    // A bug keeps its stack; everything else (a locked or newer directory, a missing layer of isolation) is told in its own sentence.
+    if (!(cause instanceof Error) || cause instanceof TypeError || cause instanceof ReferenceError) throw cause;
+    throw new CliError(cause.message, 1, { cause });
   }
 }
 

@@ -3,9 +3,10 @@
 // Only the central directory counts (through yauzl); what local headers say besides is not looked at, so there is one view of an archive.
 import { isUtf8 } from "node:buffer";
 import { posix } from "node:path";
-import { openPromise, type Entry } from "yauzl";
+import { fromRandomAccessReaderPromise, type Entry } from "yauzl";
 import { limits } from "../limits.ts";
 import { invalidParameter } from "./faults.ts";
+import { BadZip, DirectoryReader, type ArchiveFile } from "./zip-file.ts";
 
 const NAME_BYTES_MAX = 1_024;
 const PART_BYTES_MAX = 255;
@@ -20,9 +21,6 @@ const TYPE_MASK = 0o170_000;
 const REGULAR = 0o100_000;
 const DIRECTORY = 0o040_000;
 const SYMLINK = 0o120_000;
-
-/** The archive is broken or hostile: what the caller sees is AWS's one sentence, this one is for the log. */
-export class BadZip extends Error {}
 
 export interface PlannedEntry {
   /** Relative, with `/` between its parts, none of which is `.` or `..`. */
@@ -39,23 +37,25 @@ export interface PlannedEntry {
   readonly end: number;
 }
 
-/** Reads the plan; throws BadZip, or AWS's error for a package that is too large. */
-export async function readZipPlan(path: string): Promise<readonly PlannedEntry[]> {
-  const archive = await openPromise(path, { lazyEntries: true, autoClose: false, strictFileNames: true, decodeStrings: false });
-  try {
-    if (archive.entryCount > limits.zipEntriesMax) throw new BadZip("too many entries");
-    const found: Omit<PlannedEntry, "end">[] = [];
-    let bytes = 0;
-    for await (const entry of archive.eachEntry()) {
-      bytes += entry.uncompressedSize;
-      if (bytes >= limits.unzippedBytesMax) throw invalidParameter(`Unzipped size must be smaller than ${limits.unzippedBytesMax} bytes`);
-      const planned = plannedEntry(entry);
-      if (planned !== undefined) found.push(planned);
-    }
-    return withoutClashes(withEnds(found, archive.fileSize));
-  } finally {
-    archive.close();
+/** Reads the plan; throws BadZip, yauzl's errors, or AWS's error for a package that is too large. */
+export async function readZipPlan(file: ArchiveFile): Promise<readonly PlannedEntry[]> {
+  const reader = new DirectoryReader(file);
+  return await Promise.race([plannedEntries(reader, file.bytes), reader.failed]);
+}
+
+async function plannedEntries(reader: DirectoryReader, fileBytes: number): Promise<readonly PlannedEntry[]> {
+  const options = { lazyEntries: true, autoClose: false, strictFileNames: true, decodeStrings: false };
+  const archive = await fromRandomAccessReaderPromise(reader, fileBytes, options);
+  if (archive.entryCount > limits.zipEntriesMax) throw new BadZip("too many entries");
+  const found: Omit<PlannedEntry, "end">[] = [];
+  let bytes = 0;
+  for await (const entry of archive.eachEntry()) {
+    bytes += entry.uncompressedSize;
+    if (bytes >= limits.unzippedBytesMax) throw invalidParameter(`Unzipped size must be smaller than ${limits.unzippedBytesMax} bytes`);
+    const planned = plannedEntry(entry);
+    if (planned !== undefined) found.push(planned);
   }
+  return withoutClashes(withEnds(found, fileBytes));
 }
 
 function plannedEntry(entry: Entry): Omit<PlannedEntry, "end"> | undefined {

@@ -11,9 +11,12 @@ import { pipeline } from "node:stream/promises";
 import { crc32, createInflateRaw, inflateRawSync } from "node:zlib";
 import { Fault } from "../aws/fault.ts";
 import { invalidParameter } from "./faults.ts";
-import { BadZip, readZipPlan, type PlannedEntry } from "./zip-plan.ts";
+import { ArchiveFile, BadZip } from "./zip-file.ts";
+import { readZipPlan, type PlannedEntry } from "./zip-plan.ts";
 
 const LOCAL_HEADER_BYTES = 30;
+/** With the longest name and the longest extra field. */
+const LOCAL_HEADER_BYTES_MAX = LOCAL_HEADER_BYTES + 2 * 0xffff;
 const LOCAL_HEADER_SIGNATURE = 0x04034b50;
 /** Smaller entries are inflated at once: a stream for each of thousands of files costs more than the files. */
 const AT_ONCE_BYTES_MAX = 256 * 1024;
@@ -25,14 +28,14 @@ const CREATE_NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | c
 /** Unpacks into `directory`, which must be new, empty and readable by all. Throws AWS's errors for a package that can't be used. */
 export async function unpackZip(path: string, directory: string): Promise<void> {
   try {
-    const plan = await readZipPlan(path);
-    const archive = await open(path, "r");
+    const archive = await ArchiveFile.open(path);
     try {
+      const plan = await readZipPlan(archive);
       await makeDirectories(plan, directory);
       // Links come last: until then there is nothing that could be followed.
       const files = plan.filter(({ kind }) => kind === "file");
       const links = plan.filter(({ kind }) => kind === "symlink");
-      await inParallel(files, (entry) => writeFile(archive, path, entry, directory));
+      await inParallel(files, (entry) => writeFile(archive, entry, directory));
       await inParallel(links, (entry) => writeLink(archive, entry, directory));
     } finally {
       await archive.close();
@@ -89,11 +92,11 @@ async function setMode(path: string): Promise<void> {
   }
 }
 
-async function writeFile(archive: FileHandle, archivePath: string, entry: PlannedEntry, directory: string): Promise<void> {
+async function writeFile(archive: ArchiveFile, entry: PlannedEntry, directory: string): Promise<void> {
   const file = await open(join(directory, entry.path), CREATE_NEW, 0o600);
   try {
     if (Math.max(entry.bytes, entry.compressedBytes) <= AT_ONCE_BYTES_MAX) await file.writeFile(await contentOf(archive, entry));
-    else await stream(archive, archivePath, entry, file);
+    else await stream(archive, entry, file);
     // 0755 for what somebody may execute, 0644 for the rest: set-uid bits and private modes mean nothing inside.
     await file.chmod(entry.isExecutable ? 0o755 : 0o644);
     // Compiled Python is stale when the time of its source is not the one that it was made from, which costs every cold start.
@@ -104,7 +107,7 @@ async function writeFile(archive: FileHandle, archivePath: string, entry: Planne
 }
 
 /** Kept as it is: a link is only ever followed inside a sandbox, where it finds what is there. */
-async function writeLink(archive: FileHandle, entry: PlannedEntry, directory: string): Promise<void> {
+async function writeLink(archive: ArchiveFile, entry: PlannedEntry, directory: string): Promise<void> {
   if (Math.max(entry.bytes, entry.compressedBytes) > LINK_BYTES_MAX) throw new BadZip(`${entry.path} points to too long a name`);
   const target = await contentOf(archive, entry);
   if (target.length === 0 || target.includes(0) || !isUtf8(target)) throw new BadZip(`${entry.path} points to no name`);
@@ -113,34 +116,34 @@ async function writeLink(archive: FileHandle, entry: PlannedEntry, directory: st
   await lutimes(path, entry.modified, entry.modified);
 }
 
-/** The bytes of a small entry, checked. */
-async function contentOf(archive: FileHandle, entry: PlannedEntry): Promise<Buffer> {
-  const raw = await readAt(archive, await dataStart(archive, entry), entry.compressedBytes);
+/** The bytes of a small entry, checked. Its header is read together with them. */
+async function contentOf(archive: ArchiveFile, entry: PlannedEntry): Promise<Buffer> {
+  const { start, end, compressedBytes } = entry;
+  const whole = await archive.read(start, Math.min(end - start, LOCAL_HEADER_BYTES_MAX + compressedBytes));
+  const at = dataStart(entry, whole) - start;
+  const raw = whole.subarray(at, at + compressedBytes);
   const bytes = entry.isDeflated ? inflateRawSync(raw, { maxOutputLength: Math.max(1, entry.bytes) }) : raw;
   if (bytes.length !== entry.bytes || crc32(bytes) !== entry.crc32) throw new BadZip(`${entry.path}: size or checksum is wrong`);
   return bytes;
 }
 
-async function dataStart(archive: FileHandle, { path, start, end, compressedBytes }: PlannedEntry): Promise<number> {
-  const header = await readAt(archive, start, LOCAL_HEADER_BYTES);
+/** Throws when the bytes of the entry would not be its own. */
+function dataStart({ path, start, end, compressedBytes }: PlannedEntry, header: Buffer): number {
   if (header.readUInt32LE(0) !== LOCAL_HEADER_SIGNATURE) throw new BadZip(`${path} is not where it should be`);
   const at = start + LOCAL_HEADER_BYTES + header.readUInt16LE(26) + header.readUInt16LE(28);
   if (at + compressedBytes > end) throw new BadZip(`${path} overlaps what follows it`);
   return at;
 }
 
-async function readAt(archive: FileHandle, position: number, bytes: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await archive.read(Buffer.allocUnsafe(bytes), 0, bytes, position);
-  if (bytesRead !== bytes) throw new BadZip("the archive ends too early");
-  return buffer;
-}
-
-async function stream(archive: FileHandle, archivePath: string, entry: PlannedEntry, file: FileHandle): Promise<void> {
-  const start = await dataStart(archive, entry);
-  const source = createReadStream(archivePath, { start, end: start + entry.compressedBytes - 1 });
-  const target = file.createWriteStream({ autoClose: false });
-  if (entry.isDeflated) await pipeline(source, createInflateRaw(), checked(entry), target);
-  else await pipeline(source, checked(entry), target);
+async function stream(archive: ArchiveFile, entry: PlannedEntry, file: FileHandle): Promise<void> {
+  const start = dataStart(entry, await archive.read(entry.start, LOCAL_HEADER_BYTES));
+  const source = createReadStream(archive.path, { start, end: start + entry.compressedBytes - 1 });
+  // The handle is the caller's to close, which a stream of its own would not wait for.
+  const write = async (chunks: AsyncIterable<Buffer>) => {
+    for await (const chunk of chunks) await file.writeFile(chunk);
+  };
+  if (entry.isDeflated) await pipeline(source, createInflateRaw(), checked(entry), write);
+  else await pipeline(source, checked(entry), write);
 }
 
 /** Stops a stream that gives more than was declared, and checks the sum at its end. */

@@ -3,7 +3,16 @@ import { chmodSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, unlinkSy
 import { dirname, join } from "node:path";
 import { findHostPython, PYTHON_RUNTIMES, type HostPython } from "./host-pythons.ts";
 import { KNOWN_RUNTIMES } from "./identifiers.ts";
-import { NODE_SDK_VERSION, NODE_VERSIONS, pythonMinor, pythonSdkOf, pythonSdkVersion } from "./pins.ts";
+import {
+  NODE_SDK_VERSION,
+  NODE_VERSIONS,
+  PYTHON_BOOTSTRAP,
+  pythonBootstrapSource,
+  pythonBootstrapVersion,
+  pythonMinor,
+  pythonSdkOf,
+  pythonSdkVersion,
+} from "./pins.ts";
 import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
 
 export interface RuntimeState {
@@ -163,13 +172,19 @@ function python(options: CatalogOptions, host: HostPython): RuntimeLayout {
     argvFor: (settings) => wrapped(settings, argv),
     mounts: [
       { source: languageDirectory(options, host), target: "/var/lang" },
-      { source: join(options.bootstrapsDirectory, "python"), target: "/var/rapid" },
+      { source: pythonBootstrap(options), target: "/var/rapid" },
       { source: join(options.runtimesDirectory, pythonSdkOf(runtime).name), target: "/var/runtime" },
     ],
     env: { ...MANAGED_ENV, PYTHONPATH: "/var/runtime", ...(pythonMinor(runtime) >= 12 ? { LC_CTYPE: "C.UTF-8" } : {}) },
     protocol: "framed",
     version: runtime.slice("python".length),
   };
+}
+
+/** The installer's compiled copy, which saves 5 ms of each cold start, where it is of the present text. */
+function pythonBootstrap(options: CatalogOptions): string {
+  const isCurrent = installedVersion(options, PYTHON_BOOTSTRAP) === pythonBootstrapVersion(options.bootstrapsDirectory);
+  return isCurrent ? join(options.runtimesDirectory, PYTHON_BOOTSTRAP) : pythonBootstrapSource(options.bootstrapsDirectory);
 }
 
 /** The interpreter's prefix; the distribution's own is below /usr, which every sandbox has, so that links to it are enough. */

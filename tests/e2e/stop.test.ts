@@ -9,7 +9,7 @@ import { ListFunctionsCommand } from "@aws-sdk/client-lambda";
 import { eventually } from "../support/eventually.ts";
 import { call, makeFunction, makeRole } from "../support/functions.ts";
 import { startLambent } from "../support/lambent-process.ts";
-import { leftovers } from "../support/leftovers.ts";
+import { leftovers, nothingLeftSince } from "../support/leftovers.ts";
 
 const MAIN = join(import.meta.dirname, "..", "..", "src", "main.ts");
 const up = (...words: string[]) => spawnSync(process.execPath, [MAIN, "up", ...words], { encoding: "utf8", timeout: 20_000 });
@@ -36,7 +36,7 @@ test("Ctrl-C in the middle of an invoke leaves no process, mount, cgroup, networ
   const exitCode = await server.end("SIGINT");
   assert.equal(exitCode, 0, server.stderr());
   assert.match(await napping, /answered|cut off/);
-  assert.deepEqual(leftovers(), before);
+  await nothingLeftSince(before);
   await server.dispose();
   assert.equal(await temporaryFolders(), folders);
 });

@@ -1,5 +1,8 @@
 // What a server may leave behind on this machine: counted before and after, the difference must be nothing.
+import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import { globSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { eventually } from "./eventually.ts";
 
 export interface Leftovers {
   readonly cgroups: readonly string[];
@@ -41,4 +44,24 @@ export function leftovers(): Leftovers {
       .filter(({ command }) => /native\/build\/launcher|\/var\/rapid\/|\/var\/task\//.test(command))
       .map(({ pid, command }) => `${pid} ${command}`),
   };
+}
+
+/** What is there now and was not before: leftovers of others that went away in between are no concern. */
+function addedSince(before: Leftovers): Leftovers {
+  const now = leftovers();
+  return {
+    cgroups: now.cgroups.filter((one) => !before.cgroups.includes(one)),
+    mounts: Math.max(0, now.mounts - before.mounts),
+    networkNamespaces: Math.max(0, now.networkNamespaces - before.networkNamespaces),
+    processes: now.processes.filter((one) => !before.processes.includes(one)),
+  };
+}
+
+const NOTHING: Leftovers = { cgroups: [], mounts: 0, networkNamespaces: 0, processes: [] };
+
+/** Fails unless soon nothing more is there than before: what the kernel tears down in the background has a moment. */
+export async function nothingLeftSince(before: Leftovers): Promise<void> {
+  await eventually("nothing is left", () => isDeepStrictEqual(addedSince(before), NOTHING), 5_000).catch(() =>
+    assert.deepEqual(addedSince(before), NOTHING),
+  );
 }

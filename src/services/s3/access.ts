@@ -5,7 +5,7 @@ import { CommonFault } from "../../aws/fault.ts";
 import type { Context } from "../../aws/operations.ts";
 import { policyFor } from "./bucket-policy.ts";
 import { parseCopySource } from "./copy.ts";
-import { bucketArn, objectKey, type S3Store } from "./model.ts";
+import { bucketArn, objectKey, type BucketRecord, type S3Store } from "./model.ts";
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -76,10 +76,17 @@ function conditionsOf(input: Members): Record<string, string> {
   return conditions;
 }
 
+const POLICY_ACTIONS = new Set(["DeleteBucketPolicy", "GetBucketPolicy", "PutBucketPolicy"]);
+
+/** Whatever a policy says, the root user of the bucket's account can still take it away. */
+function isLastResort({ caller }: Context, action: string, { account }: BucketRecord): boolean {
+  return caller.kind === "root" && caller.account === account && POLICY_ACTIONS.has(action);
+}
+
 export function accessOf(store: S3Store) {
   const need = (context: Context, action: string, bucket: string, key: string | undefined, input: Members): AccessNeed => {
     const record = store.buckets.get("", "", bucket)?.value;
-    const policy = record === undefined ? undefined : policyFor(context, record);
+    const policy = record === undefined || isLastResort(context, action, record) ? undefined : policyFor(context, record);
     return {
       action: `s3:${action}`,
       resource: key === undefined ? bucketArn(bucket) : `${bucketArn(bucket)}/${key}`,
@@ -110,7 +117,7 @@ export function accessOf(store: S3Store) {
 
   const deleteNeeds = (context: Context, bucket: string, input: Members): AccessNeed[] => {
     const objects = (input["Delete"] as { Objects?: unknown } | undefined)?.Objects;
-    const named = Array.isArray(objects) ? (objects as readonly Members[]) : [];
+    const named = Array.isArray(objects) && objects.length > 0 ? (objects as readonly Members[]) : [{ Key: "*" }];
     return named.map((one) =>
       need(context, one["VersionId"] === undefined ? "DeleteObject" : "DeleteObjectVersion", bucket, textOf(one["Key"]), one),
     );

@@ -5,7 +5,7 @@ import { CommonFault } from "../../aws/fault.ts";
 import type { BlobWriter } from "../../store/blob-store.ts";
 import type { Entry } from "../../store/storage.ts";
 import { checkEqual, newDigest, trailingChecksum, type Algorithm, type Checksum, type ExpectedChecksum } from "./checksum.ts";
-import { badDigest, entityTooLarge, incompleteBody } from "./faults.ts";
+import { badDigest, entityTooLarge, incompleteBody, invalidRequest } from "./faults.ts";
 import { PART, rangeOf, type Content, type ObjectRecord, type PartRecord, type S3Store } from "./model.ts";
 
 /** S3 takes 5 GiB in one PUT, one part or one copy. */
@@ -27,18 +27,23 @@ export interface StoreOptions {
   readonly checksum?: ExpectedChecksum | undefined;
 }
 
-type Source = Readable & { readonly trailers?: ReadonlyMap<string, string> };
+/** The trailers of aws-chunked content, once it has ended. A plain request has `trailers` too, which are not a Map and nobody signed. */
+function trailersOf(source: Readable): ReadonlyMap<string, string> | undefined {
+  const { trailers } = source as { readonly trailers?: unknown };
+  return trailers instanceof Map ? (trailers as ReadonlyMap<string, string>) : undefined;
+}
+
+const GONE = new Set(["ABORT_ERR", "ECONNRESET", "EPIPE", "ERR_STREAM_DESTROYED", "ERR_STREAM_PREMATURE_CLOSE"]);
 
 /** The source's own faults pass; that its client has gone is no fault of ours. */
-function sourceFault(source: Readable, cause: unknown): unknown {
+function sourceFault(cause: unknown): unknown {
   const { code } = cause as NodeJS.ErrnoException;
-  const isGone = source.errored === cause && (code === "ECONNRESET" || code === "ERR_STREAM_PREMATURE_CLOSE");
-  return isGone || code === "ABORT_ERR"
+  return code !== undefined && GONE.has(code)
     ? new CommonFault("RequestTimeout", "The client went away before its request was complete.", 400, {}, { cause })
     : cause;
 }
 
-async function pump(source: Source, options: StoreOptions, writer: BlobWriter): Promise<StoredContent> {
+async function pump(source: Readable, options: StoreOptions, writer: BlobWriter): Promise<StoredContent> {
   const md5 = createHash("md5");
   const { checksum: expected } = options;
   const digest = expected === undefined ? undefined : newDigest(expected.algorithm);
@@ -59,9 +64,13 @@ async function pump(source: Source, options: StoreOptions, writer: BlobWriter): 
       ExpectedDigest: options.md5.toString("base64"),
       CalculatedDigest: calculatedMd5.toString("base64"),
     });
-  const trailer = trailingChecksum(source.trailers);
+  const trailer = trailingChecksum(trailersOf(source));
   const calculated = digest?.digest().toString("base64");
-  const value = expected?.value ?? (trailer?.algorithm === expected?.algorithm ? trailer?.value : undefined);
+  if (expected !== undefined && trailer !== undefined && trailer.algorithm !== expected.algorithm)
+    throw invalidRequest(
+      `Checksum Type mismatch occurred, expected checksum Type: ${expected.algorithm.toLowerCase()}, actual checksum Type: ${trailer.algorithm.toLowerCase()}`,
+    );
+  const value = expected?.value ?? trailer?.value;
   if (expected !== undefined && calculated !== undefined && value !== undefined) checkEqual(expected.algorithm, value, calculated);
   const { sha256 } = await writer.commit();
   const checksum: Checksum | undefined =
@@ -83,17 +92,17 @@ async function digestOf(store: S3Store, sha256: string, bytes: number, algorithm
  */
 export async function storeContent(store: S3Store, source: Readable | undefined, options: StoreOptions): Promise<StoredContent> {
   if ((options.bytes ?? 0) > PUT_BYTES_MAX) throw entityTooLarge(options.bytes ?? 0, PUT_BYTES_MAX);
-  const body: Source = source ?? Readable.from([], { objectMode: false });
+  const body = source ?? Readable.from([], { objectMode: false });
   const writer = await store.blobs.writer();
   let stored: StoredContent;
   try {
     stored = await pump(body, options, writer);
   } catch (cause) {
     await writer.abort();
-    throw sourceFault(body, cause);
+    throw sourceFault(cause);
   }
-  const trailer = trailingChecksum(body.trailers);
-  if (trailer === undefined || trailer.algorithm === stored.checksum?.algorithm) return stored;
+  const trailer = trailingChecksum(trailersOf(body));
+  if (trailer === undefined || options.checksum !== undefined) return stored;
   // A trailer that no header had announced: its algorithm is known only now, so what was written is read once more.
   checkEqual(trailer.algorithm, trailer.value, await digestOf(store, stored.sha256, stored.bytes, trailer.algorithm));
   return { ...stored, checksum: { ...trailer, type: "FULL_OBJECT" } };

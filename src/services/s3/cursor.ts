@@ -42,10 +42,11 @@ export class Cursor<T> {
 
   /** Moves behind every record whose id begins with `prefix`; the cursor must stand on one. */
   skip(prefix: string): void {
-    let index = this.#index;
-    while (this.#page[index]?.key.id.startsWith(prefix)) index += 1;
-    this.#index = index;
-    if (index < this.#page.length || this.#isAtEnd) return;
+    for (const { key } of this.#page.slice(this.#index)) {
+      if (!key.id.startsWith(prefix)) return;
+      this.#index += 1;
+    }
+    if (this.#isAtEnd) return;
     this.#after = prefix + BEHIND_ALL;
     this.#limit = PAGE_MIN;
   }

@@ -43,7 +43,7 @@ const GRANTS = ["GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "
 type Members = Readonly<Record<string, unknown>>;
 
 /** Throws CommonFault for keys that S3 does not take. */
-function checkKey(key: string): void {
+export function checkKey(key: string): void {
   const bytes = Buffer.byteLength(key);
   if (bytes > KEY_BYTES_MAX)
     throw new CommonFault("KeyTooLongError", "Your key is too long", 400, { Size: bytes, MaxSizeAllowed: KEY_BYTES_MAX });

@@ -208,6 +208,7 @@ test("a checksum behind the content is verified, announced or not", async (t) =>
   await refused(() => HeadObject(context, { Bucket: "bucket", Key: "k" }), "NoSuchKey", 404);
   assert.equal((await put(crc32Of("hello"), {})).ChecksumCRC32, crc32Of("hello"));
   assert.equal((await put(crc32Of("hello"), { ChecksumAlgorithm: "CRC32" })).ChecksumCRC32, crc32Of("hello"));
+  await refused(() => put(crc32Of("hello"), { ChecksumAlgorithm: "SHA1" }), "InvalidRequest", 400);
 });
 
 test("an upload that breaks off leaves nothing", async (t) => {
@@ -232,9 +233,15 @@ test("delete, one and many", async (t) => {
   await refused(() => get("k"), "NoSuchKey", 404);
   const Objects = Array.from({ length: 120 }, (_, index) => ({ Key: `many/${index}` }));
   for (const { Key } of Objects) await put(Key);
-  const deleted = await DeleteObjects(context, { Bucket: "bucket", Delete: { Objects: [...Objects, { Key: "x", VersionId: "wrong" }] } });
+  const deleted = await DeleteObjects(context, {
+    Bucket: "bucket",
+    Delete: { Objects: [...Objects, { Key: "x", VersionId: "wrong" }, { Key: "a\0b" }] },
+  });
   assert.deepEqual(deleted.Deleted, Objects);
-  assert.deepEqual(deleted.Errors, [{ Key: "x", VersionId: "wrong", Code: "InvalidArgument", Message: "Invalid version id specified" }]);
+  assert.deepEqual(deleted.Errors, [
+    { Key: "x", VersionId: "wrong", Code: "InvalidArgument", Message: "Invalid version id specified" },
+    { Key: "a\0b", Code: "InvalidURI", Message: "Couldn't parse the specified URI." },
+  ]);
   assert.equal((await ListObjectsV2(context, { Bucket: "bucket" })).KeyCount, 0);
   assert.deepEqual(await DeleteObjects(context, { Bucket: "bucket", Delete: { Objects, Quiet: true } }), { Deleted: [], Errors: [] });
   await refused(() => DeleteObjects(context, { Bucket: "bucket", Delete: { Objects: [] } }), "MalformedXML", 400);

@@ -6,7 +6,7 @@ import { existingBucket } from "./bucket-lookup.ts";
 import { checksumMembers, contentMd5, expectedChecksum, type Checksum } from "./checksum.ts";
 import { checkRead, checkWrite, isConditional } from "./conditions.ts";
 import { partsOf, piecesOf, readContent, storeContent } from "./content.ts";
-import { describe, descriptionOf, pageSize } from "./description.ts";
+import { checkKey, describe, descriptionOf, pageSize } from "./description.ts";
 import { invalidRequest, malformedXml, methodNotAllowed, noSuchKey, noSuchVersion } from "./faults.ts";
 import { isDeleteMarker, objectKey, partNumberOf, type ObjectRecord, type S3Store } from "./model.ts";
 import { changeKey, checkVersionId, find, put, remove, removeVersion, type KeyState } from "./versions.ts";
@@ -141,7 +141,13 @@ async function examine(store: S3Store, context: Context, input: Input<Client, "H
   const { name } = existingBucket(store, input);
   checkOverrides(context, input);
   const object = await findObject(store, { Bucket: name, Key: input.Key ?? "", VersionId: input.VersionId }, context, method);
-  checkRead(conditionsOf(input), object);
+  try {
+    checkRead(conditionsOf(input), object);
+  } catch (cause) {
+    // What a cache needs to know of what it has.
+    context.responseHeaders?.set("ETag", quoted(object.etag)).set("Last-Modified", new Date(object.modifiedAtMs).toUTCString());
+    throw cause;
+  }
   const selection = await select(store, object, input);
   return { object, selection, head: headOf(store, input, object, selection) };
 }
@@ -202,6 +208,7 @@ async function deleteEntry(
 ): Promise<DeletedEntry> {
   const named = { Key, ...(VersionId === undefined ? {} : { VersionId }) };
   try {
+    checkKey(Key);
     const { isDeleteMarker: isMarker, versionId } = await deleteOne(store, bucket, { Key, VersionId, IfMatch: ETag });
     if (!isMarker || versionId === undefined) return { Deleted: named };
     return { Deleted: { ...named, DeleteMarker: true, DeleteMarkerVersionId: versionId } };

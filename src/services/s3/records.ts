@@ -1,14 +1,9 @@
 // Every write of S3's records passes here, so that a collector of blobs never takes one that a write has just come to refer to.
+import type { BlobReferences } from "../../store/blob-collection.ts";
 import type { Entry, Key, MetaStore, Write } from "../../store/storage.ts";
 import { OBJECT, PART, rangeOf, UPLOAD, VERSION, type Content } from "./model.ts";
 
 const PAGE = 1000;
-
-/** Which blobs S3 refers to. `release` when the collector is done. */
-export interface References {
-  has(sha256: string): boolean;
-  release(): void;
-}
 
 /** What may be in the value of a record that refers to content. */
 interface Referring {
@@ -64,7 +59,7 @@ export class Records {
   }
 
   /** Reads every record; also removes the parts of uploads that are gone, which a crash may have left. One at a time. */
-  async references(): Promise<References> {
+  async references(): Promise<BlobReferences> {
     const marks = new Marks();
     this.#open = marks;
     const release = () => {

@@ -3,6 +3,7 @@ import * as client from "@aws-sdk/client-s3";
 import type { Readable } from "node:stream";
 import type { ServiceDefinition } from "../../aws/definition.ts";
 import { notBuilt, type Context, type Operations } from "../../aws/operations.ts";
+import type { BlobReferences } from "../../store/blob-collection.ts";
 import { View } from "../../store/view.ts";
 import { accessOf } from "./access.ts";
 import { bucketSettings } from "./bucket-settings.ts";
@@ -13,7 +14,7 @@ import { listOperations } from "./lists.ts";
 import { BUCKET, type BucketRecord, type S3Deps, type S3Store } from "./model.ts";
 import { objectTags } from "./object-tags.ts";
 import { objectOperations } from "./objects.ts";
-import { Records, type References } from "./records.ts";
+import { Records } from "./records.ts";
 import { partOperations } from "./upload-parts.ts";
 import { uploadOperations } from "./uploads.ts";
 
@@ -127,7 +128,7 @@ export interface S3Service {
     versionId?: string,
   ): Promise<{ readonly body: Readable; readonly bytes: number }>;
   /** Which blobs S3 needs, for a collector: one at a time, and `release` when it is done. */
-  referencedBlobs(): Promise<References>;
+  referencedBlobs(): Promise<BlobReferences>;
   stop(): Promise<void>;
 }
 

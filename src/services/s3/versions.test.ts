@@ -115,3 +115,59 @@ test("a bucket is not deleted from under a put", async (t) => {
     if (outcome.startsWith("put")) assert.ok(await HeadObject(context, { Bucket, Key: "k" }));
   }
 });
+
+interface ModelVersion {
+  readonly id: string;
+  /** Absent: a delete marker. */
+  readonly body?: string;
+}
+
+test("versions behave like a plain list of them, whatever is done", async (t) => {
+  const { put, read, get, DeleteObject, PutBucketVersioning, ListObjectVersions } = await memoryS3(t);
+  const seed = 20_261_123;
+  let state = seed;
+  const next = (below: number) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+  let versioning: "Enabled" | "Suspended" | undefined;
+  let model: ModelVersion[] = [];
+  /** What goes on top: a `null` version replaces the one there is. */
+  const push = (id: string, body?: string) => {
+    if (id === "null") model = model.filter((one) => one.id !== "null");
+    model.unshift(body === undefined ? { id } : { id, body });
+  };
+  for (let step = 0; step < 250; step++) {
+    const dice = next(10);
+    if (dice < 4) push((await put("k", `${step}`)).VersionId ?? "null", `${step}`);
+    else if (dice < 6) {
+      const { VersionId, DeleteMarker } = await DeleteObject(context, { Bucket: "bucket", Key: "k" });
+      if (DeleteMarker === true) push(VersionId ?? "");
+      else model = [];
+    } else if (dice < 9) {
+      const id = model[next(model.length)]?.id ?? "null";
+      await DeleteObject(context, { Bucket: "bucket", Key: "k", VersionId: id });
+      model = model.filter((one) => one.id !== id);
+    } else if (step > 20) {
+      versioning = versioning === "Enabled" ? "Suspended" : "Enabled";
+      await PutBucketVersioning(context, { Bucket: "bucket", VersioningConfiguration: { Status: versioning } });
+    }
+    const { Versions = [], DeleteMarkers = [] } = await ListObjectVersions(context, { Bucket: "bucket" });
+    const ids = (of: (one: ModelVersion) => boolean) => model.filter(of).map(({ id }) => `${id} ${id === model[0]?.id}`);
+    const where = `seed ${seed}, step ${step}`;
+    assert.deepEqual(
+      Versions.map((one) => `${one.VersionId} ${one.IsLatest}`),
+      ids(({ body }) => body !== undefined),
+      where,
+    );
+    assert.deepEqual(
+      DeleteMarkers.map((one) => `${one.VersionId} ${one.IsLatest}`),
+      ids(({ body }) => body === undefined),
+      where,
+    );
+    if (model[0]?.body === undefined) await refused(() => get("k"), "NoSuchKey", 404);
+    else assert.equal(await read("k"), model[0].body, where);
+    const any = model[next(model.length)];
+    if (any?.body !== undefined) assert.equal(await read("k", { VersionId: any.id }), any.body, where);
+  }
+});

@@ -179,21 +179,22 @@ async function olderVersion(store: S3Store, state: KeyState, versionId: string):
 const newest = (store: S3Store, { bucketName, key }: KeyState, limit: number) =>
   store.meta.list<VersionRecord>({ ...rangeOf(VERSION), prefix: `${bucketName}\0${key}\0`, limit });
 
-/** Makes `next` live when it is an object; what it was before goes from among the versions. */
-function promote({ bucketName, key }: KeyState, next: Entry<VersionRecord> | undefined): Write[] {
-  if (next === undefined || isDeleteMarker(next.value)) return [];
+/** What is live when the version above `next` has gone: `next`, which leaves the others, unless it is a delete marker. */
+function succeed({ bucketName, key, live }: KeyState, next: Entry<VersionRecord> | undefined): Write[] {
+  const object = { key: objectKey(bucketName, key), expect: expectOf(live) };
+  if (next === undefined || isDeleteMarker(next.value)) return live === undefined ? [] : [object];
   return [
     { key: next.key, expect: next.revision },
-    { key: objectKey(bucketName, key), value: next.value },
+    { ...object, value: next.value },
   ];
 }
 
 /** DELETE of one version, for good; the newest one left becomes what GET finds. */
 export async function removeVersion(store: S3Store, state: KeyState, versionId: string): Promise<KeyChange<Deleted>> {
-  const { bucketName, key, live, head } = state;
+  const { live, head } = state;
   if (live?.value.versionId === versionId) {
     const [next] = head === undefined ? [] : await newest(store, state, 1);
-    const writes: Write[] = [{ key: objectKey(bucketName, key), expect: live.revision }, ...promote(state, next)];
+    const writes = succeed(state, next);
     if (head !== undefined) writes.push(headWrite(state, next === undefined ? undefined : headAfter(head.value, next)));
     return { writes, dropped: [live.value.content], result: { isDeleteMarker: false, versionId } };
   }
@@ -205,7 +206,7 @@ export async function removeVersion(store: S3Store, state: KeyState, versionId: 
   const dropped = contentOf(found.value);
   const [first, second] = await newest(store, state, 2);
   const isTop = live === undefined && first?.key.id === found.key.id;
-  if (isTop) writes.push(...promote(state, second));
+  if (isTop) writes.push(...succeed(state, second));
   const rest = found.value.versionId === "null" ? newHead(head.value.sequence, undefined) : head.value;
   const isLast = isTop && second === undefined;
   writes.push(headWrite(state, isLast ? undefined : isTop ? headAfter(rest, second) : rest));

@@ -1,23 +1,29 @@
 // The Storage that forgets: the same SQL on a database in memory, run at once. For tests.
 import type { Clock } from "../../base/clock.ts";
 import { Database } from "../sqlite/database.ts";
-import { storageOver, type RunCall } from "../storage-over.ts";
+import type { TableCall, Tables } from "../sqlite/tables.ts";
 import { StorageError, type Storage } from "../storage.ts";
+import { storageOver } from "../storage-over.ts";
 
 export function memoryStorage(options: { clock: Clock }): Storage {
   const database = new Database(":memory:");
   let isClosed = false;
-  const run: RunCall = async (call, settled) => {
+  const run = <M extends keyof Tables>(name: M, words: Parameters<Tables[M]>, settled?: (result: ReturnType<Tables[M]>) => void) => {
     if (isClosed) throw new StorageError("Unavailable", "the store is closed");
-    const [outcome] = database.run([structuredClone(call)]);
+    const [outcome] = database.run([[name, ...words] as unknown as TableCall]);
     if (outcome === undefined) throw new Error("a call without an outcome");
     if ("failure" in outcome) throw new StorageError(outcome.failure, outcome.message);
-    settled?.(outcome.result as never);
-    return await Promise.resolve(outcome.result as never);
+    if ("bug" in outcome) throw new Error(outcome.bug);
+    const result = outcome.result as ReturnType<Tables[M]>;
+    settled?.(result);
+    return result;
   };
-  return storageOver(options.clock, run, () => {
-    isClosed = true;
-    database.close();
-    return Promise.resolve();
+  return storageOver(options.clock, {
+    run: async (name, words, settled) => run(name, words, settled),
+    copy: (body) => new Uint8Array(body),
+    close: async () => {
+      if (!isClosed) database.close();
+      isClosed = true;
+    },
   });
 }

@@ -1,96 +1,179 @@
-// Opens a database: pragmas, migrations, one transaction for a group of calls in which each fails alone.
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import type { TableCall } from "../storage-over.ts";
+// Runs groups of calls on the database: one transaction for a group, in which each call succeeds or fails alone.
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { StorageFailure } from "../storage.ts";
-import { Refusal, Tables } from "./tables.ts";
+import { checkFormat, migrate } from "./migrate.ts";
+import { Damage, Refusal } from "./refusal.ts";
+import { Statements } from "./statements.ts";
+import { READS, tables, type TableCall, type Tables } from "./tables.ts";
 
-const MIGRATIONS = join(import.meta.dirname, "..", "migrations");
-/** About 4 MiB: a checkpoint copies that much, between two commits. */
-const CHECKPOINT_PAGES = 1000;
+export type CallResult =
+  | { readonly result: unknown }
+  | { readonly failure: StorageFailure; readonly message: string }
+  /** The call was wrong, by its arguments; the store is not. */
+  | { readonly bug: string };
 
-export type CallResult = { readonly result: unknown } | { readonly failure: StorageFailure; readonly message: string };
+/** Frames in the WAL, and how many of them are in the database already. */
+export interface WalState {
+  readonly frames: number;
+  readonly copied: number;
+}
+
+const DISK_FULL: CallResult = { failure: "Unavailable", message: "the disk is full" };
+// SQLite's result codes: https://www.sqlite.org/rescode.html
+const FULL = 13;
+const IOERR_SHMSIZE = 4874;
+/** TOOBIG, CONSTRAINT, MISMATCH, RANGE: about the values of one call. */
+const OF_ONE_CALL: ReadonlySet<number> = new Set([18, 19, 20, 25]);
+const CACHE_KIB = 16_384;
+
+const codeOf = (error: unknown): number | undefined => (error as { errcode?: number }).errcode;
+/** Of an error of SQLite: no space is left, but nothing is wrong with what is there. */
+export const isDiskFull = (error: unknown) => (codeOf(error) ?? 0) % 256 === FULL || codeOf(error) === IOERR_SHMSIZE;
+
+/** A call failed after it had written: the group is run again, with a savepoint for each call. */
+class Torn extends Error {}
 
 export class Database {
   readonly #database: DatabaseSync;
+  readonly #sql: Statements;
   readonly #tables: Tables;
+  readonly #control = new Map<string, StatementSync>();
 
-  /** Throws when the data is newer than this program, or damaged; nothing has been written then. */
+  /** Throws when the data is not ours or newer than this program; nothing has been written then. */
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
     try {
-      checkVersion(this.#database);
-      // FULL: in WAL mode NORMAL loses acknowledged commits on power loss.
-      this.#database.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA busy_timeout = 5000;`,
-      );
+      checkFormat(this.#database);
+      // FULL: in WAL mode NORMAL loses acknowledged commits on power loss. Checkpoints are the driver's business.
+      this.#database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
+        PRAGMA cache_size = -${CACHE_KIB}; PRAGMA cell_size_check = ON; PRAGMA busy_timeout = 5000`);
       migrate(this.#database);
-      this.#tables = new Tables(this.#database);
     } catch (error) {
       this.#database.close();
       throw error;
     }
+    this.#sql = new Statements(this.#database);
+    this.#tables = tables(this.#sql);
   }
 
-  /** Runs the calls in one transaction that is durable when this returns; a refused call leaves nothing and lets the others stand. */
+  /**
+   * Runs the calls in one transaction that is durable when this returns; a call that fails leaves nothing and lets the others stand.
+   * On a full disk only reads are answered. Throws when the store can no longer be trusted.
+   */
   run(calls: readonly TableCall[]): CallResult[] {
-    this.#database.exec("BEGIN IMMEDIATE");
     try {
-      const results = calls.map((call) => this.#runOne(call));
-      this.#database.exec("COMMIT");
-      return results;
+      return this.#transaction(calls, false);
     } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw error;
+      if (error instanceof Torn) return this.#runApart(calls);
+      if (!isDiskFull(error)) throw error;
+      return this.#runReads(calls);
     }
   }
 
+  /** "ok", or what is damaged. */
   check(): string {
     return String(this.#database.prepare("PRAGMA quick_check(1)").get()?.["quick_check"]);
   }
 
+  walState(): WalState {
+    return this.#checkpoint("NOOP");
+  }
+
+  /** Copies what the WAL holds into the database; when nothing is left, the next write begins the WAL anew. */
+  copyWal(): void {
+    this.#copy("PASSIVE");
+  }
+
+  /** The same, and waits for another thread that is copying. */
+  restartWal(): void {
+    this.#copy("RESTART");
+  }
+
   close(): void {
-    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     this.#database.close();
   }
 
-  #runOne([method, ...words]: TableCall): CallResult {
-    this.#database.exec("SAVEPOINT call");
+  #runApart(calls: readonly TableCall[]): CallResult[] {
     try {
-      const result = (this.#tables[method] as (...all: readonly unknown[]) => unknown).apply(this.#tables, words);
-      this.#database.exec("RELEASE call");
-      return { result };
+      return this.#transaction(calls, true);
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.#database.exec("ROLLBACK TO call; RELEASE call");
-      return { failure: error.failure, message: error.message };
+      if (!isDiskFull(error)) throw error;
+      return this.#runReads(calls);
     }
   }
-}
 
-const migrationFiles = () =>
-  readdirSync(MIGRATIONS)
-    .filter((name) => /^\d{4}-.*\.sql$/.test(name))
-    .toSorted();
+  #runReads(calls: readonly TableCall[]): CallResult[] {
+    const answers = this.#transaction(
+      calls.filter(([name]) => READS.has(name)),
+      false,
+    )[Symbol.iterator]();
+    return calls.map(([name]) => (READS.has(name) ? (answers.next().value ?? DISK_FULL) : DISK_FULL));
+  }
 
-const versionOf = (database: DatabaseSync) => Number(database.prepare("PRAGMA user_version").get()?.["user_version"]);
+  #transaction(calls: readonly TableCall[], apart: boolean): CallResult[] {
+    this.#exec(calls.every(([name]) => READS.has(name)) ? "BEGIN" : "BEGIN IMMEDIATE");
+    try {
+      const results = calls.map((call) => (apart ? this.#runBetweenSavepoints(call) : this.#runTogether(call)));
+      this.#exec("COMMIT");
+      return results;
+    } catch (error) {
+      // SQLite has rolled back by itself after some of its errors.
+      if (this.#database.isTransaction) this.#exec("ROLLBACK");
+      throw error;
+    }
+  }
 
-function checkVersion(database: DatabaseSync): void {
-  const version = versionOf(database);
-  const known = migrationFiles().length;
-  if (version > known)
-    throw new Error(
-      `the data was written by a newer Lambent (format ${version}, this one knows ${known}): use that version, or another data directory`,
-    );
-}
+  /** Savepoints cost a copy of every page that is touched: they are made only for a group in which they are needed. */
+  #runTogether(call: TableCall): CallResult {
+    const before = this.#sql.writes;
+    const outcome = this.#call(call);
+    if (!("result" in outcome) && this.#sql.writes !== before) throw new Torn();
+    return outcome;
+  }
 
-function migrate(database: DatabaseSync): void {
-  for (const [index, name] of migrationFiles().entries()) {
-    if (index < versionOf(database)) continue;
-    database.exec("BEGIN IMMEDIATE");
-    database.exec(readFileSync(join(MIGRATIONS, name), "utf8"));
-    database.exec(`PRAGMA user_version = ${index + 1}`);
-    database.exec("COMMIT");
+  #runBetweenSavepoints(call: TableCall): CallResult {
+    this.#exec("SAVEPOINT call");
+    const outcome = this.#call(call);
+    if (!("result" in outcome)) this.#exec("ROLLBACK TO call");
+    this.#exec("RELEASE call");
+    return outcome;
+  }
+
+  #call([name, ...words]: TableCall): CallResult {
+    try {
+      return { result: (this.#tables[name] as (...all: readonly unknown[]) => unknown)(...words) };
+    } catch (error) {
+      if (error instanceof Refusal) return { failure: error.failure, message: error.message };
+      const code = codeOf(error);
+      if (error instanceof Damage || (code !== undefined && !OF_ONE_CALL.has(code % 256))) throw error;
+      return { bug: `${name}: ${(error as Error).message}` };
+    }
+  }
+
+  #copy(mode: "PASSIVE" | "RESTART"): void {
+    try {
+      this.#checkpoint(mode);
+    } catch (error) {
+      // The WAL keeps what the database has no room for.
+      if (!isDiskFull(error)) throw error;
+    }
+  }
+
+  #checkpoint(mode: "NOOP" | "PASSIVE" | "RESTART"): WalState {
+    const row = this.#statement(`PRAGMA wal_checkpoint(${mode})`).get();
+    return { frames: Math.max(0, Number(row?.["log"])), copied: Math.max(0, Number(row?.["checkpointed"])) };
+  }
+
+  #exec(sql: string): void {
+    this.#statement(sql).run();
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#control.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      this.#control.set(sql, statement);
+    }
+    return statement;
   }
 }

@@ -1,0 +1,98 @@
+// Cold starts through the real API, against the bare start of the same interpreter in the same run.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  GetFunctionConfigurationCommand,
+  UpdateFunctionConfigurationCommand,
+  waitUntilFunctionUpdatedV2,
+  type Runtime,
+} from "@aws-sdk/client-lambda";
+import { loadConfig } from "../src/config.ts";
+import { median, summarise, type Result } from "./measure.ts";
+import { startBenchServer, type BenchServer } from "./server.ts";
+import { connections, send, signedInvoke } from "./signed-requests.ts";
+
+const RUNS = 15;
+const EVENT = "{}";
+
+interface Case {
+  readonly name: string;
+  readonly runtime: Runtime;
+  readonly handler: string;
+  readonly files: Readonly<Record<string, string | Uint8Array>>;
+  /** What the machine needs at least: the interpreter's start and end. */
+  readonly bare: readonly [command: string, ...words: string[]];
+}
+
+/** A custom runtime of a few kilobytes, and a program that only starts and ends: the floor under every cold start. */
+async function buildNative(directory: string): Promise<{ bootstrap: Uint8Array; nothing: string }> {
+  const compile = async (source: string, target: string) => {
+    const [code] = (await once(spawn("cc", ["-O2", "-static", "-D_GNU_SOURCE", "-o", target, source], { stdio: "inherit" }), "exit")) as [
+      number,
+    ];
+    if (code !== 0) throw new Error("the native bench needs a C compiler");
+  };
+  const [bootstrap, nothing] = [join(directory, "bootstrap"), join(directory, "nothing")];
+  await writeFile(`${nothing}.c`, "int main(void) { return 0; }\n");
+  await compile(`${nothing}.c`, nothing);
+  await compile(join(import.meta.dirname, "native-bootstrap.c"), bootstrap);
+  return { bootstrap: await readFile(bootstrap), nothing };
+}
+
+function cases({ bootstrap, nothing }: { bootstrap: Uint8Array; nothing: string }): readonly Case[] {
+  const node = join(loadConfig().runtimesDirectory, "nodejs24.x", "bin", "node");
+  const [handler, python] = ["app.handler", "def handler(event, context):\n    return 1\n"];
+  return [
+    {
+      name: "node",
+      runtime: "nodejs24.x",
+      handler: "index.handler",
+      files: { "index.mjs": "export const handler = async () => 1;" },
+      bare: [node, "-e", "0"],
+    },
+    { name: "python", runtime: "python3.11", handler, files: { "app.py": python }, bare: ["/usr/bin/python3.11", "-I", "-S", "-c", "0"] },
+    { name: "native", runtime: "provided.al2023", handler: "bootstrap", files: { bootstrap }, bare: [nothing] },
+  ];
+}
+
+async function bareStart([command, ...words]: Case["bare"]): Promise<number> {
+  const startedMs = performance.now();
+  await once(spawn(command, words, { stdio: "ignore" }), "exit");
+  return performance.now() - startedMs;
+}
+
+/** A change of configuration makes every environment a former one: the next invoke is cold. */
+async function coldInvoke(server: BenchServer, { name }: Case, round: number): Promise<number> {
+  await server.lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName: name, Description: `round ${round}` }));
+  await waitUntilFunctionUpdatedV2({ client: server.lambda, maxWaitTime: 20, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: name });
+  await server.lambda.send(new GetFunctionConfigurationCommand({ FunctionName: name }));
+  const agent = connections(1);
+  const elapsedMs = await send(await signedInvoke(server.endpoint, server.keys, name, EVENT), agent);
+  agent.destroy();
+  return elapsedMs;
+}
+
+export async function run(): Promise<Result[]> {
+  const directory = await mkdtemp(join(tmpdir(), "lambent-bench-native-"));
+  const native = await buildNative(directory);
+  const server = await startBenchServer();
+  const results: Result[] = [];
+  try {
+    for (const one of cases(native)) {
+      await server.make(one.name, one.runtime, one.handler, one.files);
+      const [cold, bare]: [number[], number[]] = [[], []];
+      for (let index = 0; index < RUNS; index++) {
+        cold.push(await coldInvoke(server, one, index));
+        bare.push(await bareStart(one.bare));
+      }
+      results.push(summarise(`cold start: ${one.name}, call to answer`, "ms", cold, median(bare)));
+    }
+    return results;
+  } finally {
+    await server.stop();
+    await rm(directory, { recursive: true });
+  }
+}

@@ -1,0 +1,53 @@
+// A real server for benches: with sandboxes, on a free port, with data of its own; and functions in it.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LambdaClient, CreateFunctionCommand, waitUntilFunctionActiveV2, type Runtime } from "@aws-sdk/client-lambda";
+import { IAMClient } from "@aws-sdk/client-iam";
+import { buffer } from "node:stream/consumers";
+import { ZipFile } from "yazl";
+import { silentLog } from "../src/base/log.ts";
+import { ensureRole } from "../src/cli/role.ts";
+import { loadConfig } from "../src/config.ts";
+import { startServer } from "../src/server.ts";
+
+type Files = Readonly<Record<string, string | Uint8Array>>;
+
+export interface BenchServer {
+  readonly endpoint: string;
+  readonly keys: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly lambda: LambdaClient;
+  make(name: string, runtime: Runtime, handler: string, files: Files, memoryMiB?: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+async function zipOf(files: Files): Promise<Uint8Array> {
+  const zip = new ZipFile();
+  for (const [name, text] of Object.entries(files)) zip.addBuffer(Buffer.from(text as Uint8Array), name, { mode: 0o100755 });
+  zip.end();
+  return await buffer(zip.outputStream);
+}
+
+export async function startBenchServer(): Promise<BenchServer> {
+  const dataDirectory = await mkdtemp(join(tmpdir(), "lambent-bench-"));
+  const server = await startServer({ ...loadConfig(), dataDirectory, port: 0 }, { log: silentLog });
+  const settings = { endpoint: server.endpoint, region: "us-east-1", credentials: server.keys };
+  const lambda = new LambdaClient(settings);
+  const iam = new IAMClient(settings);
+  return {
+    endpoint: server.endpoint,
+    keys: server.keys,
+    lambda,
+    async make(FunctionName, Runtime, Handler, files, MemorySize = 1769) {
+      const Role = await ensureRole(iam, FunctionName, []);
+      await lambda.send(
+        new CreateFunctionCommand({ FunctionName, Runtime, Handler, Role, MemorySize, Timeout: 30, Code: { ZipFile: await zipOf(files) } }),
+      );
+      await waitUntilFunctionActiveV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName });
+    },
+    async stop() {
+      await server.stop();
+      await rm(dataDirectory, { recursive: true });
+    },
+  };
+}

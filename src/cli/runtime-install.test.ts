@@ -1,0 +1,110 @@
+// Installing with a program in npm's place: what is there afterwards, and what is said when it fails.
+import assert from "node:assert/strict";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, beforeEach, test } from "node:test";
+import { NODE_SDK_VERSION, NODE_VERSIONS } from "../runtime/pins.ts";
+import { installRuntime } from "./runtime-install.ts";
+import { CliError } from "./terminal.ts";
+
+const VERSION = NODE_VERSIONS.get("nodejs24.x") ?? "";
+const path = process.env["PATH"];
+let work: string;
+let bin: string;
+let told: string[];
+before(async () => (work = await mkdtemp(join(tmpdir(), "lambent-install-"))));
+after(() => rm(work, { recursive: true }));
+beforeEach(async () => {
+  bin = await mkdtemp(join(work, "bin-"));
+  process.env["PATH"] = `${bin}:/usr/bin:/bin`;
+  told = [];
+});
+afterEach(() => (process.env["PATH"] = path));
+
+/** Installs what it is asked for: an interpreter that says `version`, and anything else as an empty SDK. */
+async function npmWith(version: string, extra = ""): Promise<void> {
+  const script = `#!/bin/sh
+${extra}
+echo "$*" >> ${bin}/calls
+for last; do :; done
+case $last in
+  node-linux-*) d=node_modules/\${last%@*}; mkdir -p $d/bin $d/include $d/share; printf '#!/bin/sh\\necho v${version}\\n' > $d/bin/node; chmod 700 $d/bin/node ;;
+  *) mkdir -p node_modules/@aws-sdk ;;
+esac
+`;
+  await writeFile(join(bin, "npm"), script);
+  await chmod(join(bin, "npm"), 0o755);
+}
+
+const options = async () => ({
+  runtimesDirectory: join(await mkdtemp(join(work, "home-")), "runtimes"),
+  bootstrapsDirectory: join(work, "repo"),
+  pythonSearchPath: [join(work, "nowhere")],
+  onProgress: (line: string) => void told.push(line),
+});
+
+test("Node and its SDK are put in place, readable for everybody, and only once", async () => {
+  await npmWith(VERSION);
+  const given = await options();
+  await installRuntime("nodejs24.x", given);
+  assert.deepEqual((await readdir(given.runtimesDirectory)).toSorted(), ["node-sdk", "nodejs24.x"]);
+  assert.equal(await readFile(join(given.runtimesDirectory, "nodejs24.x/version"), "utf8"), `${VERSION}\n`);
+  assert.equal(await readFile(join(given.runtimesDirectory, "node-sdk/version"), "utf8"), `${NODE_SDK_VERSION}\n`);
+  assert.deepEqual((await readdir(join(given.runtimesDirectory, "nodejs24.x"))).toSorted(), ["bin", "version"]);
+  assert.equal((await stat(join(given.runtimesDirectory, "nodejs24.x/bin/node"))).mode & 0o777, 0o755);
+  assert.equal(told.length, 2);
+  await installRuntime("nodejs24.x", given);
+  assert.equal(told.length, 2);
+  for (const call of (await readFile(join(bin, "calls"), "utf8")).trim().split("\n")) assert.match(call, /--ignore-scripts/);
+});
+
+test("another version in the place is replaced", async () => {
+  await npmWith(VERSION);
+  const given = await options();
+  await mkdir(join(given.runtimesDirectory, "nodejs24.x/bin"), { recursive: true });
+  await writeFile(join(given.runtimesDirectory, "nodejs24.x/version"), "24.0.0\n");
+  await installRuntime("nodejs24.x", given);
+  assert.equal(await readFile(join(given.runtimesDirectory, "nodejs24.x/version"), "utf8"), `${VERSION}\n`);
+  assert.deepEqual((await readdir(given.runtimesDirectory)).toSorted(), ["node-sdk", "nodejs24.x"]);
+});
+
+test("two at once both succeed", async () => {
+  await npmWith(VERSION);
+  const given = await options();
+  await Promise.all([installRuntime("nodejs24.x", given), installRuntime("nodejs24.x", given)]);
+  assert.deepEqual((await readdir(given.runtimesDirectory)).toSorted(), ["node-sdk", "nodejs24.x"]);
+});
+
+test("an interpreter of another version is not put in place", async () => {
+  await npmWith("24.0.0");
+  const given = await options();
+  await assert.rejects(
+    installRuntime("nodejs24.x", given),
+    new RegExp(`node-linux-\\w+@${VERSION.replaceAll(".", "\\.")} holds Node v24\\.0\\.0`),
+  );
+  assert.deepEqual(await readdir(given.runtimesDirectory), []);
+});
+
+test("what npm says when it fails is passed on, and nothing is left", async () => {
+  await npmWith(VERSION, "echo 'no such version' >&2; exit 1");
+  const given = await options();
+  await assert.rejects(installRuntime("nodejs24.x", given), /^CliError: npm install .* failed \(status 1\):\nno such version$/s);
+  assert.deepEqual(await readdir(given.runtimesDirectory), []);
+});
+
+test("without npm the sentence says so", async () => {
+  process.env["PATH"] = bin;
+  await assert.rejects(installRuntime("nodejs24.x", await options()), /npm can't be started: is it installed\?/);
+});
+
+test("what cannot be installed is refused with what can", async () => {
+  for (const runtime of ["java21", "nodejs20.x", "python3.8", "../evil"])
+    await assert.rejects(installRuntime(runtime, await options()), (error: unknown) => {
+      assert.ok(error instanceof CliError);
+      assert.equal(error.exitCode, 2);
+      assert.match(error.message, /can't be installed\. What can: nodejs22\.x/);
+      return true;
+    });
+  await assert.rejects(installRuntime("python3.12", await options()), /There is no python3\.12 on this machine/);
+});

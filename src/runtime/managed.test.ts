@@ -1,0 +1,188 @@
+// Which runtimes are ready, what starts them, and what is said of those that are not.
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readlink, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { KNOWN_RUNTIMES } from "./identifiers.ts";
+import { runtimeCatalog } from "./managed.ts";
+import {
+  NODE_SDK_VERSION,
+  NODE_VERSIONS,
+  PYTHON_BOOTSTRAP,
+  PYTHON_SDKS,
+  pythonBootstrapVersion,
+  pythonSdkOf,
+  pythonSdkVersion,
+} from "./pins.ts";
+import type { RuntimeLayout } from "./settings.ts";
+
+let work: string;
+before(async () => (work = await mkdtemp(join(tmpdir(), "lambent-catalogue-"))));
+after(() => rm(work, { recursive: true }));
+
+let count = 0;
+async function machine(files: Readonly<Record<string, string>>) {
+  const root = join(work, String(count++));
+  for (const [name, text] of Object.entries({ "repo/python/bootstrap.py": "", "repo/node/bootstrap.cjs": "", ...files })) {
+    await mkdir(dirname(join(root, name)), { recursive: true });
+    await writeFile(join(root, name), text);
+  }
+  const options = {
+    runtimesDirectory: join(root, "runtimes"),
+    bootstrapsDirectory: join(root, "repo"),
+    pythonSearchPath: ["usr", "pyenv", "nowhere"].map((name) => join(root, name)),
+  };
+  return { root, options, catalog: runtimeCatalog(options) };
+}
+
+const NODE_READY = { "runtimes/nodejs24.x/version": `${NODE_VERSIONS.get("nodejs24.x")}\n`, "runtimes/node-sdk/version": NODE_SDK_VERSION };
+const SDKS_READY = Object.fromEntries(PYTHON_SDKS.map((sdk) => [`runtimes/${sdk.name}/version`, pythonSdkVersion(sdk)]));
+
+function layout(found: ReturnType<ReturnType<typeof runtimeCatalog>["resolve"]>): RuntimeLayout {
+  assert.ok(found !== undefined && !("missing" in found), JSON.stringify(found));
+  return found;
+}
+
+const settings = (memoryMiB: number, variables: Readonly<Record<string, string>> = {}) => ({ memoryMiB, variables });
+
+test("Node is ready when exactly the pinned interpreter and SDK are there", async () => {
+  const missing = { missing: "The runtime nodejs24.x is not installed: run  lambent runtime install nodejs24.x" };
+  assert.deepEqual((await machine({})).catalog.resolve("nodejs24.x"), missing);
+  assert.deepEqual((await machine({ ...NODE_READY, "runtimes/nodejs24.x/version": "24.0.0" })).catalog.resolve("nodejs24.x"), missing);
+  assert.deepEqual((await machine({ ...NODE_READY, "runtimes/node-sdk/version": "old" })).catalog.resolve("nodejs24.x"), missing);
+  const { catalog, options } = await machine(NODE_READY);
+  const { argv, mounts, env, protocol, version } = layout(catalog.resolve("nodejs24.x"));
+  assert.deepEqual(argv, ["/var/lang/bin/node", "/var/rapid/bootstrap.cjs"]);
+  assert.deepEqual(mounts, [
+    { source: join(options.runtimesDirectory, "nodejs24.x"), target: "/var/lang" },
+    { source: join(options.bootstrapsDirectory, "node"), target: "/var/rapid" },
+    { source: join(options.runtimesDirectory, "node-sdk"), target: "/var/runtime" },
+  ]);
+  assert.equal(
+    env["NODE_PATH"],
+    "/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task",
+  );
+  assert.deepEqual([protocol, version], ["framed", NODE_VERSIONS.get("nodejs24.x")]);
+});
+
+test("what is installed later is found, and what was found is not looked for again", async () => {
+  const { catalog, root } = await machine({});
+  assert.ok("missing" in (catalog.resolve("nodejs24.x") ?? {}));
+  for (const [name, text] of Object.entries(NODE_READY)) {
+    await mkdir(dirname(join(root, name)), { recursive: true });
+    await writeFile(join(root, name), text);
+  }
+  const found = layout(catalog.resolve("nodejs24.x"));
+  assert.equal(catalog.resolve("nodejs24.x"), found);
+});
+
+test("the heap follows the memory unless the user sets it, as on AWS", async () => {
+  const { argvFor } = layout((await machine(NODE_READY)).catalog.resolve("nodejs24.x"));
+  const flags = (memoryMiB: number, NODE_OPTIONS?: string) =>
+    argvFor?.(settings(memoryMiB, NODE_OPTIONS === undefined ? {} : { NODE_OPTIONS })).slice(1, -1);
+  assert.deepEqual(flags(128), ["--max-semi-space-size=6", "--max-old-space-size=116"]);
+  assert.deepEqual(flags(3008), ["--max-semi-space-size=150", "--max-old-space-size=2708"]);
+  assert.deepEqual(flags(128, "--max_old_space_size=64"), []);
+  assert.deepEqual(flags(128, "--enable-source-maps"), ["--max-semi-space-size=6", "--max-old-space-size=116"]);
+});
+
+test("an exec wrapper gets the command", async () => {
+  const { catalog } = await machine(NODE_READY);
+  const argv = layout(catalog.resolve("nodejs24.x")).argvFor?.(settings(128, { AWS_LAMBDA_EXEC_WRAPPER: "/opt/wrapper" }));
+  assert.deepEqual(argv?.slice(0, 6), ["/bin/sh", "-c", 'exec "$@"', "sh", "/opt/wrapper", "/var/lang/bin/node"]);
+});
+
+test("a Python of exactly that version is found in a prefix or below a place of prefixes, the newest first", async () => {
+  const { catalog, root } = await machine({
+    "pyenv/3.12.1/bin/python3.12": "",
+    "pyenv/3.12.10/bin/python3.12": "",
+    "pyenv/3.12.9/bin/python3.12": "",
+    ...SDKS_READY,
+  });
+  const { argv, mounts, version } = layout(catalog.resolve("python3.12"));
+  assert.deepEqual(argv, ["/var/lang/bin/python3.12", "-S", "/var/rapid/bootstrap.py"]);
+  assert.deepEqual(mounts[0], { source: join(root, "pyenv", "3.12.10"), target: "/var/lang" });
+  assert.equal(version, "3.12");
+  assert.match(
+    (catalog.resolve("python3.11") as { missing: string }).missing,
+    /^There is no python3\.11 on this machine: .*lambent runtime install python3\.11$/,
+  );
+});
+
+test("a link to another version's interpreter does not count", async () => {
+  const { catalog, root } = await machine({ "pyenv/3.12.1/bin/python3.12": "", ...SDKS_READY });
+  await symlink("python3.12", join(root, "pyenv/3.12.1/bin/python3.13"));
+  assert.ok("missing" in (catalog.resolve("python3.13") ?? {}));
+  await symlink(join(root, "pyenv/3.12.1"), join(root, "usr"));
+  layout(catalog.resolve("python3.12"));
+});
+
+test("Python without its SDK is not ready; 3.9 has an SDK of its own", async () => {
+  const { catalog } = await machine({
+    "pyenv/3.9.1/bin/python3.9": "",
+    "pyenv/3.10.1/bin/python3.10": "",
+    [`runtimes/python-sdk/version`]: SDKS_READY["runtimes/python-sdk/version"] ?? "",
+  });
+  assert.ok("missing" in (catalog.resolve("python3.9") ?? {}));
+  assert.equal(layout(catalog.resolve("python3.10")).mounts[2]?.target, "/var/runtime");
+  assert.notEqual(pythonSdkOf("python3.9"), pythonSdkOf("python3.10"));
+});
+
+test("the compiled bootstrap is used only when it is of the present text", async () => {
+  const { options, root } = await machine({ "pyenv/3.12.1/bin/python3.12": "", ...SDKS_READY });
+  const rapid = () => layout(runtimeCatalog(options).resolve("python3.12")).mounts[1]?.source;
+  assert.equal(rapid(), join(root, "repo/python"));
+  const installed = join(root, "runtimes", PYTHON_BOOTSTRAP);
+  await mkdir(installed);
+  await writeFile(join(installed, "version"), pythonBootstrapVersion(options.bootstrapsDirectory));
+  assert.equal(rapid(), installed);
+  await writeFile(join(root, "repo/python/bootstrap.py"), "# newer\n");
+  assert.equal(rapid(), join(root, "repo/python"));
+});
+
+test("the distribution's interpreter is linked to, in a directory that the sandbox's user may enter", async (context) => {
+  const options = { ...(await machine(SDKS_READY)).options, pythonSearchPath: ["/usr"] };
+  const catalog = runtimeCatalog(options);
+  const here = catalog.list().find(({ runtime, state }) => runtime.startsWith("python") && state === "ready")?.runtime;
+  if (here === undefined) return context.skip("there is no Python at /usr/bin");
+  const umask = process.umask(0o077);
+  const source = layout(catalog.resolve(here)).mounts[0]?.source ?? "";
+  process.umask(umask);
+  assert.equal(await readlink(join(source, "bin", here)), `/usr/bin/${here}`);
+  assert.equal((await stat(join(source, "bin"))).mode & 0o777, 0o755);
+  // A link of an interpreter that has moved is made anew.
+  await rm(join(source, "bin", here));
+  await symlink("/usr/elsewhere", join(source, "bin", here));
+  layout(runtimeCatalog(options).resolve(here));
+  assert.equal(await readlink(join(source, "bin", here)), `/usr/bin/${here}`);
+  return undefined;
+});
+
+test("provided.al2023 starts the package's bootstrap on the Runtime API", async () => {
+  const { argv, mounts, protocol } = layout((await machine({})).catalog.resolve("provided.al2023"));
+  assert.deepEqual([argv, mounts, protocol], [["/var/task/bootstrap"], [], "runtime-api"]);
+});
+
+test("AWS's other identifiers are refused with a sentence, and others are none", async () => {
+  const { catalog } = await machine({});
+  assert.deepEqual(catalog.resolve("java21"), { missing: "Lambent does not run java21 functions; docs/runtimes.md says what it runs." });
+  for (const nothing of ["nodejs99.x", "python3.8 ", "", "__proto__", "constructor"]) assert.equal(catalog.resolve(nothing), undefined);
+  assert.equal(KNOWN_RUNTIMES.size, 51);
+  assert.deepEqual(
+    [KNOWN_RUNTIMES.get("nodejs20.x"), KNOWN_RUNTIMES.get("python3.10"), KNOWN_RUNTIMES.get("nodejs26.x")],
+    ["blocked", "deprecated", "preview"],
+  );
+});
+
+test("the list names every runtime that can be made ready, and makes nothing", async () => {
+  const { catalog, options } = await machine({ ...NODE_READY });
+  const list = catalog.list();
+  assert.deepEqual(
+    list.filter(({ state }) => state === "ready").map(({ runtime }) => runtime),
+    ["nodejs24.x", "provided.al2023"],
+  );
+  assert.equal(list.length, 11);
+  for (const { detail } of list) assert.notEqual(detail, "");
+  await assert.rejects(stat(join(options.runtimesDirectory, "system")), { code: "ENOENT" });
+});

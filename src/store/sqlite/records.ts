@@ -1,0 +1,98 @@
+// Records in SQL: compare-and-set on a revision that rises through the whole store.
+import { crc32 } from "node:zlib";
+import type { SQLInputValue } from "node:sqlite";
+import type { Key, ListRange } from "../storage.ts";
+import type { StoredEntry, StoredWrite } from "../stored.ts";
+import { Damage, Refusal } from "./refusal.ts";
+import { utf8, type Row, type Statements } from "./statements.ts";
+
+const WHERE_KEY = "WHERE kind = ? AND account = ? AND region = ? AND id = ?";
+
+/** The least bytes above every text with the prefix; absent when there are none (only 0xff). */
+function prefixEnd(prefix: Buffer): Buffer | undefined {
+  const end = Buffer.from(prefix);
+  for (let at = end.length - 1; at >= 0; at--)
+    if ((end[at] ?? 0) < 0xff) {
+      end[at] = (end[at] ?? 0) + 1;
+      return end.subarray(0, at + 1);
+    }
+  return undefined;
+}
+
+function entryOf(row: Row): StoredEntry {
+  const id = Buffer.from(row["id"] as Uint8Array);
+  const key = { account: String(row["account"]), region: String(row["region"]), kind: String(row["kind"]), id: id.toString("utf8") };
+  const text = String(row["value"]);
+  if (crc32(text, crc32(id)) !== Number(row["crc"])) throw new Damage(`the record ${key.kind} ${key.id} is not what was written`);
+  return { key, revision: Number(row["revision"]), text };
+}
+
+export function getRecords(sql: Statements, keys: readonly Key[]): (StoredEntry | undefined)[] {
+  return keys.map((key) => {
+    const row = sql.first(`SELECT * FROM record ${WHERE_KEY}`, key.kind, key.account, key.region, utf8(key.id));
+    return row === undefined ? undefined : entryOf(row);
+  });
+}
+
+export function listRecords(sql: Statements, { kind, account, region, prefix = "", after, limit }: ListRange): StoredEntry[] {
+  const start = utf8(prefix);
+  const end = prefixEnd(start);
+  const where = ["kind = ? AND account = ? AND region = ? AND id >= ?"];
+  const values: SQLInputValue[] = [kind, account, region, start];
+  if (end !== undefined) {
+    where.push("id < ?");
+    values.push(end);
+  }
+  if (after !== undefined) {
+    where.push("id > ?");
+    values.push(utf8(after));
+  }
+  return sql.all(`SELECT * FROM record WHERE ${where.join(" AND ")} ORDER BY id LIMIT ?`, ...values, limit).map(entryOf);
+}
+
+export function allRecords(sql: Statements, kinds: readonly string[]): StoredEntry[] {
+  return kinds.flatMap((kind) => sql.all("SELECT * FROM record WHERE kind = ? ORDER BY revision", kind).map(entryOf));
+}
+
+function writeRecord(sql: Statements, { key, text }: StoredWrite, revision: number): void {
+  const id = utf8(key.id);
+  if (text === undefined) {
+    sql.run(`DELETE FROM record ${WHERE_KEY}`, key.kind, key.account, key.region, id);
+    return;
+  }
+  sql.run(
+    `INSERT INTO record (kind, account, region, id, revision, value, crc) VALUES (?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (kind, account, region, id) DO UPDATE SET revision = excluded.revision, value = excluded.value, crc = excluded.crc`,
+    key.kind,
+    key.account,
+    key.region,
+    id,
+    revision,
+    text,
+    crc32(text, crc32(id)),
+  );
+}
+
+/** The revision that the record has now, 0 when there is none. */
+function presentRevision(sql: Statements, { key, expect }: StoredWrite): number {
+  const row = sql.first(`SELECT revision FROM record ${WHERE_KEY}`, key.kind, key.account, key.region, utf8(key.id));
+  const present = Number(row?.["revision"] ?? 0);
+  if (expect !== undefined && present !== (expect === "absent" ? 0 : expect))
+    throw new Refusal("Conflict", `${key.kind} ${key.id}: ${present === 0 ? "absent" : `revision ${present}`}, expected ${expect}`);
+  return present;
+}
+
+/** The revision of each write, in order; of one that keeps its record, the revision that the record has. */
+export function writeRecords(sql: Statements, writes: readonly StoredWrite[]): number[] {
+  const before = Number(sql.first("SELECT value FROM counter WHERE name = 'revision'")?.["value"]);
+  let last = before;
+  const revisions = writes.map((write) => {
+    const present = write.expect === undefined && write.keep !== true ? 0 : presentRevision(sql, write);
+    if (write.keep === true) return present;
+    last += 1;
+    writeRecord(sql, write, last);
+    return last;
+  });
+  if (last > before) sql.run("UPDATE counter SET value = ? WHERE name = 'revision'", last);
+  return revisions;
+}

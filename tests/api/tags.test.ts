@@ -1,0 +1,167 @@
+// ListTags, TagResource, UntagResource, and GetAccountSettings.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { arnOf, check, covered, makeFunction, REGION, send, startLambda, type Row } from "./lambda.fixture.ts";
+
+const LASTING = "1 validation error detected: Value ";
+const many = (count: number, from = 0) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index + from}`, "v"]));
+
+test("tags come, are replaced, and go; each change is a new revision and no update", async (t) => {
+  const started = await startLambda(t);
+  const { client } = started;
+  await makeFunction(started, "f");
+  const Resource = arnOf("f");
+  const state = async () => {
+    const { Configuration, Tags } = await send(client, "GetFunction", { FunctionName: "f" });
+    const { RevisionId, LastModified, LastUpdateStatus } = Configuration as Record<string, string>;
+    return { RevisionId, LastModified, LastUpdateStatus, Tags };
+  };
+  const first = await state();
+  const rows: readonly Row[] = [
+    { name: "none", call: ["ListTags", { Resource }], expect: { Tags: {} } },
+    { name: "add", call: ["TagResource", { Resource, Tags: { team: "blue", "a b/c:d=e+f-g@h": "ä", constructor: "x" } }] },
+    { name: "replace", call: ["TagResource", { Resource, Tags: { team: "red", empty: "" } }] },
+    {
+      name: "list",
+      call: ["ListTags", { Resource }],
+      expect: { Tags: { team: "red", "a b/c:d=e+f-g@h": "ä", constructor: "x", empty: "" } },
+    },
+    { name: "remove", call: ["UntagResource", { Resource, TagKeys: ["team", "absent", "a b/c:d=e+f-g@h"] }] },
+    { name: "rest", call: ["ListTags", { Resource }], expect: { Tags: { constructor: "x", empty: "" } } },
+  ];
+  for (const row of rows) await check(started, row);
+  const last = await state();
+  assert.notEqual(last.RevisionId, first.RevisionId);
+  assert.deepEqual(
+    [last.LastModified, last.LastUpdateStatus, last.Tags],
+    [first.LastModified, "Successful", { constructor: "x", empty: "" }],
+  );
+  assert.deepEqual(started.invoker.retired, [], "environments do not see tags");
+});
+
+test("tags: what is refused changes nothing", async (t) => {
+  const started = await startLambda(t);
+  await makeFunction(started, "f", { Tags: many(49) });
+  const Resource = arnOf("f");
+  const Tags = { a: "b" };
+  const invalid = "InvalidParameterValueException";
+  const row = (name: string, call: Row["call"], ...fault: NonNullable<Row["fault"]>): Row => ({ name, call, fault });
+  const pattern =
+    /^1 validation error detected: Value 'arn:aws:something' at 'resource' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:/;
+  const versions = "Tags on function aliases and versions are not supported. Please specify a function ARN.";
+  const mapping = `arn:aws:lambda:${REGION}:000000000000:event-source-mapping:00000000-0000-4000-8000-000000000000`;
+  const rows: readonly Row[] = [
+    row("51", ["TagResource", { Resource, Tags: many(2, 100) }], 400, invalid, "Number of tags exceeds resource tag limit."),
+    row("no tags", ["TagResource", { Resource, Tags: {} }], 400, invalid, "An error occurred and the request cannot be processed."),
+    row(
+      "null",
+      ["TagResource", { Resource }],
+      400,
+      "ValidationException",
+      `${LASTING}null at 'tags' failed to satisfy constraint: Member must not be null`,
+    ),
+    row(
+      "no keys",
+      ["UntagResource", { Resource }],
+      400,
+      "ValidationException",
+      `${LASTING}null at 'tagKeys' failed to satisfy constraint: Member must not be null`,
+    ),
+    row("a long key", ["TagResource", { Resource, Tags: { ["k".repeat(129)]: "" } }], 400, "ValidationException", /at 'tags'/),
+    row("a key with a star", ["TagResource", { Resource, Tags: { "*": "" } }], 400, "ValidationException", /at 'tags'/),
+    ...(["ListTags", "TagResource", "UntagResource"] as const).flatMap((operation) => {
+      const call = (resource: string): Row["call"] => [operation, { Resource: resource, Tags, TagKeys: ["a"] }];
+      return [
+        row("no ARN", call("arn:aws:something"), 400, "ValidationException", pattern),
+        row("a version", call(`${Resource}:1`), 400, invalid, versions),
+        row("latest", call(`${Resource}:$LATEST`), 400, invalid, versions),
+        row("unknown", call(arnOf("g")), 404, "ResourceNotFoundException", `Function not found: ${arnOf("g")}`),
+        row("a mapping", call(mapping), 404, "ResourceNotFoundException", `Event source mapping not found: ${mapping}`),
+        row(
+          "another region",
+          call("arn:aws:lambda:us-east-1:000000000000:function:f"),
+          404,
+          "ResourceNotFoundException",
+          /^Functions from 'us-east-1' are not reachable/,
+        ),
+      ];
+    }),
+  ];
+  for (const one of rows) await check(started, one);
+  await check(started, { name: "all there", call: ["ListTags", { Resource }], expect: { Tags: many(49) } });
+  await check(started, { name: "the fiftieth", call: ["TagResource", { Resource, Tags }] });
+});
+
+test("GetAccountSettings counts functions and their code", async (t) => {
+  const started = await startLambda(t);
+  await check(started, {
+    name: "empty",
+    call: ["GetAccountSettings", {}],
+    expect: {
+      AccountLimit: {
+        TotalCodeSize: 322_122_547_200,
+        CodeSizeUnzipped: 262_144_000,
+        CodeSizeZipped: 52_428_800,
+        ConcurrentExecutions: 1000,
+        UnreservedConcurrentExecutions: 1000,
+      },
+      AccountUsage: { TotalCodeSize: 0, FunctionCount: 0 },
+    },
+  });
+  await makeFunction(started, "a");
+  await makeFunction(started, "b");
+  const AccountUsage = { TotalCodeSize: 2 * started.zip.length, FunctionCount: 2 };
+  await check(started, { name: "two", call: ["GetAccountSettings", {}], expect: { AccountUsage } });
+});
+
+test("who has no policy may do nothing, and learns of nothing", async (t) => {
+  const started = await startLambda(t);
+  await makeFunction(started, "f");
+  const Resource = arnOf("f");
+  const code = { ZipFile: started.zip };
+  const calls: readonly (readonly [Row["call"], string])[] = [
+    [["Invoke", { FunctionName: "f" }], `lambda:InvokeFunction on resource: ${Resource} `],
+    [["Invoke", { FunctionName: "f", Qualifier: "live" }], `lambda:InvokeFunction on resource: ${Resource}:live `],
+    [["Invoke", { FunctionName: `${Resource}:$LATEST` }], `lambda:InvokeFunction on resource: ${Resource}:$LATEST `],
+    [["GetFunction", { FunctionName: "none" }], `lambda:GetFunction on resource: ${arnOf("none")} `],
+    [["GetFunctionConfiguration", { FunctionName: "not a name!" }], "lambda:GetFunctionConfiguration on resource: "],
+    [["CreateFunction", { FunctionName: "f", Code: code, Role: "r" }], `lambda:CreateFunction on resource: ${Resource} `],
+    [["UpdateFunctionConfiguration", { FunctionName: "f" }], `lambda:UpdateFunctionConfiguration on resource: ${Resource} `],
+    [["UpdateFunctionCode", { FunctionName: "f" }], `lambda:UpdateFunctionCode on resource: ${Resource} `],
+    [["DeleteFunction", { FunctionName: "f" }], `lambda:DeleteFunction on resource: ${Resource} `],
+    [["ListFunctions", {}], "lambda:ListFunctions on resource: * "],
+    [["GetAccountSettings", {}], "lambda:GetAccountSettings on resource: * "],
+    [["ListTags", { Resource }], `lambda:ListTags on resource: ${Resource} `],
+    [["TagResource", { Resource, Tags: {} }], `lambda:TagResource on resource: ${Resource} `],
+    [["UntagResource", { Resource, TagKeys: [] }], `lambda:UntagResource on resource: ${Resource} `],
+  ];
+  for (const [call, what] of calls) {
+    const start = `User: arn:aws:iam::000000000000:user/x is not authorized to perform: ${what}`;
+    const [operation, input] = call;
+    await assert.rejects(send(started.stranger, operation, input), (error: Error) => {
+      assert.equal(error.name, "AccessDeniedException");
+      assert.ok(error.message.startsWith(start), `${operation}: ${error.message}`);
+      return true;
+    });
+    covered.fault.add(operation);
+  }
+});
+
+test("giving a function a role needs the right to pass it", async (t) => {
+  const { service } = await startLambda(t);
+  const context = { account: "000000000000", region: REGION } as never;
+  const Role = "arn:aws:iam::000000000000:role/admin";
+  for (const operation of ["CreateFunction", "UpdateFunctionConfiguration"])
+    assert.deepEqual(await service.definition.access(operation, context, { FunctionName: "f", Role }), [
+      { action: `lambda:${operation}`, resource: arnOf("f") },
+      { action: "iam:PassRole", resource: Role, conditions: { "iam:PassedToService": "lambda.amazonaws.com" } },
+    ]);
+});
+
+test("tags and account settings have been seen to succeed and to fail", () => {
+  const all = ["ListTags", "TagResource", "UntagResource", "GetAccountSettings"];
+  assert.deepEqual(
+    all.filter((name) => !covered.success.has(name) || !covered.fault.has(name)),
+    [],
+  );
+});
