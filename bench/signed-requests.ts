@@ -5,7 +5,7 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import type { Checksum, SourceData } from "@smithy/types";
 
 /** What the signer wants of a hash: HMAC when it is given a key. */
-class Sha256 implements Checksum {
+export class Sha256 implements Checksum {
   readonly #key: SourceData | undefined;
   #hash: Hash | Hmac;
   constructor(key?: SourceData) {

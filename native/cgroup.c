@@ -77,27 +77,77 @@ static void add_hierarchy(const char *directory, bool is_v2, unsigned roles) {
   added->roles = roles;
 }
 
-// The version 2 tree can always freeze and kill; which limits it has depends on what version 1 did not take.
-static void add_v2(const char *directory) {
-  char path[PATH_MAX_BYTES], controllers[256] = "";
-  snprintf(path, sizeof path, "%s/cgroup.controllers", directory);
-  read_file(path, controllers, sizeof controllers);
-  unsigned roles = roles_of(controllers) & ~(unsigned)ROLE_FREEZER;
+// Where this process is in a hierarchy, as the hierarchy's mount shows it: a user's own part of the tree.
+static void own_parent(const char *wanted, char *parent, size_t size) {
+  char line[512];
+  FILE *groups = fopen("/proc/self/cgroup", "re");
+  parent[0] = 0;
+  while (groups && fgets(line, sizeof line, groups)) {
+    char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
+    if (!path) continue;
+    *path++ = 0;
+    path[strcspn(path, "\n")] = 0;
+    bool is_it = *wanted ? roles_of(names + 1) == roles_of(wanted) : names[1] == 0;
+    if (is_it && strcmp(path, "/")) snprintf(parent, size, "%s", path);
+  }
+  if (groups) fclose(groups);
+}
+
+static void enable_v2(const char *directory, unsigned roles) {
+  char path[PATH_MAX_BYTES];
   snprintf(path, sizeof path, "%s/cgroup.subtree_control", directory);
   if (roles & ROLE_MEMORY) write_file(path, "+memory");
   if (roles & ROLE_CPU) write_file(path, "+cpu");
   if (roles & ROLE_PIDS) write_file(path, "+pids");
-  add_hierarchy(directory, true, roles | ROLE_FREEZER);
 }
 
-static void find_hierarchies(void) {
+// Below the root, a version 2 group has either processes or children with limits: those that are there move to a child of their own.
+static void make_room(const char *directory) {
+  char path[PATH_MAX_BYTES];
+  snprintf(path, sizeof path, "%s/cgroup.type", directory);
+  if (access(path, F_OK)) return;  // the root has no type
+  snprintf(path, sizeof path, "%s/cgroup.procs", directory);
+  FILE *members = fopen(path, "re");
+  snprintf(path, sizeof path, "%s/lambent-server", directory);
+  mkdir(path, 0755);
+  snprintf(path, sizeof path, "%s/lambent-server/cgroup.procs", directory);
+  for (char pid[32]; members && fscanf(members, "%31s", pid) == 1;) write_file(path, pid);
+  if (members) fclose(members);
+}
+
+// The version 2 tree can always freeze; which limits it has depends on what version 1 did not take.
+static unsigned prepare_v2(const char *directory) {
+  char path[PATH_MAX_BYTES], controllers[256] = "";
+  snprintf(path, sizeof path, "%s/cgroup.controllers", directory);
+  read_file(path, controllers, sizeof controllers);
+  unsigned roles = roles_of(controllers) & (ROLE_MEMORY | ROLE_CPU | ROLE_PIDS);
+  if (roles) make_room(directory);
+  if (roles) enable_v2(directory, roles);
+  return roles | ROLE_FREEZER;
+}
+
+static void find_hierarchies(const char *parent) {
   FILE *mounts = fopen("/proc/self/mounts", "re");
-  char source[256], directory[256], type[64], options[256];
+  char source[256], directory[256], type[64], options[256], own[256];
   while (mounts && fscanf(mounts, "%255s %255s %63s %255s %*d %*d", source, directory, type, options) == 4) {
-    if (!strcmp(type, "cgroup2")) add_v2(directory);
-    else if (!strcmp(type, "cgroup") && roles_of(options)) add_hierarchy(directory, false, roles_of(options));
+    bool is_v2 = !strcmp(type, "cgroup2");
+    if (!is_v2 && (strcmp(type, "cgroup") || !roles_of(options))) continue;
+    own[0] = 0;
+    if (parent) snprintf(own, sizeof own, "%s", parent);
+    else if (geteuid()) own_parent(is_v2 ? "" : options, own, sizeof own);
+    char whole[512];
+    snprintf(whole, sizeof whole, "%s%s", directory, own);
+    add_hierarchy(whole, is_v2, is_v2 ? prepare_v2(whole) : roles_of(options));
   }
   if (mounts) fclose(mounts);
+}
+
+// A version 1 freezer is of no use beside a version 2 tree, which is quicker and lets frozen processes be killed.
+static void drop_v1_freezer(void) {
+  bool has_v2 = false;
+  for (size_t i = 0; i < hierarchy_count; i++) has_v2 |= hierarchies[i].is_v2;
+  for (size_t i = hierarchy_count; has_v2 && i-- > 0;)
+    if (!hierarchies[i].is_v2 && !(hierarchies[i].roles &= ~(unsigned)ROLE_FREEZER)) hierarchies[i] = hierarchies[--hierarchy_count];
 }
 
 static unsigned long long start_time_of(pid_t pid) {
@@ -156,28 +206,24 @@ static const char *check_roles(void) {
   return NULL;
 }
 
-const char *cgroup_init(void) {
+const char *cgroup_init(const char *parent) {
   static char reason[PATH_MAX_BYTES + 64];
   snprintf(own_name, sizeof own_name, "lambent-%d-%llu", getpid(), start_time_of(getpid()));
-  find_hierarchies();
+  find_hierarchies(parent);
+  drop_v1_freezer();
   const char *missing = check_roles();
-  if (missing) return missing;
-  for (size_t i = 0; i < hierarchy_count; i++) {
+  for (size_t i = 0; i < hierarchy_count && !missing; i++) {
     struct hierarchy *in = &hierarchies[i];
     sweep(in);
     char path[PATH_MAX_BYTES];
     path_of(path, in, NULL, NULL);
     if (mkdir(path, 0755)) {
-      snprintf(reason, sizeof reason, "can't make %s: %s", path, strerror(errno));
-      cgroup_exit();
-      return reason;
-    }
-    path_of(path, in, NULL, "cgroup.subtree_control");
-    if (in->is_v2 && in->roles & ROLE_MEMORY) write_file(path, "+memory");
-    if (in->is_v2 && in->roles & ROLE_CPU) write_file(path, "+cpu");
-    if (in->is_v2 && in->roles & ROLE_PIDS) write_file(path, "+pids");
+      snprintf(reason, sizeof reason, "can't make the control group %s: %s", path, strerror(errno));
+      missing = reason;
+    } else if (in->is_v2) enable_v2(path, in->roles);
   }
-  return NULL;
+  if (missing) cgroup_exit();
+  return missing;
 }
 
 void cgroup_exit(void) {
@@ -206,48 +252,63 @@ static bool limit_cpu(const struct hierarchy *in, const char *name, uint64_t mil
   return write_file(path, text) && write_number(in, name, "cpu.weight", millis / 10 < 1 ? 1 : millis / 10 > 10000 ? 10000 : millis / 10);
 }
 
-const char *cgroup_create(const char *name, const struct cgroup_limits *limits) {
+static const char *create_in(const struct hierarchy *in, const char *name, const struct cgroup_limits *limits) {
   static char reason[PATH_MAX_BYTES + 64];
+  char path[PATH_MAX_BYTES];
+  path_of(path, in, name, NULL);
+  bool made = mkdir(path, 0755) == 0;
+  if (made && in->roles & ROLE_MEMORY) made = limit_memory(in, name, limits->memory_bytes);
+  if (made && in->roles & ROLE_CPU) made = limit_cpu(in, name, limits->cpu_millis);
+  if (made && in->roles & ROLE_PIDS) made = write_number(in, name, "pids.max", limits->processes_max);
+  if (made) return NULL;
+  snprintf(reason, sizeof reason, "control group %s", path);
+  return reason;
+}
+
+const char *cgroup_create(const char *name, const struct cgroup_limits *limits, int *into) {
+  char path[PATH_MAX_BYTES];
+  *into = -1;
   for (size_t i = 0; i < hierarchy_count; i++) {
-    const struct hierarchy *in = &hierarchies[i];
-    char path[PATH_MAX_BYTES];
-    path_of(path, in, name, NULL);
-    bool made = mkdir(path, 0755) == 0;
-    if (made && in->roles & ROLE_MEMORY) made = limit_memory(in, name, limits->memory_bytes);
-    if (made && in->roles & ROLE_CPU) made = limit_cpu(in, name, limits->cpu_millis);
-    if (made && in->roles & ROLE_PIDS) made = write_number(in, name, "pids.max", limits->processes_max);
-    if (made) continue;
-    snprintf(reason, sizeof reason, "control group %s: %s", path, strerror(errno));
-    cgroup_remove(name);
-    return reason;
+    if (!hierarchies[i].is_v2) continue;
+    const char *failed = create_in(&hierarchies[i], name, limits);
+    if (failed) return failed;
+    path_of(path, &hierarchies[i], name, NULL);
+    *into = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   }
   return NULL;
 }
 
-const char *cgroup_limit_cpu(const char *name, uint64_t cpu_millis) {
-  for (size_t i = 0; i < hierarchy_count; i++)
-    if (hierarchies[i].roles & ROLE_CPU) return limit_cpu(&hierarchies[i], name, cpu_millis) ? NULL : "can't limit the CPU";
-  return "no cpu control group";
-}
-
-const char *cgroup_attach(const char *name, pid_t pid) {
-  for (size_t i = 0; i < hierarchy_count; i++)
-    if (!write_number(&hierarchies[i], name, "cgroup.procs", (uint64_t)pid)) return "can't attach to the control group";
+// A process that moves itself, alone, takes no lock that the whole machine shares: moving another's costs 5 to 20 ms after a pause.
+const char *cgroup_join(const char *name, const struct cgroup_limits *limits) {
+  for (size_t i = 0; i < hierarchy_count; i++) {
+    if (hierarchies[i].is_v2) continue;
+    const char *failed = create_in(&hierarchies[i], name, limits);
+    if (failed) return failed;
+    if (!write_number(&hierarchies[i], name, "tasks", 0)) return "joining the control groups";
+  }
   return NULL;
 }
 
+static const struct hierarchy *hierarchy_with(enum role role) {
+  for (size_t i = 0; i < hierarchy_count; i++)
+    if (hierarchies[i].roles & role) return &hierarchies[i];
+  return NULL;
+}
+
+const char *cgroup_limit_cpu(const char *name, uint64_t cpu_millis) {
+  return limit_cpu(hierarchy_with(ROLE_CPU), name, cpu_millis) ? NULL : "can't limit the CPU";
+}
+
 const char *cgroup_freeze(const char *name, bool frozen) {
+  const struct hierarchy *in = hierarchy_with(ROLE_FREEZER);
   char path[PATH_MAX_BYTES];
-  // Version 2 first: a frozen process can be killed there, and it is quicker.
-  for (int wanted = 1; wanted >= 0; wanted--)
-    for (size_t i = 0; i < hierarchy_count; i++) {
-      const struct hierarchy *in = &hierarchies[i];
-      if (in->is_v2 != (wanted == 1) || !(in->roles & ROLE_FREEZER)) continue;
-      path_of(path, in, name, in->is_v2 ? "cgroup.freeze" : "freezer.state");
-      const char *text = in->is_v2 ? (frozen ? "1" : "0") : (frozen ? "FROZEN" : "THAWED");
-      return write_file(path, text) ? NULL : "can't freeze or thaw";
-    }
-  return "no freezer";
+  path_of(path, in, name, in->is_v2 ? "cgroup.freeze" : "freezer.state");
+  const char *text = in->is_v2 ? (frozen ? "1" : "0") : (frozen ? "FROZEN" : "THAWED");
+  return write_file(path, text) ? NULL : "can't freeze or thaw";
+}
+
+void cgroup_let_die(const char *name) {
+  if (!hierarchy_with(ROLE_FREEZER)->is_v2) cgroup_freeze(name, false);
 }
 
 static uint64_t number_after(const char *text, const char *key) {
@@ -255,25 +316,17 @@ static uint64_t number_after(const char *text, const char *key) {
   return found ? strtoull(found + strlen(key), NULL, 10) : 0;
 }
 
-static const struct hierarchy *memory_hierarchy(void) {
-  for (size_t i = 0; i < hierarchy_count; i++)
-    if (hierarchies[i].roles & ROLE_MEMORY) return &hierarchies[i];
-  return NULL;
-}
-
 uint64_t cgroup_memory_peak(const char *name) {
-  const struct hierarchy *in = memory_hierarchy();
+  const struct hierarchy *in = hierarchy_with(ROLE_MEMORY);
   char path[PATH_MAX_BYTES], text[256];
-  if (!in) return 0;
   path_of(path, in, name, in->is_v2 ? "memory.peak" : "memory.max_usage_in_bytes");
   if (!read_file(path, text, sizeof text)) path_of(path, in, name, "memory.current");
   return read_file(path, text, sizeof text) ? strtoull(text, NULL, 10) : 0;
 }
 
 bool cgroup_was_out_of_memory(const char *name) {
-  const struct hierarchy *in = memory_hierarchy();
+  const struct hierarchy *in = hierarchy_with(ROLE_MEMORY);
   char path[PATH_MAX_BYTES], text[512];
-  if (!in) return false;
   path_of(path, in, name, in->is_v2 ? "memory.events" : "memory.oom_control");
   return read_file(path, text, sizeof text) && number_after(text, "oom_kill ") > 0;
 }

@@ -12,15 +12,19 @@ struct cgroup_limits {
   uint64_t processes_max;
 };
 
-// Finds the hierarchies, removes what dead launchers left, makes this launcher's own directories. Returns 0 or a reason.
-const char *cgroup_init(void);
+// Finds the hierarchies, removes what dead launchers left, makes this launcher's own directories below `parent` in each hierarchy
+// (NULL: the root's, or where this process is when it is not root). Returns 0 or a reason.
+const char *cgroup_init(const char *parent);
 
-// Makes the sandbox's directories and writes its limits. Returns 0 or a reason; then nothing of it is left.
-const char *cgroup_create(const char *name, const struct cgroup_limits *limits);
+// In the launcher: makes the sandbox's version 2 directory with its limits; `into` becomes a descriptor for CLONE_INTO_CGROUP, or -1.
+const char *cgroup_create(const char *name, const struct cgroup_limits *limits, int *into);
+// In the sandbox's process 1: makes its version 1 directories with their limits, and joins them.
+const char *cgroup_join(const char *name, const struct cgroup_limits *limits);
 // Changes the share of CPU of a running sandbox.
 const char *cgroup_limit_cpu(const char *name, uint64_t cpu_millis);
-const char *cgroup_attach(const char *name, pid_t pid);
 const char *cgroup_freeze(const char *name, bool frozen);
+// Lets killed processes end where a freezer holds back even SIGKILL (version 1).
+void cgroup_let_die(const char *name);
 // Highest memory use so far in bytes; 0 when it can't be read.
 uint64_t cgroup_memory_peak(const char *name);
 // Whether the kernel has ended a process because of the memory limit.

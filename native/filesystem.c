@@ -1,187 +1,223 @@
-// The sandbox's root: a small read-only tmpfs with binds of the host's /usr, the request's directories, /proc, /dev and /tmp.
+// The sandbox's root: a small read-only tmpfs with the host's /usr, a generated /etc and /dev, the request's directories, /proc and /tmp.
 //
-// Every source is opened as a detached mount before anything is covered, and every target is made by us in an empty tree before
-// content is there: no link inside a package is ever followed.
+// What is the same for every sandbox is mounted once, in the launcher's own mount namespace, and cloned from there. Every target is made
+// by us, step by step and never through a link, before or beside content: no link inside a package can lead a mount elsewhere.
 #define _GNU_SOURCE
 #include "sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FROM_HOST_MAX = 32, PLACE_BYTES = 512 };
+// Any directory that every host has and that no request names: the launcher mounts the shared parts here, each sandbox its root.
+#define STAGE "/proc/driver"
+enum { LINKS_MAX = 8, READ_ONLY = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
 
-struct detached {
-  const char *target;
-  int tree;
-  bool is_directory;
-};
-
-static struct detached from_host[FROM_HOST_MAX];
-static size_t from_host_count;
-static int requested[MOUNTS_MAX];
-static char links[8][2][64];
-static size_t link_count;
-
-// Where the new root is assembled; any directory of the host serves, because the mount is private to the sandbox.
-static const char *const STAGE = "/proc";
-
-static const char *const SYSTEM_DIRECTORIES[] = {"/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"};
+static const char *const SYSTEM_DIRECTORIES[] = {"/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"};
 static const char *const SYSTEM_FILES[] = {
   "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/pki", "/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf",
   "/etc/ld.so.conf.d", "/etc/localtime", "/etc/mime.types", "/etc/services", "/etc/protocols",
 };
 static const char *const DEVICES[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
-static const char *const HIDDEN_FILES[] = {"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/sysrq-trigger", "/proc/timer_list", "/proc/kallsyms",
-                                           "/proc/kmsg", "/proc/modules", "/proc/config.gz"};
-static const char *const HIDDEN_DIRECTORIES[] = {"/proc/acpi", "/proc/scsi", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/driver", "/proc/tty"};
+static const char *const DEVICE_LINKS[][2] = {
+  {"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/self/fd/0"}, {"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"}};
+// An empty file and an empty directory that cover what tells of the host or steers it.
+#define EMPTY_FILE "/etc/environment"
+#define EMPTY_DIRECTORY "/etc/opt"
+static const char *const GENERATED[][2] = {
+  {"/etc/passwd", "root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:993:990::/tmp:/sbin/nologin\n"},
+  {"/etc/group", "root:x:0:\nsbx_user1051:x:990:\n"},
+  {"/etc/hostname", "sandbox\n"},
+  {"/etc/hosts", "127.0.0.1 localhost\n169.254.100.1 sandbox sandbox.localdomain\n"},
+  {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
+  {"/etc/resolv.conf", "# no resolver can be reached\n"},
+  {EMPTY_FILE, ""},
+};
+static const char *const HIDDEN[] = {
+  "/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/sysrq-trigger", "/proc/timer_list", "/proc/sched_debug", "/proc/kallsyms", "/proc/kmsg",
+  "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/proc/modules", "/proc/config.gz", "/proc/cmdline", "/proc/interrupts",
+  "/proc/partitions", "/proc/diskstats", "/proc/swaps", "/proc/acpi", "/proc/scsi", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/driver", "/proc/tty",
+  "/proc/asound", "/proc/dynamic_debug",
+};
 
-static int open_tree_at(const char *path) { return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC); }
+static char links[LINKS_MAX][2][64];
+static size_t link_count;
+static const char *shared[LINKS_MAX + 2];  // what each sandbox clones from the stage
+static size_t shared_count;
+
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+static int clone_tree(const char *path) {
+  return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+}
 
 static int protect(int tree, uint64_t attributes) {
   struct mount_attr change = {.attr_set = attributes};
-  return (int)syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &change, sizeof change);
+  return (int)syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
 }
 
-static const char *open_from_host(const char *path, uint64_t attributes) {
+// One step down from `parent`, which it closes: makes `name` when it is not there, and opens it unless it is a link.
+static int step(int parent, const char *name, bool is_directory) {
+  int made = is_directory ? mkdirat(parent, name, 0755) : openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
+  int next = openat(parent, name, O_PATH | O_CLOEXEC | O_NOFOLLOW | (is_directory ? O_DIRECTORY : 0));
+  if (made > 0) close(made);
+  close(parent);
+  return next;
+}
+
+// Makes every directory of `path` below the stage; the last part is a directory or an empty file. A descriptor of it, or -1.
+static int make_place(const char *path, bool is_directory) {
+  int at = open(STAGE, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  for (const char *rest = path; at >= 0;) {
+    char name[NAME_MAX + 1];
+    rest += strspn(rest, "/");
+    size_t length = strcspn(rest, "/");
+    if (length == 0) return at;
+    if (length > NAME_MAX) break;
+    memcpy(name, rest, length);
+    name[length] = 0;
+    rest += length;
+    at = step(at, name, is_directory || rest[strspn(rest, "/")] != 0);
+  }
+  if (at >= 0) close(at);
+  return -1;
+}
+
+// Both descriptors are closed when it worked; otherwise the process ends anyway.
+static int attach(int tree, const char *target) {
   struct stat found;
-  if (stat(path, &found)) return NULL;  // not every host has every file
-  if (from_host_count == FROM_HOST_MAX) return "too many system mounts";
-  int tree = open_tree_at(path);
-  if (tree < 0 || protect(tree, attributes)) return path;
-  from_host[from_host_count++] = (struct detached){path, tree, S_ISDIR(found.st_mode)};
-  return NULL;
+  if (tree < 0 || fstat(tree, &found)) return -1;
+  int place = make_place(target, S_ISDIR(found.st_mode));
+  if (place < 0 || fstat(place, &found) || S_ISLNK(found.st_mode)) return -1;
+  if (syscall(SYS_move_mount, tree, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)) return -1;
+  return close(tree) || close(place) ? -1 : 0;
 }
 
-static const char *open_system_directory(const char *path) {
-  char target[64];
-  ssize_t size = readlink(path, target, sizeof target - 1);
-  if (size <= 0) return open_from_host(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-  target[size] = 0;
-  snprintf(links[link_count][0], sizeof links[0][0], "%s", path);
-  snprintf(links[link_count++][1], sizeof links[0][1], "%s", target);
-  return NULL;
-}
-
-const char *filesystem_open(const struct request *request) {
-  const uint64_t read_only = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-  const char *failed = open_from_host("/usr", read_only);
-  for (size_t i = 0; !failed && i < sizeof SYSTEM_DIRECTORIES / sizeof *SYSTEM_DIRECTORIES; i++) failed = open_system_directory(SYSTEM_DIRECTORIES[i]);
-  for (size_t i = 0; !failed && i < sizeof SYSTEM_FILES / sizeof *SYSTEM_FILES; i++) failed = open_from_host(SYSTEM_FILES[i], read_only);
-  for (size_t i = 0; !failed && i < sizeof DEVICES / sizeof *DEVICES; i++) failed = open_from_host(DEVICES[i], MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-  for (size_t i = 0; !failed && i < request->mount_count; i++) {
-    requested[i] = open_tree_at(request->mounts[i].source);
-    if (requested[i] < 0 || protect(requested[i], read_only)) return request->mounts[i].source;
-  }
-  return failed;
-}
-
-// Makes every directory of `path` below the stage; the last part is a directory or an empty file.
-static int make_place(const char *path, bool is_directory, char *place) {
-  snprintf(place, PLACE_BYTES, "%s%s", STAGE, path);
-  for (char *at = place + strlen(STAGE) + 1; (at = strchr(at, '/')); *at++ = '/') {
-    *at = 0;
-    if (mkdir(place, 0755) && errno != EEXIST) return -1;
-  }
-  if (is_directory) return mkdir(place, 0755) && errno != EEXIST ? -1 : 0;
-  int file = open(place, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
-  if (file < 0) return -1;
-  return close(file);
-}
-
-static int attach(int tree, const char *target, bool is_directory) {
-  char place[PLACE_BYTES];
-  if (make_place(target, is_directory, place)) return -1;
-  if (syscall(SYS_move_mount, tree, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH)) return -1;
-  return close(tree);
+static int make_link(const char *path, const char *to) {
+  char place[128];
+  snprintf(place, sizeof place, STAGE "%s", path);
+  return symlink(to, place);
 }
 
 static int write_text(const char *path, const char *text) {
-  char place[PLACE_BYTES];
-  if (make_place(path, false, place)) return -1;
-  int file = open(place, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+  char place[128];
+  snprintf(place, sizeof place, STAGE "%s", path);
+  int file = open(place, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
   if (file < 0) return -1;
   ssize_t written = write(file, text, strlen(text));
-  close(file);
-  return written == (ssize_t)strlen(text) ? 0 : -1;
-}
-
-static int write_accounts(void) {
-  return write_text("/etc/passwd", "root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:993:990::/tmp:/sbin/nologin\n") ||
-         write_text("/etc/group", "root:x:0:\nsbx_user1051:x:990:\n") || write_text("/etc/hostname", "sandbox\n") ||
-         write_text("/etc/hosts", "127.0.0.1 localhost\n169.254.100.1 sandbox sandbox.localdomain\n") ||
-         write_text("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n") || write_text("/etc/resolv.conf", "# no resolver can be reached\n");
+  return close(file) || written != (ssize_t)strlen(text) ? -1 : 0;
 }
 
 static int mount_new(const char *type, const char *target, unsigned long flags, const char *options) {
-  char place[PLACE_BYTES];
-  if (make_place(target, true, place)) return -1;
-  return mount(type, place, type, flags, options);
+  char place[128];
+  int made = make_place(target, true);
+  snprintf(place, sizeof place, STAGE "%s", target);
+  return made < 0 || close(made) || mount(type, place, type, flags, options) ? -1 : 0;
 }
 
-static int make_devices_links(void) {
-  static const char *const named[][2] = {{"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}};
-  char place[PLACE_BYTES];
-  for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
-    snprintf(place, sizeof place, "%s/dev/%s", STAGE, named[i][0]);
-    if (symlink(named[i][1], place)) return -1;
+// Not every host has every file.
+static const char *share(const char *path) {
+  int tree = access(path, F_OK) ? -1 : clone_tree(path);
+  return tree < 0 ? (errno == ENOENT ? NULL : path) : attach(tree, path) ? path : NULL;
+}
+
+static const char *share_system_directory(const char *path) {
+  ssize_t size = readlink(path, links[link_count][1], sizeof links[0][1] - 1);
+  if (size < 0) {
+    if (!access(path, F_OK)) shared[shared_count++] = path;
+    return share(path);
   }
-  return 0;
+  links[link_count][1][size] = 0;
+  snprintf(links[link_count++][0], sizeof links[0][0], "%s", path);
+  return NULL;
 }
 
-static int attach_system(void) {
-  for (size_t i = 0; i < from_host_count; i++)
-    if (attach(from_host[i].tree, from_host[i].target, from_host[i].is_directory)) return -1;
-  for (size_t i = 0; i < link_count; i++) {
-    char place[PLACE_BYTES];
-    snprintf(place, sizeof place, "%s%s", STAGE, links[i][0]);
-    if (symlink(links[i][1], place)) return -1;
+static const char *share_parts(void) {
+  const char *failed = mount_new("tmpfs", "/dev", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k,nr_inodes=64") ? "/dev" : NULL;
+  if (mount_new("tmpfs", "/etc", MS_NOSUID | MS_NODEV, "mode=755,size=256k,nr_inodes=128")) return "/etc";
+  for (size_t i = 0; !failed && i < LENGTH(SYSTEM_DIRECTORIES); i++) failed = share_system_directory(SYSTEM_DIRECTORIES[i]);
+  for (size_t i = 0; !failed && i < LENGTH(SYSTEM_FILES); i++) failed = share(SYSTEM_FILES[i]);
+  for (size_t i = 0; !failed && i < LENGTH(DEVICES); i++) failed = share(DEVICES[i]);
+  for (size_t i = 0; !failed && i < LENGTH(DEVICE_LINKS); i++) failed = make_link(DEVICE_LINKS[i][0], DEVICE_LINKS[i][1]) ? "/dev" : NULL;
+  for (size_t i = 0; !failed && i < LENGTH(GENERATED); i++) failed = write_text(GENERATED[i][0], GENERATED[i][1]) ? GENERATED[i][0] : NULL;
+  int empty = make_place(EMPTY_DIRECTORY, true);
+  return failed ? failed : empty < 0 || close(empty) ? EMPTY_DIRECTORY : NULL;
+}
+
+// A slave of the host's tree: what the host mounts later is seen here, and nothing of this is seen there.
+const char *filesystem_prepare(void) {
+  if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) return "a mount namespace of the launcher's own";
+  if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64k,nr_inodes=64")) return "a place for the shared parts";
+  const char *failed = share_parts();
+  if (failed) return failed;
+  shared[shared_count++] = "/etc";
+  for (size_t i = 0; i < shared_count; i++) {
+    char place[128];
+    snprintf(place, sizeof place, STAGE "%s", shared[i]);
+    int tree = open(place, O_PATH | O_CLOEXEC);
+    if (tree < 0 || protect(tree, READ_ONLY) || close(tree)) return shared[i];
   }
-  return 0;
+  int devices = open(STAGE "/dev", O_PATH | O_CLOEXEC);
+  if (devices < 0 || protect(devices, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC) || close(devices)) return "/dev";
+  shared[shared_count++] = "/dev";
+  return NULL;
 }
 
-static int attach_requested(const struct request *request) {
+static const char *open_requested(const struct request *request, int *trees) {
   for (size_t i = 0; i < request->mount_count; i++) {
-    struct stat found;
-    if (fstat(requested[i], &found) || attach(requested[i], request->mounts[i].target, S_ISDIR(found.st_mode))) return -1;
+    trees[i] = clone_tree(request->mounts[i].source);
+    if (trees[i] < 0 || protect(trees[i], READ_ONLY)) return request->mounts[i].source;
   }
-  return 0;
+  return NULL;
+}
+
+static const char *assemble(const struct request *request) {
+  int trees[LENGTH(shared)];
+  for (size_t i = 0; i < shared_count; i++) {
+    char place[128];
+    snprintf(place, sizeof place, STAGE "%s", shared[i]);
+    if ((trees[i] = clone_tree(place)) < 0) return shared[i];
+  }
+  if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m,nr_inodes=512")) return "root";
+  for (size_t i = 0; i < shared_count; i++)
+    if (attach(trees[i], shared[i])) return shared[i];
+  for (size_t i = 0; i < link_count; i++)
+    if (make_link(links[i][0], links[i][1])) return links[i][0];
+  char options[96];
+  snprintf(options, sizeof options, "mode=1777,size=%llu,nr_inodes=%llu", (unsigned long long)request->tmp_bytes, (unsigned long long)request->tmp_inodes);
+  if (mount_new("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, options)) return "/tmp";
+  return mount_new("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) ? "/proc" : NULL;
 }
 
 static int hide_host_details(void) {
   struct stat found;
-  for (size_t i = 0; i < sizeof HIDDEN_FILES / sizeof *HIDDEN_FILES; i++)
-    if (!stat(HIDDEN_FILES[i], &found) && mount("/dev/null", HIDDEN_FILES[i], NULL, MS_BIND, NULL)) return -1;
-  for (size_t i = 0; i < sizeof HIDDEN_DIRECTORIES / sizeof *HIDDEN_DIRECTORIES; i++)
-    if (!stat(HIDDEN_DIRECTORIES[i], &found) && mount("tmpfs", HIDDEN_DIRECTORIES[i], "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0,nr_inodes=2"))
-      return -1;
+  for (size_t i = 0; i < LENGTH(HIDDEN); i++) {
+    if (stat(HIDDEN[i], &found)) continue;
+    if (mount(S_ISDIR(found.st_mode) ? EMPTY_DIRECTORY : EMPTY_FILE, HIDDEN[i], NULL, MS_BIND, NULL)) return -1;
+  }
   if (mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL)) return -1;
   return mount(NULL, "/proc/sys", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
 const char *filesystem_enter(const struct request *request) {
-  char tmp_options[128];
-  snprintf(tmp_options, sizeof tmp_options, "mode=1777,size=%llu,nr_inodes=%llu", (unsigned long long)request->tmp_bytes, (unsigned long long)request->tmp_inodes);
+  int requested[MOUNTS_MAX];
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) return "private mounts";
-  if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m,nr_inodes=512")) return "root";
-  if (mount_new("tmpfs", "/dev", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k,nr_inodes=64")) return "/dev";
-  if (attach_system()) return "the system's directories";
-  if (make_devices_links()) return "/dev links";
-  if (write_accounts()) return "/etc";
-  if (attach_requested(request)) return "the request's mounts";
-  if (mount_new("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, tmp_options)) return "/tmp";
-  if (mount_new("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return "/proc";
+  const char *failed = open_requested(request, requested);
+  if (!failed) failed = assemble(request);
+  for (size_t i = 0; !failed && i < request->mount_count; i++)
+    if (attach(requested[i], request->mounts[i].target)) failed = request->mounts[i].target;
+  if (failed) return failed;
   if (chdir(STAGE) || syscall(SYS_pivot_root, ".", ".")) return "pivot_root";
   if (umount2(".", MNT_DETACH)) return "the host's root";
   if (hide_host_details()) return "details of the host below /proc";
-  if (mount(NULL, "/dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC, NULL)) return "read-only /dev";
   if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL)) return "read-only root";
   return NULL;
 }

@@ -17,19 +17,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SANDBOXES_MAX = 4096, REMOVE_RETRY_MS = 2, INSIDE_UID = 993, INSIDE_GID = 990 };
+enum { SANDBOXES_MAX = 4096, REMOVE_RETRY_MS = 2, END_WAIT_MS = 10000, REQUESTS = 0, EVENTS = 1, HANDOVER = 3 };
 enum event { EVENT_READY = 0, EVENT_STARTED = 1, EVENT_FAILED = 2, EVENT_EXITED = 3, EVENT_DONE = 4, EVENT_USAGE = 5, EVENT_REFUSED = 6 };
 
 struct sandbox {
   uint32_t id;
   char name[NAME_BYTES_MAX];
-  uint64_t uid;
   pid_t pid;
   int pidfd;
   int report;
@@ -42,6 +44,9 @@ struct sandbox {
 
 static struct sandbox *sandboxes[SANDBOXES_MAX];
 static size_t sandbox_count;
+static size_t ended_count;
+static bool is_rootless;
+static int epoll;
 static char *title;
 static size_t title_size;
 
@@ -70,7 +75,7 @@ static void tell(enum event kind, uint32_t id, const void *payload, size_t size)
   frame[4] = (char)kind;
   memcpy(frame + 5, &id, 4);
   memcpy(frame + 9, payload, size);
-  write_all(1, frame, 9 + size);
+  write_all(EVENTS, frame, 9 + size);
 }
 
 static void tell_text(enum event kind, uint32_t id, const char *text) { tell(kind, id, text, strlen(text)); }
@@ -88,10 +93,16 @@ static void hand_over(const struct sandbox *sandbox, const char *kind, unsigned 
   head->cmsg_len = CMSG_LEN(sizeof(int));
   memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
   ssize_t sent;
-  do sent = sendmsg(3, &message, MSG_NOSIGNAL);
+  do sent = sendmsg(HANDOVER, &message, MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   if (sent != size) give_up("handing over a descriptor");
   close(descriptor);
+}
+
+// What an event is about: a sandbox's report, or (the lowest bit set) its end; a number below SANDBOX_EVENTS is a descriptor of our own.
+static void watch(int descriptor, const struct sandbox *sandbox, bool is_end) {
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = sandbox ? (uintptr_t)sandbox | is_end : (uint64_t)descriptor};
+  if (epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event)) give_up("watching a descriptor");
 }
 
 static struct sandbox *find(const char *name) {
@@ -100,44 +111,63 @@ static struct sandbox *find(const char *name) {
   return NULL;
 }
 
-static pid_t clone_into_namespaces(int *pidfd) {
+// The other namespaces are made by the new process itself, so that several sandboxes are made at the same time.
+static pid_t clone_into_pid_namespace(int cgroup, int *pidfd) {
   struct clone_args arguments = {
-    .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD,
+    .flags = CLONE_NEWPID | CLONE_PIDFD | (cgroup < 0 ? 0 : CLONE_INTO_CGROUP),
     .pidfd = (uintptr_t)pidfd,
     .exit_signal = SIGCHLD,
+    .cgroup = cgroup < 0 ? 0 : (uint64_t)cgroup,
   };
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
-struct pairs {
-  int control[2], output[2], report[2];
-};
+enum pair { CONTROL_OURS, CONTROL_THEIRS, OUTPUT_OURS, OUTPUT_THEIRS, REPORT_OURS, REPORT_THEIRS, PAIRS };
 
-static bool make_pairs(struct pairs *pairs) {
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs->control)) return false;
-  if (pipe2(pairs->output, O_CLOEXEC)) return false;
-  return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pairs->report) == 0;
+// Our ends never block: a function that does not read must not stop the server. Theirs do, as programs expect it.
+static bool make_pairs(int pairs[PAIRS]) {
+  for (int i = 0; i < PAIRS; i++) pairs[i] = -1;
+  return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs + CONTROL_OURS) == 0 && pipe2(pairs + OUTPUT_OURS, O_CLOEXEC) == 0 &&
+         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pairs + REPORT_OURS) == 0 &&
+         fcntl(pairs[CONTROL_OURS], F_SETFL, O_RDWR | O_NONBLOCK) == 0 && fcntl(pairs[OUTPUT_OURS], F_SETFL, O_RDONLY | O_NONBLOCK) == 0;
 }
 
-static const char *begin(struct sandbox *sandbox, const struct request *request) {
-  struct pairs pairs;
-  if (!make_pairs(&pairs)) return "descriptors";
-  sandbox->pid = clone_into_namespaces(&sandbox->pidfd);
-  if (sandbox->pid < 0) return "namespaces";
+static void close_pairs(int pairs[PAIRS], bool only_theirs) {
+  int cause = errno;
+  for (int i = only_theirs ? 1 : 0; i < PAIRS; i += only_theirs ? 2 : 1)
+    if (pairs[i] >= 0) close(pairs[i]);
+  errno = cause;
+}
+
+static const char *begin(struct sandbox *sandbox, const struct request *request, int cgroup) {
+  int pairs[PAIRS];
+  bool is_made = make_pairs(pairs);
+  sandbox->pid = is_made ? clone_into_pid_namespace(cgroup, &sandbox->pidfd) : -1;
   if (sandbox->pid == 0) {
     memset(title, 0, title_size);  // the command line names a path of the host
-    sandbox_main(request, &(struct sandbox_descriptors){pairs.control[1], pairs.output[1], pairs.report[1]});
+    sandbox_main(request, &(struct sandbox_descriptors){pairs[CONTROL_THEIRS], pairs[OUTPUT_THEIRS], pairs[REPORT_THEIRS]});
   }
-  close(pairs.control[1]);
-  close(pairs.output[1]);
-  close(pairs.report[1]);
-  sandbox->report = pairs.report[0];
-  hand_over(sandbox, "control", 0, pairs.control[0]);
-  hand_over(sandbox, "output", 0, pairs.output[0]);
+  close_pairs(pairs, sandbox->pid > 0);
+  if (sandbox->pid < 0) return is_made ? "a process in a new pid namespace" : "descriptors";
+  sandbox->report = pairs[REPORT_OURS];
+  hand_over(sandbox, "control", 0, pairs[CONTROL_OURS]);
+  hand_over(sandbox, "output", 0, pairs[OUTPUT_OURS]);
   return NULL;
 }
 
-static void start(const struct request *request) {
+static const char *create(struct sandbox *sandbox, const struct request *request) {
+  struct cgroup_limits limits = {request->memory_bytes, request->cpu_millis, request->processes_max};
+  int cgroup = -1;
+  const char *failed = cgroup_create(sandbox->name, &limits, &cgroup);
+  if (!failed) failed = begin(sandbox, request, cgroup);
+  int cause = errno;
+  if (cgroup >= 0) close(cgroup);
+  if (failed) cgroup_remove(sandbox->name);
+  errno = cause;
+  return failed;
+}
+
+static void start(struct request *request) {
   struct sandbox *sandbox = calloc(1, sizeof *sandbox);
   if (!sandbox || sandbox_count == SANDBOXES_MAX || find(request->name)) {
     free(sandbox);
@@ -145,16 +175,16 @@ static void start(const struct request *request) {
     return;
   }
   sandbox->id = request->id;
-  sandbox->uid = request->uid;
   snprintf(sandbox->name, sizeof sandbox->name, "%s", request->name);
-  struct cgroup_limits limits = {request->memory_bytes, request->cpu_millis, request->processes_max};
-  const char *failed = cgroup_create(sandbox->name, &limits);
-  if (!failed && (failed = begin(sandbox, request))) cgroup_remove(sandbox->name);
+  if (is_rootless) request->uid = 0;  // the only one that this namespace has
+  const char *failed = create(sandbox, request);
   if (!failed) {
     sandboxes[sandbox_count++] = sandbox;
+    watch(sandbox->report, sandbox, false);
+    watch(sandbox->pidfd, sandbox, true);
     return;
   }
-  char text[512];
+  char text[600];
   snprintf(text, sizeof text, "%s: %s", failed, strerror(errno));
   tell_text(EVENT_REFUSED, request->id, text);
   free(sandbox);
@@ -162,24 +192,8 @@ static void start(const struct request *request) {
 
 static void end(struct sandbox *sandbox) {
   sandbox->was_killed = true;
-  cgroup_freeze(sandbox->name, false);  // a version 1 freezer holds back even SIGKILL
   syscall(SYS_pidfd_send_signal, sandbox->pidfd, SIGKILL, NULL, 0);
-}
-
-static bool write_map(pid_t pid, const char *file, unsigned inside, uint64_t outside) {
-  char path[64], line[64];
-  snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
-  int size = snprintf(line, sizeof line, "%u %llu 1\n", inside, (unsigned long long)outside);
-  int map = open(path, O_WRONLY | O_CLOEXEC);
-  bool is_written = map >= 0 && write(map, line, (size_t)size) == size;
-  if (map >= 0) close(map);
-  return is_written;
-}
-
-static void answer(struct sandbox *sandbox, bool is_done, const char *what) {
-  if (is_done && send(sandbox->report, "k", 1, MSG_NOSIGNAL) == 1) return;
-  snprintf(sandbox->failure, sizeof sandbox->failure, "%s: %s", what, strerror(errno));
-  end(sandbox);
+  cgroup_let_die(sandbox->name);
 }
 
 static void hear(struct sandbox *sandbox) {
@@ -199,10 +213,6 @@ static void hear(struct sandbox *sandbox) {
   int descriptor = -1;
   if (head && head->cmsg_type == SCM_RIGHTS) memcpy(&descriptor, CMSG_DATA(head), sizeof descriptor);
   switch (text[0]) {
-    case 'U': answer(sandbox, cgroup_attach(sandbox->name, sandbox->pid) == NULL, "control groups"); break;
-    case 'M':
-      answer(sandbox, write_map(sandbox->pid, "uid_map", INSIDE_UID, sandbox->uid) && write_map(sandbox->pid, "gid_map", INSIDE_GID, sandbox->uid), "uid mapping");
-      break;
     case 'L':
       if (descriptor >= 0 && size == 3) hand_over(sandbox, "listener", (unsigned char)text[1] | (unsigned)(unsigned char)text[2] << 8, descriptor);
       break;
@@ -218,12 +228,14 @@ static void hear(struct sandbox *sandbox) {
   }
 }
 
+// Process 1 is gone, and with it everything inside.
 static void reap(struct sandbox *sandbox) {
   siginfo_t how = {0};
   if (waitid(P_PIDFD, (id_t)sandbox->pidfd, &how, WEXITED | WNOHANG) || how.si_pid == 0) return;
   while (sandbox->report >= 0) hear(sandbox);
   close(sandbox->pidfd);
   sandbox->has_ended = true;
+  ended_count++;
   if (how.si_code != CLD_EXITED && sandbox->signal == 0) sandbox->signal = SIGKILL;
 }
 
@@ -232,14 +244,14 @@ static bool finish(struct sandbox *sandbox) {
   struct __attribute__((packed)) {
     uint8_t code, signal, was_out_of_memory;
     uint64_t memory_peak;
-  } how = {sandbox->code, sandbox->signal, cgroup_was_out_of_memory(sandbox->name), cgroup_memory_peak(sandbox->name)};
+  } how = {sandbox->code, sandbox->signal, !sandbox->was_killed && cgroup_was_out_of_memory(sandbox->name), cgroup_memory_peak(sandbox->name)};
   if (!cgroup_remove(sandbox->name)) return false;
   if (sandbox->failure[0]) tell_text(EVENT_FAILED, sandbox->id, sandbox->failure);
   else tell(EVENT_EXITED, sandbox->id, &how, sizeof how);
   return true;
 }
 
-static void obey(const struct request *request) {
+static void obey(struct request *request) {
   if (request->operation == OP_START) {
     start(request);
     return;
@@ -266,7 +278,7 @@ static size_t input_size;
 
 // Takes what has come; false when the server has gone.
 static bool take_requests(void) {
-  ssize_t size = read(0, input + input_size, sizeof input - input_size);
+  ssize_t size = read(REQUESTS, input + input_size, sizeof input - input_size);
   if (size <= 0) return size < 0 && errno == EINTR;
   input_size += (size_t)size;
   size_t at = 0;
@@ -278,6 +290,7 @@ static bool take_requests(void) {
     const char *refusal = request_parse(input + at + 4, length, &request);
     if (refusal) tell_text(EVENT_REFUSED, request.id, refusal);
     else obey(&request);
+    explicit_bzero(input + at + 4, length);  // its secrets are no business of the next sandbox's process 1
   }
   memmove(input, input + at, input_size -= at);
   return true;
@@ -289,50 +302,86 @@ static bool drain(int from) {
   return read(from, ignored, sizeof ignored) != 0;
 }
 
-// Once around: waits for requests, reports and ends. False when the server has gone.
-static bool turn(void) {
-  static struct pollfd waiting[2 + 2 * SANDBOXES_MAX];
-  bool is_removing = false;
-  size_t count = sandbox_count;
-  waiting[0] = (struct pollfd){.fd = 0, .events = POLLIN};
-  waiting[1] = (struct pollfd){.fd = 3, .events = POLLIN};
-  for (size_t i = 0; i < count; i++) {
-    waiting[2 + 2 * i] = (struct pollfd){.fd = sandboxes[i]->report, .events = POLLIN};
-    waiting[3 + 2 * i] = (struct pollfd){.fd = sandboxes[i]->has_ended ? -1 : sandboxes[i]->pidfd, .events = POLLIN};
-    is_removing |= sandboxes[i]->has_ended;
-  }
-  if (poll(waiting, 2 + 2 * count, is_removing ? REMOVE_RETRY_MS : -1) < 0) return errno == EINTR;
-  for (size_t i = 0; i < count; i++) {
-    if (waiting[2 + 2 * i].revents && sandboxes[i]->report >= 0) hear(sandboxes[i]);
-    if (waiting[3 + 2 * i].revents) reap(sandboxes[i]);
-  }
-  bool is_served = (!waiting[1].revents || drain(3)) && (!waiting[0].revents || take_requests());
-  for (size_t i = sandbox_count; i-- > 0;) {
+static void remove_ended(void) {
+  for (size_t i = sandbox_count; ended_count > 0 && i-- > 0;) {
     if (!sandboxes[i]->has_ended || !finish(sandboxes[i])) continue;
     free(sandboxes[i]);
     sandboxes[i] = sandboxes[--sandbox_count];
+    ended_count--;
   }
+}
+
+// Once around: waits for requests, reports and ends. False when the server has gone.
+static bool turn(void) {
+  struct epoll_event events[64];
+  int count = epoll_wait(epoll, events, 64, ended_count ? REMOVE_RETRY_MS : -1);
+  bool is_served = count >= 0 || errno == EINTR;
+  for (int i = 0; i < count; i++) {
+    struct sandbox *sandbox = (struct sandbox *)(uintptr_t)(events[i].data.u64 & ~1ULL);
+    if (events[i].data.u64 == HANDOVER) is_served &= drain(HANDOVER);
+    else if (events[i].data.u64 == REQUESTS) is_served &= take_requests();
+    else if (events[i].data.u64 & 1) reap(sandbox);
+    else if (sandbox->report >= 0) hear(sandbox);
+  }
+  remove_ended();
   return is_served;
 }
 
+// Bounded: a process that hangs in the kernel must not keep the server from stopping; the next start sweeps up after it.
 static void end_all(void) {
-  for (size_t i = 0; i < sandbox_count; i++) end(sandboxes[i]);
+  for (size_t i = 0; i < sandbox_count; i++)
+    if (!sandboxes[i]->has_ended) end(sandboxes[i]);
   for (size_t i = 0; i < sandbox_count; i++) {
-    if (!sandboxes[i]->has_ended) waitpid(sandboxes[i]->pid, NULL, 0);
+    struct pollfd gone = {.fd = sandboxes[i]->has_ended ? -1 : sandboxes[i]->pidfd, .events = POLLIN};
+    if (gone.fd >= 0 && poll(&gone, 1, END_WAIT_MS) == 1) waitpid(sandboxes[i]->pid, NULL, 0);
     for (int tries = 0; !cgroup_remove(sandboxes[i]->name) && tries < 1000; tries++) usleep(1000);
   }
   cgroup_exit();
 }
 
+static bool write_once(const char *path, const char *text) {
+  int file = open(path, O_WRONLY | O_CLOEXEC);
+  bool is_written = file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text);
+  if (file >= 0) close(file);
+  return is_written;
+}
+
+// Without root: a user namespace in which this user is root, so that all the rest is the same.
+static const char *become_root(void) {
+  char uid_map[32], gid_map[32];
+  snprintf(uid_map, sizeof uid_map, "0 %u 1", geteuid());
+  snprintf(gid_map, sizeof gid_map, "0 %u 1", getegid());
+  if (unshare(CLONE_NEWUSER)) return "a user namespace can't be made";
+  bool is_mapped = write_once("/proc/self/setgroups", "deny") && write_once("/proc/self/uid_map", uid_map) && write_once("/proc/self/gid_map", gid_map);
+  return is_mapped ? NULL : "the user namespace can't be mapped (the system may restrict unprivileged user namespaces)";
+}
+
+static const char *prepare(const char *cgroup_parent) {
+  struct rlimit files;
+  umask(022);
+  is_rootless = geteuid() != 0;
+  if (!getrlimit(RLIMIT_NOFILE, &files)) setrlimit(RLIMIT_NOFILE, &(struct rlimit){files.rlim_max, files.rlim_max});
+  epoll = epoll_create1(EPOLL_CLOEXEC);
+  watch(REQUESTS, NULL, false);
+  watch(HANDOVER, NULL, false);
+  const char *missing = seccomp_prepare();
+  if (!missing) missing = cgroup_init(cgroup_parent);
+  if (!missing && is_rootless) missing = become_root();
+  return missing ? missing : filesystem_prepare();
+}
+
+// The only argument: the control group below which this launcher's own are made, in each hierarchy.
 int main(int argc, char **argv) {
   title = argv[0];
   title_size = strlen(argv[argc - 1]) + (size_t)(argv[argc - 1] - argv[0]);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the whole group: the server decides what it means
-  const char *missing = geteuid() ? "the sandbox launcher needs root; rootless sandboxes are not built yet" : seccomp_prepare();
-  if (!missing) missing = cgroup_init();
+  const char *missing = prepare(argc > 1 ? argv[1] : NULL);
   if (missing) {
-    tell_text(EVENT_FAILED, 0, missing);
+    char text[600];
+    snprintf(text, sizeof text, "%s: %s", missing, strerror(errno));
+    cgroup_exit();
+    tell_text(EVENT_FAILED, 0, text);
     return 1;
   }
   tell_text(EVENT_READY, 0, "");

@@ -34,6 +34,16 @@ static bool has_parent_step(const char *path) {
   return false;
 }
 
+static bool is_below(const char *path, const char *top) {
+  size_t length = strlen(top);
+  return strncmp(path, top, length) == 0 && (path[length] == '/' || path[length] == 0);
+}
+
+// What would cover the sandbox's own directories, or be covered by them, is refused.
+static bool is_target(const char *path) {
+  return path[1] != 0 && path[1] != '/' && !is_below(path, "/tmp") && !is_below(path, "/proc") && !is_below(path, "/dev") && !is_below(path, "/sys");
+}
+
 static bool is_path(const char *text) {
   return text[0] == '/' && !has_parent_step(text);
 }
@@ -47,7 +57,8 @@ static const char *read_mount(char *bytes, size_t length, struct request *reques
   char *middle = memchr(bytes, 0, length);
   if (request->mount_count == MOUNTS_MAX) return "too many mounts";
   if (!middle || !is_text(middle + 1, length - (size_t)(middle + 1 - bytes))) return "malformed mount";
-  if (!is_path(bytes) || !is_path(middle + 1) || strcmp(middle + 1, "/") == 0) return "mount paths must be absolute, without ..";
+  if (!is_path(bytes) || !is_path(middle + 1)) return "mount paths must be absolute, without ..";
+  if (!is_target(middle + 1)) return "nothing can be mounted over /, /tmp, /proc, /dev or /sys";
   request->mounts[request->mount_count++] = (struct mount_request){bytes, middle + 1};
   return NULL;
 }
@@ -74,7 +85,7 @@ static const char *read_number(const char *bytes, size_t length, uint64_t *numbe
 static const char *read_text(enum field tag, char *bytes, size_t length, struct request *request) {
   if (!is_text(bytes, length)) return "malformed text";
   if (tag == FIELD_ARGUMENT) return read_word(bytes, request->arguments, &request->argument_count);
-  if (tag == FIELD_VARIABLE) return strchr(bytes, '=') ? read_word(bytes, request->variables, &request->variable_count) : "variable without =";
+  if (tag == FIELD_VARIABLE) return bytes[0] != '=' && strchr(bytes, '=') ? read_word(bytes, request->variables, &request->variable_count) : "a variable needs a name and =";
   if (tag == FIELD_NAME) {
     request->name = bytes;
     return is_name(bytes) ? NULL : "malformed name";

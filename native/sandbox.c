@@ -1,16 +1,17 @@
 // Process 1 of a sandbox: assembles its layers one by one, starts the function's first process, and reaps until that has ended.
 #define _GNU_SOURCE
 #include "sandbox.h"
+#include "cgroup.h"
 #include "seccomp.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -19,20 +20,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { INSIDE_UID = 993, INSIDE_GID = 990, FAILED = 111, CAPABILITIES_MAX = 63 };
-
-static int report_to = -1;
+enum { INSIDE_UID = 993, INSIDE_GID = 990, FAILED = 111, CAPABILITIES_MAX = 63, CONTROL = 3, REPORT = 4, SYNC = 5 };
 
 __attribute__((noreturn)) static void fail(const char *step, const char *what) {
   char text[512];
   int cause = errno;
   int size = snprintf(text, sizeof text, "E%s%s%s: %s", step, what ? ": " : "", what ? what : "", strerror(cause));
-  send(report_to, text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1, MSG_NOSIGNAL);
+  send(REPORT, text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1, MSG_NOSIGNAL);
   _exit(FAILED);
 }
 
-static void send_descriptor(uint16_t port, int descriptor) {
+static void send_listener(uint16_t port) {
   char text[3] = {'L', (char)(port & 255), (char)(port >> 8)};
+  int descriptor = network_listen(port);
+  if (descriptor < 0) fail("listener", NULL);
   char space[CMSG_SPACE(sizeof(int))] = {0};
   struct iovec part = {text, sizeof text};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
@@ -41,22 +42,17 @@ static void send_descriptor(uint16_t port, int descriptor) {
   head->cmsg_type = SCM_RIGHTS;
   head->cmsg_len = CMSG_LEN(sizeof(int));
   memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
-  if (sendmsg(report_to, &message, MSG_NOSIGNAL) < 0) fail("listener", "handing over");
+  if (sendmsg(REPORT, &message, MSG_NOSIGNAL) < 0) fail("listener", "handing over");
   close(descriptor);
 }
 
-// The launcher writes the uid mapping of a new user namespace: what is inside has no power over anything outside.
-static void ask_launcher(char question) {
-  char reply;
-  if (send(report_to, &question, 1, MSG_NOSIGNAL) != 1 || recv(report_to, &reply, 1, 0) != 1) _exit(FAILED);
-}
-
-static void limit(int resource, const char *name, rlim_t amount) {
+// Never more than the launcher may have itself.
+static void limit(__rlimit_resource_t resource, const char *name, rlim_t amount) {
   struct rlimit present;
-  if (getrlimit((__rlimit_resource_t)resource, &present)) fail("limit", name);
+  if (getrlimit(resource, &present)) fail("limit", name);
   rlim_t allowed = present.rlim_max < amount ? present.rlim_max : amount;
   struct rlimit wanted = {allowed, allowed};
-  if (setrlimit((__rlimit_resource_t)resource, &wanted)) fail("limit", name);
+  if (setrlimit(resource, &wanted)) fail("limit", name);
 }
 
 static void set_limits(const struct request *request) {
@@ -68,50 +64,103 @@ static void set_limits(const struct request *request) {
   limit(RLIMIT_MSGQUEUE, "message queues", 800 << 10);
 }
 
-static void drop_privileges(void) {
-  if (setgroups(0, NULL) || setresgid(INSIDE_GID, INSIDE_GID, INSIDE_GID) || setresuid(INSIDE_UID, INSIDE_UID, INSIDE_UID)) fail("user", NULL);
+static void set_capabilities(bool all) {
   struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-  struct __user_cap_data_struct none[2] = {0};
-  if (syscall(SYS_capset, &head, none)) fail("capabilities", NULL);
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("no new privileges", NULL);
-  // Not even the sandbox's own user may look into process 1.
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) fail("dumpable", NULL);
-  // Cleared by the change of user, so it is set last: when the launcher dies, so does everything here.
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) fail("parent death signal", NULL);
+  struct __user_cap_data_struct set[2] = {0};
+  if (all && syscall(SYS_capget, &head, set)) fail("capabilities", NULL);
+  for (int i = 0; i < 2; i++) set[i].effective = set[i].permitted;
+  if (syscall(SYS_capset, &head, set)) fail("capabilities", NULL);
 }
 
-static void drop_bounding_set(void) {
+static void become(uid_t uid, gid_t gid) {
+  if (setgroups(0, NULL) && errno != EPERM) fail("groups", NULL);  // the kernel forbids it below a user's own namespace
+  if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid)) fail("user", NULL);
+}
+
+// For good: no capability is left, and none can be had from a file.
+static void drop_privileges(void) {
   for (int capability = 0; capability <= CAPABILITIES_MAX; capability++)
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) && errno != EINVAL) fail("capabilities", "bounding set");
+  set_capabilities(false);
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("no new privileges", NULL);
 }
 
-// Descriptors 0 to 3 and nothing else; `report` moves to 4 and closes itself at exec.
+// Descriptors 0 to 5 and nothing else; what is above 3 closes itself at exec.
 static void arrange_descriptors(const struct sandbox_descriptors *given) {
   int control = fcntl(given->control, F_DUPFD_CLOEXEC, 10), output = fcntl(given->output, F_DUPFD_CLOEXEC, 10);
-  int report = fcntl(given->report, F_DUPFD_CLOEXEC, 10), empty = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (control < 0 || output < 0 || report < 0 || empty < 0) fail("descriptors", NULL);
-  if (prctl(PR_SET_NAME, "init", 0, 0, 0) || dup2(empty, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(control, 3) < 0 || dup3(report, 4, O_CLOEXEC) < 0) fail("descriptors", NULL);
-  report_to = 4;
-  if (syscall(SYS_close_range, 5, ~0U, 0)) fail("descriptors", "closing");
+  int report = fcntl(given->report, F_DUPFD_CLOEXEC, 10);
+  if (control < 0 || output < 0 || report < 0 || dup3(report, REPORT, O_CLOEXEC) < 0) _exit(FAILED);
+  if (dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(control, CONTROL) < 0) fail("descriptors", NULL);
+  if (syscall(SYS_close_range, SYNC, ~0U, 0) || close(0)) fail("descriptors", "closing");
 }
 
+static void write_map(const char *path, unsigned inside, uint64_t outside) {
+  char line[64];
+  int size = snprintf(line, sizeof line, "%u %llu 1\n", inside, (unsigned long long)outside);
+  int map = open(path, O_WRONLY | O_CLOEXEC);
+  if (map < 0 || write(map, line, (size_t)size) != size || close(map)) fail("uid mapping", path);
+}
+
+static void await(char what) {
+  char got = 0;
+  if (recv(SYNC, &got, 1, 0) != 1 || got != what) _exit(FAILED);
+}
+
+// The function's own first process: process 2, in a user namespace in which it is nobody.
 __attribute__((noreturn)) static void run(const struct request *request) {
+  await('k');  // its user has a name now
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
+  for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);  // what is ignored would stay so after exec
+  become(INSIDE_UID, INSIDE_GID);
+  drop_privileges();
   if (chdir(request->directory)) fail("working directory", request->directory);
   if (seccomp_install()) fail("system call filter", NULL);
   execve(request->arguments[0], request->arguments, request->variables);
   fail("exec", request->arguments[0]);
 }
 
-// Tells the launcher that the function's first process runs: the write end of the pipe closes at its exec.
-static void await_exec(int exec_pipe) {
+static pid_t clone_into_user_namespace(void) {
+  struct clone_args arguments = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+  return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+}
+
+// Starts it, and gives up all privileges before it runs a single instruction of the function's.
+static pid_t start_first(const struct request *request) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) fail("descriptors", NULL);
+  // The kernel counts what is inside for the maker of a user namespace too: that must be this sandbox's own user, not root.
+  if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)) fail("capabilities", "keeping");
+  become((uid_t)request->uid, (gid_t)request->uid);
+  set_capabilities(true);
+  pid_t first = clone_into_user_namespace();
+  if (first < 0) fail("user namespace", NULL);
+  if (first == 0) {
+    if (dup3(pair[1], SYNC, O_CLOEXEC) < 0 && errno != EINVAL) _exit(FAILED);
+    syscall(SYS_close_range, SYNC + 1, ~0U, 0);
+    run(request);
+  }
+  write_map("/proc/2/uid_map", INSIDE_UID, request->uid);
+  write_map("/proc/2/gid_map", INSIDE_GID, request->uid);
+  drop_privileges();
+  // Not even the sandbox's own user may look into process 1.
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) fail("dumpable", NULL);
+  // Cleared by the change of user, so it is set last: when the launcher dies, so does everything here.
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) fail("parent death signal", NULL);
+  if (seccomp_install()) fail("system call filter", NULL);
+  if (dup2(pair[0], SYNC) < 0 || syscall(SYS_close_range, SYNC + 1, ~0U, 0) || syscall(SYS_close_range, 0, CONTROL, 0)) fail("descriptors", NULL);
+  return first;
+}
+
+// Tells the launcher that the function's first process runs: its end of the pair closes at exec. A launcher that died
+// before the signal was set is seen here.
+static void await_exec(void) {
   char none;
-  while (read(exec_pipe, &none, 1) < 0 && errno == EINTR) continue;
-  send(report_to, "S", 1, MSG_NOSIGNAL);
-  syscall(SYS_close_range, 0, 3, 0);
-  syscall(SYS_close_range, 5, ~0U, 0);
+  if (send(SYNC, "k", 1, MSG_NOSIGNAL) != 1) _exit(FAILED);
+  while (recv(SYNC, &none, 1, 0) < 0 && errno == EINTR) continue;
+  if (send(REPORT, "S", 1, MSG_NOSIGNAL) != 1) _exit(FAILED);
+  close(SYNC);
 }
 
 // Tells how the first process has ended; whatever else is left dies with process 1.
@@ -123,35 +172,24 @@ __attribute__((noreturn)) static void reap_until(pid_t first) {
     if (ended < 0 && errno != EINTR) _exit(FAILED);
   }
   unsigned char text[3] = {'X', WIFEXITED(status) ? (unsigned char)WEXITSTATUS(status) : 0, WIFSIGNALED(status) ? (unsigned char)WTERMSIG(status) : 0};
-  send(report_to, text, sizeof text, MSG_NOSIGNAL);
+  send(REPORT, text, sizeof text, MSG_NOSIGNAL);
   _exit(0);
 }
 
-__attribute__((noreturn)) void sandbox_main(const struct request *request, const struct sandbox_descriptors *descriptors) {
+void sandbox_main(const struct request *request, const struct sandbox_descriptors *descriptors) {
   arrange_descriptors(descriptors);
-  const char *failed = filesystem_open(request);
-  if (failed) fail("mount source", failed);
-  ask_launcher('U');  // attached to its control groups when the answer comes
-  if (unshare(CLONE_NEWCGROUP)) fail("control group namespace", NULL);
-  if (sethostname("sandbox", 7)) fail("host name", NULL);
+  struct cgroup_limits limits = {request->memory_bytes, request->cpu_millis, request->processes_max};
+  const char *failed = cgroup_join(request->name, &limits);
+  if (failed) fail(failed, NULL);
+  if (prctl(PR_SET_NAME, "init", 0, 0, 0)) fail("name", NULL);
+  if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)) fail("namespaces", NULL);
+  if (sethostname("sandbox", 7) || setdomainname("", 0)) fail("host name", NULL);
   if ((failed = network_up())) fail(failed, NULL);
-  for (size_t i = 0; i < request->listener_count; i++) {
-    int listener = network_listen(request->listeners[i]);
-    if (listener < 0) fail("listener", NULL);
-    send_descriptor(request->listeners[i], listener);
-  }
+  for (size_t i = 0; i < request->listener_count; i++) send_listener(request->listeners[i]);
   if ((failed = filesystem_enter(request))) fail("file system", failed);
+  if (open("/dev/null", O_RDWR) != 0) fail("descriptors", "/dev/null");
   set_limits(request);
-  if (unshare(CLONE_NEWUSER)) fail("user namespace", NULL);
-  ask_launcher('M');
-  drop_bounding_set();  // a new user namespace comes with a full one
-  drop_privileges();
-  int exec_pipe[2];
-  if (pipe2(exec_pipe, O_CLOEXEC)) fail("pipe", NULL);
-  pid_t first = fork();
-  if (first < 0) fail("fork", NULL);
-  if (first == 0) run(request);
-  close(exec_pipe[1]);
-  await_exec(exec_pipe[0]);
+  pid_t first = start_first(request);
+  await_exec();
   reap_until(first);
 }

@@ -11,16 +11,15 @@
 struct sandbox_descriptors {
   int control;  // becomes 3
   int output;   // becomes 1 and 2
-  int report;   // sequenced packets to the launcher: 'U' asks to be attached to the control groups, 'M' for the uid
-                // mapping; 'L' + port brings a listener, 'S' says that the first process runs, 'X' + code + signal how it ended,
-                // 'E' + reason that a layer could not be made
+  int report;   // sequenced packets to the launcher: 'L' + port brings a listener, 'S' says that the first process runs,
+                // 'X' + code + signal how it ended, 'E' + reason that a layer could not be made
 };
 
-// Runs as process 1 of the new namespaces; never returns. Reports a reason and ends with 111 when a layer can't be made.
+// Runs as process 1 of a new pid namespace; never returns. Reports a reason and ends with 111 when a layer can't be made.
 __attribute__((noreturn)) void sandbox_main(const struct request *request, const struct sandbox_descriptors *descriptors);
 
-// The parts of it. Each returns 0 or a reason; errno has the cause.
-const char *filesystem_open(const struct request *request);
+// Each returns 0 or a reason; errno has the cause. Once, in the launcher: its own mount namespace and what all sandboxes share.
+const char *filesystem_prepare(void);
 const char *filesystem_enter(const struct request *request);
 const char *network_up(void);
 // A listening socket on every address of the namespace, or -1.

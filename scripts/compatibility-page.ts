@@ -62,12 +62,7 @@ export async function compatibilityPage(): Promise<string> {
   const { meta } = memoryStorage({ clock });
   const blobs = await diskBlobs({ directory: join(directory, "blobs"), clock });
   const iam = await iamService({ meta, clock, sealingKey: new Uint8Array(32), rootKeys: [] });
-  const sts = stsService({
-    clock,
-    sealingKey: new Uint8Array(32),
-    roles: iam.roles,
-    policiesOf: (caller) => iam.identities.policies(caller),
-  });
+  const sts = stsService({ clock, sealingKey: new Uint8Array(32), roles: iam.roles });
   const s3 = await s3Service({ meta, blobs, clock, log });
   const logs = await logsService({ meta, logs: memoryLogSink({ clock }), clock });
   const nothing = () => {

@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import type { ServiceDefinition } from "./aws/definition.ts";
 import { Fault } from "./aws/fault.ts";
 import type { Context } from "./aws/operations.ts";
-import { presignedGet } from "./aws/signature.ts";
+import { presignedGet } from "./aws/presigned-url.ts";
 import type { Clock } from "./base/clock.ts";
 import type { InstallKeys } from "./install-keys.ts";
 import type { BlobStore } from "./store/blob-store.ts";

@@ -88,6 +88,8 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     /^(?:endpoint|internet)$/,
     "endpoint or internet",
   );
+  if (network === "internet")
+    problems.push("network: functions can't be given a way to the internet yet; they reach Lambent's endpoint (network endpoint)");
   const logLevel = text(flags.logLevel, "LAMBENT_LOG_LEVEL", "info");
   if (!LOG_LEVELS.includes(logLevel)) problems.push(`log level: "${logLevel}" is none of ${LOG_LEVELS.join(", ")}`);
   const acceptTestCredentials = flags.acceptTestCredentials ?? environment["LAMBENT_ACCEPT_TEST_CREDENTIALS"] === "1";

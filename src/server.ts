@@ -88,7 +88,7 @@ async function identityServices(config: Config, parts: Started): Promise<{ iam: 
   const { clock } = parts;
   const { sealingKey } = parts.secrets;
   const iam = await iamService({ meta: parts.storage.meta, clock, sealingKey, rootKeys });
-  const sts = stsService({ clock, sealingKey, roles: iam.roles, policiesOf: (caller) => iam.identities.policies(caller) });
+  const sts = stsService({ clock, sealingKey, roles: iam.roles });
   return { iam, sts };
 }
 

@@ -2,7 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { AccessNeed } from "./definition.ts";
 import { CommonFault } from "./fault.ts";
-import type { Caller, Identities } from "./identity.ts";
+import type { Caller, CallerPolicies, Identities } from "./identity.ts";
 import type { Context } from "./operations.ts";
 import { evaluate, type AccessRequest } from "./policy.ts";
 import type { WireRequest } from "./request.ts";
@@ -14,8 +14,16 @@ const PRINCIPAL_TYPES: Readonly<Record<Exclude<Caller["kind"], "anonymous">, str
   service: "Service",
 };
 
+const NO_POLICIES: CallerPolicies = { identity: [], session: [] };
+
 /** The keys that every request has and those of the need; by lower-case name, because IAM compares names without case. */
-function conditionsOf(request: WireRequest | undefined, context: Context, need: AccessNeed, nowMs: number): Map<string, string[]> {
+function conditionsOf(
+  request: WireRequest | undefined,
+  context: Context,
+  need: AccessNeed,
+  tags: CallerPolicies["tags"],
+  nowMs: number,
+): Map<string, string[]> {
   const { caller } = context;
   const conditions = new Map<string, string[]>([
     ["aws:currenttime", [new Date(nowMs).toISOString()]],
@@ -33,6 +41,9 @@ function conditionsOf(request: WireRequest | undefined, context: Context, need: 
     conditions.set("aws:principaltype", [PRINCIPAL_TYPES[caller.kind]]);
   }
   if (caller.kind === "user") conditions.set("aws:username", [caller.arn.slice(caller.arn.lastIndexOf("/") + 1)]);
+  if (caller.session !== undefined) conditions.set("aws:tokenissuetime", [new Date(caller.session.issuedMs).toISOString()]);
+  if (caller.session?.sourceIdentity !== undefined) conditions.set("aws:sourceidentity", [caller.session.sourceIdentity]);
+  for (const [name, value] of Object.entries(tags ?? {})) conditions.set(`aws:principaltag/${name.toLowerCase()}`, [value]);
   for (const [name, value] of Object.entries(need.conditions ?? {}))
     conditions.set(name.toLowerCase(), typeof value === "string" ? [value] : [...value]);
   return conditions;
@@ -50,15 +61,16 @@ export function authorise(
 ): void {
   if (needs.length === 0) return;
   const { caller } = context;
-  const policies = caller.kind === "anonymous" ? { identity: [], session: [] } : identities.policies(caller);
+  const { identity, session, tags } = caller.kind === "anonymous" ? NO_POLICIES : identities.policies(caller);
   for (const need of needs) {
     const access: AccessRequest = {
       caller,
       need,
-      ...policies,
+      identity,
+      session,
       // Read by few statements, and by none for most callers.
       get conditions() {
-        return conditionsOf(request, context, need, clock.now());
+        return conditionsOf(request, context, need, tags, clock.now());
       },
     };
     const decision = evaluate(access);

@@ -12,6 +12,8 @@ export interface AccessNeed {
   readonly owner?: string;
   /** Policy attached to the resource itself, when it has one. */
   readonly resourcePolicy?: PolicyDocument;
+  /** The resource policy must allow, whoever asks, as a role's trust policy must; elsewhere an identity policy of the account suffices. */
+  readonly needsResourcePolicy?: true;
   /** Condition keys beyond the global ones, by name: `lambda:FunctionArn`. */
   readonly conditions?: Readonly<Record<string, string | readonly string[]>>;
 }

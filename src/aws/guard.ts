@@ -66,7 +66,7 @@ export function hostRules(configured: readonly string[], origin: "network" | "sa
 
 const bad = (message: string) => new CommonFault("BadRequest", message, 400);
 
-/** Throws CommonFault. Values of repeated headers are joined with a comma. */
+/** Throws CommonFault. Values of repeated headers are joined with a comma and no space, which is how Signature Version 4 signs them. */
 function readHeaders(rawHeaders: readonly string[]): Map<string, string> {
   if (rawHeaders.length > HEADERS_MAX * 2) throw new CommonFault("RequestHeaderSectionTooLarge", "There are too many headers.", 431);
   const headers = new Map<string, string>();
@@ -76,7 +76,7 @@ function readHeaders(rawHeaders: readonly string[]): Map<string, string> {
     const present = headers.get(name);
     if (present === undefined) headers.set(name, value);
     else if (SINGLE.has(name) || name.startsWith(":")) throw bad(`There is more than one ${name} header.`);
-    else headers.set(name, `${present}, ${value}`);
+    else headers.set(name, `${present},${value}`);
   }
   return headers;
 }

@@ -13,8 +13,22 @@ export interface Caller {
   readonly accessKeyId: string;
   /** ARN of the role behind an assumed-role session. */
   readonly roleArn?: string;
-  /** Policies that were given when the session was made: they bound what its identity may do. */
-  readonly sessionPolicies?: readonly PolicyDocument[];
+  /** Present for temporary credentials. */
+  readonly session?: CallerSession;
+}
+
+/** What temporary credentials carry besides whose they are; fixed when they are made. */
+export interface CallerSession {
+  /** Wall time in ms: `aws:TokenIssueTime`. */
+  readonly issuedMs: number;
+  /** They bound what the identity may do. */
+  readonly policies: readonly PolicyDocument[];
+  /** Managed policies that bound it too, as they are at the time of a request. */
+  readonly policyArns: readonly string[];
+  readonly tags: Readonly<Record<string, string>>;
+  /** Tags that a session made with this one inherits. */
+  readonly transitiveTagKeys: readonly string[];
+  readonly sourceIdentity?: string;
 }
 
 /** A secret and the identity that it proves. */
@@ -31,8 +45,16 @@ export type CredentialLookup = Credential | "unknown-key" | "token-missing" | "t
 export interface Identities {
   /** Finds the secret behind an access key id; the session token must belong to the key. */
   credential(accessKeyId: string, sessionToken: string | undefined): CredentialLookup;
-  /** Identity-based policies of the caller (own, group and, for a session, its role's), and the session policies that bound them. */
-  policies(caller: Caller): { readonly identity: readonly PolicyDocument[]; readonly session: readonly PolicyDocument[] };
+  policies(caller: Caller): CallerPolicies;
+}
+
+export interface CallerPolicies {
+  /** Own, group and, for a session, its role's. */
+  readonly identity: readonly PolicyDocument[];
+  /** They bound the identity's; none: no bounds. */
+  readonly session: readonly PolicyDocument[];
+  /** `aws:PrincipalTag/…`: of the user or role, with the session's before them. */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** A role as STS sees it. */
@@ -44,6 +66,7 @@ export interface AssumableRole {
   readonly id: string;
   readonly trust: PolicyDocument;
   readonly sessionSecondsMax: number;
+  readonly tags: Readonly<Record<string, string>>;
 }
 
 /** Implemented by services/iam for services/sts. */

@@ -1,102 +1,83 @@
-// The conditions of policy statements, their variables and wildcards: linear time, whatever the pattern is.
+// The conditions of policy statements: which values they look at, and how they compare them.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 import { BlockList, isIPv4, isIPv6 } from "node:net";
-
-/** Values of the request by lower-case key name. */
-export type Conditions = ReadonlyMap<string, readonly string[]>;
+import { matchesArn, matchesWildcard, withVariables, type Conditions, type Variables } from "./policy-pattern.ts";
 
 type Scalar = string | boolean | number;
 type Compare = (actual: string, expected: string) => boolean;
+type CompareWith = (actual: string, expected: string, variables: Variables) => boolean;
 
-/** Glob matching with `*` and `?`: remembers only the last star, so its work is bounded by the product of the lengths. */
-export function matchesWildcard(pattern: string, text: string): boolean {
-  let at = 0;
-  let star = -1;
-  let resume = 0;
-  for (let index = 0; index < text.length;) {
-    if (at < pattern.length && pattern[at] === "*") {
-      star = at++;
-      resume = index;
-    } else if (at < pattern.length && (pattern[at] === "?" || pattern[at] === text[index])) {
-      at += 1;
-      index += 1;
-    } else if (star >= 0) {
-      at = star + 1;
-      index = ++resume;
-    } else return false;
-  }
-  while (pattern[at] === "*") at += 1;
-  return at === pattern.length;
-}
+const NETWORKS_KEPT_MAX = 1_000;
 
-/** `${aws:username}` becomes the request's value, `${*}` a literal star; an unknown variable matches nothing. */
-export function withVariables(pattern: string, conditions: Conditions): string {
-  if (!pattern.includes("${")) return pattern;
-  return pattern.replaceAll(/\$\{([^}]{1,128})\}/g, (_whole, name: string) => {
-    if (name === "*" || name === "?" || name === "$") return name;
-    const [key = "", fallback] = name.split(",", 2);
-    return conditions.get(key.trim().toLowerCase())?.[0] ?? fallback?.trim().replaceAll(/^'|'$/g, "") ?? "\u0000";
-  });
-}
-
-const number =
-  (compares: (a: number, b: number) => boolean): Compare =>
-  (actual, expected) =>
-    actual.trim() !== "" && expected.trim() !== "" && compares(Number(actual), Number(expected));
-
-function time(text: string): number {
-  return /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
-}
-
-const date =
-  (compares: (a: number, b: number) => boolean): Compare =>
-  (actual, expected) =>
-    compares(time(actual), time(expected));
-
-function isInNetwork(actual: string, expected: string): boolean {
-  const [network = "", bits] = expected.split("/");
-  const family = isIPv4(network) ? "ipv4" : isIPv6(network) ? "ipv6" : undefined;
-  const actualFamily = isIPv4(actual) ? "ipv4" : isIPv6(actual) ? "ipv6" : undefined;
-  const length = bits === undefined ? (family === "ipv4" ? 32 : 128) : Number(bits);
-  if (family === undefined || family !== actualFamily || !Number.isInteger(length) || length < 0 || length > (family === "ipv4" ? 32 : 128))
-    return false;
-  const list = new BlockList();
-  list.addSubnet(network, length, family);
-  return list.check(actual, family);
-}
-
-/** ARNs are matched part by part, so that a star does not reach over a colon of the first five. */
-function arnMatches(actual: string, expected: string): boolean {
-  const split = (arn: string) => {
-    const parts = arn.split(":");
-    return [...parts.slice(0, 5), parts.slice(5).join(":")];
+/** For operators without wildcards: a variable without a value equals nothing. */
+const text =
+  (compare: Compare): CompareWith =>
+  (actual, expected, variables) => {
+    const resolved = withVariables(expected, variables);
+    return resolved !== undefined && compare(actual, resolved);
   };
-  const [a, b] = [split(actual), split(expected)];
-  return a.every((part, index) => matchesWildcard(b[index] ?? "", part));
+
+function numberOf(value: string): number {
+  return /^\s*[+-]?\d+(?:\.\d+)?\s*$/.test(value) ? Number(value) : Number.NaN;
 }
 
-const lower =
-  (compare: Compare): Compare =>
-  (actual, expected) =>
-    compare(actual.toLowerCase(), expected.toLowerCase());
-const isSame: Compare = (actual, expected) => actual === expected;
-const isLike: Compare = (actual, expected) => matchesWildcard(expected, actual);
+/** ISO 8601 as the W3C profiles it, or seconds since 1970; in ms. */
+function timeOf(value: string): number {
+  if (/^\d{1,12}(?:\.\d+)?$/.test(value) && !/^\d{4}$/.test(value)) return Number(value) * 1000;
+  return /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d))?)?)?$/.test(value) ? Date.parse(value) : Number.NaN;
+}
 
-const POSITIVE: ReadonlyMap<string, Compare> = new Map<string, Compare>([
+const number = (compares: (a: number, b: number) => boolean) => text((actual, expected) => compares(numberOf(actual), numberOf(expected)));
+const date = (compares: (a: number, b: number) => boolean) => text((actual, expected) => compares(timeOf(actual), timeOf(expected)));
+const lower = (compare: Compare) => text((actual, expected) => compare(actual.toLowerCase(), expected.toLowerCase()));
+
+const networks = new Map<string, BlockList | undefined>();
+
+/** `10.0.0.0/8`, `2001:db8::/32` or one address; `undefined` for anything else. */
+function networkOf(cidr: string): BlockList | undefined {
+  if (networks.has(cidr)) return networks.get(cidr);
+  const [address = "", bits, ...rest] = cidr.split("/");
+  const bitsMax = isIPv4(address) ? 32 : 128;
+  const isNetwork = rest.length === 0 && (isIPv4(address) || isIPv6(address)) && (bits === undefined || /^\d{1,3}$/.test(bits));
+  let list: BlockList | undefined;
+  if (isNetwork && Number(bits ?? bitsMax) <= bitsMax) {
+    list = new BlockList();
+    list.addSubnet(address, Number(bits ?? bitsMax), bitsMax === 32 ? "ipv4" : "ipv6");
+  }
+  if (networks.size >= NETWORKS_KEPT_MAX) networks.clear();
+  networks.set(cidr, list);
+  return list;
+}
+
+const isInNetwork = text((actual, expected) => {
+  // An IPv4 address that came in over an IPv6 socket is still one.
+  const address = actual.replace(/^::ffff:(?=\d+\.)/i, "");
+  const family = isIPv4(address) ? "ipv4" : isIPv6(address) ? "ipv6" : undefined;
+  return family !== undefined && networkOf(expected)?.check(address, family) === true;
+});
+
+const isSame = text((actual, expected) => actual === expected);
+const isLike: CompareWith = (actual, expected, variables) => matchesWildcard(expected, actual, variables);
+const isArn: CompareWith = (actual, expected, variables) => matchesArn(expected, actual, variables);
+const isNumber = number((a, b) => a === b);
+const isTime = date((a, b) => a === b);
+const isSameIgnoringCase = lower((a, b) => a === b);
+
+const POSITIVE: ReadonlyMap<string, CompareWith> = new Map<string, CompareWith>([
   ["StringEquals", isSame],
-  ["StringEqualsIgnoreCase", lower(isSame)],
+  ["StringEqualsIgnoreCase", isSameIgnoringCase],
   ["StringLike", isLike],
-  ["ArnEquals", arnMatches],
-  ["ArnLike", arnMatches],
-  ["Bool", lower(isSame)],
+  ["ArnEquals", isArn],
+  ["ArnLike", isArn],
+  ["Bool", isSameIgnoringCase],
   ["BinaryEquals", isSame],
   ["IpAddress", isInNetwork],
-  ["NumericEquals", number((a, b) => a === b)],
+  ["NumericEquals", isNumber],
   ["NumericLessThan", number((a, b) => a < b)],
   ["NumericLessThanEquals", number((a, b) => a <= b)],
   ["NumericGreaterThan", number((a, b) => a > b)],
   ["NumericGreaterThanEquals", number((a, b) => a >= b)],
-  ["DateEquals", date((a, b) => a === b)],
+  ["DateEquals", isTime],
   ["DateLessThan", date((a, b) => a < b)],
   ["DateLessThanEquals", date((a, b) => a <= b)],
   ["DateGreaterThan", date((a, b) => a > b)],
@@ -104,15 +85,15 @@ const POSITIVE: ReadonlyMap<string, Compare> = new Map<string, Compare>([
 ]);
 
 /** Holds when no expected value matches, and when the request does not have the key. */
-const NEGATIVE: ReadonlyMap<string, Compare> = new Map<string, Compare>([
+const NEGATIVE: ReadonlyMap<string, CompareWith> = new Map<string, CompareWith>([
   ["StringNotEquals", isSame],
-  ["StringNotEqualsIgnoreCase", lower(isSame)],
+  ["StringNotEqualsIgnoreCase", isSameIgnoringCase],
   ["StringNotLike", isLike],
-  ["ArnNotEquals", arnMatches],
-  ["ArnNotLike", arnMatches],
+  ["ArnNotEquals", isArn],
+  ["ArnNotLike", isArn],
   ["NotIpAddress", isInNetwork],
-  ["NumericNotEquals", number((a, b) => a === b)],
-  ["DateNotEquals", date((a, b) => a === b)],
+  ["NumericNotEquals", isNumber],
+  ["DateNotEquals", isTime],
 ]);
 
 interface Operator {
@@ -121,50 +102,57 @@ interface Operator {
   readonly set: "" | "ForAllValues" | "ForAnyValue";
 }
 
-function operatorOf(text: string): Operator {
-  const match = /^(?:(ForAllValues|ForAnyValue):)?(\w+?)(IfExists)?$/.exec(text);
-  return { name: match?.[2] ?? text, ifExists: match?.[3] !== undefined, set: (match?.[1] ?? "") as Operator["set"] };
+const operators = new Map<string, Operator | undefined>();
+
+/** `undefined` for one that IAM does not have. */
+function operatorOf(name: string): Operator | undefined {
+  if (operators.has(name)) return operators.get(name);
+  const match = /^(?:(ForAllValues|ForAnyValue):)?([A-Za-z]{4,40}?)(IfExists)?$/.exec(name);
+  const [, set = "", base = "", suffix] = match ?? [];
+  const isKnown = POSITIVE.has(base) || NEGATIVE.has(base) || (base === "Null" && set === "" && suffix === undefined);
+  const operator = isKnown ? { name: base, ifExists: suffix !== undefined, set: set as Operator["set"] } : undefined;
+  // Only those that exist are kept, so the map cannot grow.
+  if (operator !== undefined) operators.set(name, operator);
+  return operator;
 }
 
 const textsOf = (value: Scalar | readonly Scalar[]): readonly string[] => (Array.isArray(value) ? value.map(String) : [String(value)]);
 
-function holds(operator: Operator, actual: readonly string[] | undefined, expected: readonly string[]): boolean {
-  if (operator.name === "Null") return expected.some((one) => (one === "true") === (actual === undefined || actual.length === 0));
+function holds(operator: Operator, actual: readonly string[] | undefined, expected: readonly string[], variables: Variables): boolean {
+  const isAbsent = actual === undefined || actual.length === 0;
+  if (operator.name === "Null") return expected.some((one) => (one.toLowerCase() === "true") === isAbsent);
   const negative = NEGATIVE.get(operator.name);
-  if (actual === undefined || actual.length === 0)
-    return operator.ifExists || operator.set === "ForAllValues" || (negative !== undefined && operator.set === "");
+  if (isAbsent) return operator.ifExists || operator.set === "ForAllValues" || (negative !== undefined && operator.set === "");
   const compare = negative ?? POSITIVE.get(operator.name);
-  if (compare === undefined) return false; // an operator that nobody knows never holds
-  const one = (value: string) => expected.some((wanted) => compare(value, wanted)) === (negative === undefined);
-  return operator.set === "ForAllValues" ? actual.every(one) : actual.some(one);
+  if (compare === undefined) return false;
+  const one = (value: string) => expected.some((wanted) => compare(value, wanted, variables)) === (negative === undefined);
+  // Without a set operator a negative one is about all values of the key: none may be among those named.
+  return operator.set === "ForAllValues" || (operator.set === "" && negative !== undefined) ? actual.every(one) : actual.some(one);
 }
 
-/** All operators and all their keys must hold. Key names are compared without case. */
-export function conditionsHold(
-  condition: Readonly<Record<string, Readonly<Record<string, Scalar | readonly Scalar[]>>>> | undefined,
-  conditions: Conditions,
-): boolean {
-  for (const [text, keys] of Object.entries(condition ?? {})) {
-    const operator = operatorOf(text);
-    for (const [key, value] of Object.entries(keys)) {
-      const expected = textsOf(value).map((one) => withVariables(one, conditions));
-      if (!holds(operator, conditions.get(key.toLowerCase()), expected)) return false;
-    }
+type Condition = Readonly<Record<string, Readonly<Record<string, Scalar | readonly Scalar[]>>>>;
+
+/** All operators and all their keys must hold; an operator that IAM does not have never does. Key names are compared without case. */
+export function conditionsHold(condition: Condition, conditions: Conditions, hasVariables: boolean): boolean {
+  for (const [name, keys] of Object.entries(condition)) {
+    const operator = operatorOf(name);
+    if (operator === undefined) return false;
+    for (const [key, value] of Object.entries(keys))
+      if (!holds(operator, conditions.get(key.toLowerCase()), textsOf(value), hasVariables ? conditions : undefined)) return false;
   }
   return true;
 }
 
+const isScalar = (value: unknown) => typeof value === "string" || typeof value === "boolean" || typeof value === "number";
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+
 /** Whether it has the shape of a Condition element with operators that are known. */
 export function isCondition(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.entries(value).every(([text, keys]) => {
-    const { name } = operatorOf(text);
-    const isKnown = name === "Null" || POSITIVE.has(name) || NEGATIVE.has(name);
-    return (
-      isKnown &&
-      typeof keys === "object" &&
-      keys !== null &&
-      Object.values(keys).every((one) => ["string", "boolean", "number"].includes(typeof one) || Array.isArray(one))
-    );
-  });
+  if (!isObject(value)) return false;
+  return Object.entries(value).every(
+    ([name, keys]: [string, unknown]) =>
+      operatorOf(name) !== undefined &&
+      isObject(keys) &&
+      Object.values(keys).every((one: unknown) => isScalar(one) || (Array.isArray(one) && one.every(isScalar))),
+  );
 }

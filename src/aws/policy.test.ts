@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Caller } from "./identity.ts";
-import { evaluate, parsePolicy, type PolicyDocument } from "./policy.ts";
-import { matchesWildcard } from "./policy-condition.ts";
+import { evaluate, trusts, type PolicyDocument } from "./policy.ts";
 
 const ACCOUNT = "000000000000";
 const role: Caller = {
@@ -35,6 +34,7 @@ interface Row {
   readonly identity?: readonly PolicyDocument[];
   readonly session?: readonly PolicyDocument[];
   readonly byResource?: PolicyDocument;
+  readonly isTrust?: boolean;
   readonly conditions?: Readonly<Record<string, string>>;
   readonly expect: true | RegExp;
 }
@@ -148,12 +148,235 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-for (const row of ROWS)
+const OTHERS = FUNCTION.replace(ACCOUNT, "111111111111");
+const anonymous: Caller = { kind: "anonymous", account: ACCOUNT, arn: "", userId: "anonymous", accessKeyId: "" };
+const user: Caller = { kind: "user", account: ACCOUNT, arn: `arn:aws:iam::${ACCOUNT}:user/u`, userId: "AIDA", accessKeyId: "AKIAU" };
+const ROLE_ARN = `arn:aws:iam::${ACCOUNT}:role/target`;
+const OTHERS_ROLE = "arn:aws:iam::111111111111:role/target";
+const trust = (Principal: Exclude<Statement["Principal"], undefined>, more: object = {}) =>
+  policy({ Effect: "Allow", Action: "lambda:InvokeFunction", Principal, ...more });
+
+const MORE_ROWS: readonly Row[] = [
+  {
+    name: "a session policy's deny wins",
+    identity: [policy(allow("*"))],
+    session: [policy(allow("*"), deny("lambda:*"))],
+    expect: /with an explicit deny in a session policy$/,
+  },
+  {
+    name: "a session policy bounds a resource policy too",
+    session: [policy(allow("s3:*"))],
+    byResource: policy(allowsRole),
+    expect: /because no session policy allows the lambda:InvokeFunction action$/,
+  },
+  { name: "a session policy allows nothing by itself", session: [policy(allow("*"))], expect: /no identity-based policy/ },
+  { name: "every session policy's deny counts", caller: root, session: [policy(allow("*")), policy(deny("*"))], expect: /session policy$/ },
+  { name: "a session of the root is bounded too", caller: root, session: [policy(allow("s3:*"))], expect: /no session policy/ },
+  { name: "the root user of another account is a stranger", caller: root, resource: OTHERS, expect: /no resource-based policy allows/ },
+  {
+    name: "across accounts a resource policy is not enough",
+    resource: OTHERS,
+    byResource: policy(allowsRole),
+    expect: /no identity-based policy/,
+  },
+  {
+    name: "across accounts an explicit deny of either side wins",
+    resource: OTHERS,
+    identity: [policy(allow("*"), deny("*"))],
+    byResource: policy(allowsRole),
+    expect: /explicit deny in an identity-based/,
+  },
+  { name: "a grant to the session itself", byResource: policy({ ...allowsRole, Principal: { AWS: role.arn } }), expect: true },
+  {
+    name: "a grant to another session",
+    byResource: policy({ ...allowsRole, Principal: { AWS: `${role.arn}2` } }),
+    expect: /no identity-based/,
+  },
+  { name: "everyone is everyone", caller: anonymous, byResource: policy({ ...allowsRole, Principal: "*" }), expect: true },
+  { name: "all of AWS is everyone", caller: anonymous, byResource: policy({ ...allowsRole, Principal: { AWS: "*" } }), expect: true },
+  {
+    name: "nobody is let in by an account",
+    caller: anonymous,
+    byResource: policy({ ...allowsRole, Principal: { AWS: ACCOUNT } }),
+    expect: /^User: anonymous is not .* no resource-based/,
+  },
+  {
+    name: "nobody is let in by an empty name",
+    caller: anonymous,
+    byResource: policy({ ...allowsRole, Principal: { AWS: "" } }),
+    expect: /no resource-based/,
+  },
+  {
+    name: "a deny of the account binds its users",
+    caller: user,
+    identity: [policy(allow("*"))],
+    byResource: policy({ Effect: "Deny", Action: "*", Resource: "*", Principal: { AWS: ACCOUNT } }),
+    expect: /explicit deny in a resource-based/,
+  },
+  {
+    name: "NotPrincipal spares whom it names",
+    caller: user,
+    identity: [policy(allow("*"))],
+    byResource: policy({ Effect: "Deny", Action: "*", Resource: "*", NotPrincipal: { AWS: user.arn } }),
+    expect: true,
+  },
+  {
+    name: "NotPrincipal hits all others",
+    identity: [policy(allow("*"))],
+    byResource: policy({ Effect: "Deny", Action: "*", Resource: "*", NotPrincipal: { AWS: user.arn } }),
+    expect: /explicit deny/,
+  },
+  { name: "a statement without principal in a resource policy means nobody", byResource: policy(allow("*")), expect: /no identity-based/ },
+  {
+    name: "an identity policy's principal of a service is no service",
+    byResource: policy({ ...allowsRole, Principal: { Service: role.arn } }),
+    expect: /no identity-based/,
+  },
+  {
+    name: "a service is bound by conditions",
+    caller: service,
+    byResource: policy({
+      Effect: "Allow",
+      Action: "*",
+      Resource: "*",
+      Principal: { Service: "s3.amazonaws.com" },
+      Condition: { ArnLike: { "AWS:SourceArn": "arn:aws:s3:::b" } },
+    }),
+    conditions: { "aws:sourcearn": "arn:aws:s3:::c" },
+    expect: /no resource-based/,
+  },
+  {
+    name: "variables without a version are text",
+    identity: [{ Statement: allow("*", "arn:aws:lambda:*:*:function:${aws:username}") }],
+    conditions: { "aws:username": "f" },
+    expect: /no identity/,
+  },
+  {
+    name: "an exception that can't be read excepts everything",
+    identity: [policy({ Effect: "Allow", Action: "*", NotResource: "arn:aws:s3:::${aws:none}" })],
+    expect: /no identity/,
+  },
+  {
+    name: "a value can't be a wildcard",
+    identity: [policy(allow("*", "arn:aws:lambda:*:*:function:${aws:useragent}"))],
+    conditions: { "aws:useragent": "*" },
+    expect: /no identity/,
+  },
+  {
+    name: "a grant of another account's number",
+    resource: "arn:aws:lambda:us-east-1:111111111111:function:f",
+    identity: [policy(allow("*", FUNCTION))],
+    byResource: policy(allowsRole),
+    expect: /no identity/,
+  },
+  {
+    name: "AWS's own policies belong to everybody's account",
+    resource: "arn:aws:iam::aws:policy/X",
+    identity: [policy(allow("*", "arn:aws:iam::aws:policy/*"))],
+    expect: true,
+  },
+  // What must be trusted: a role by its trust policy.
+  {
+    name: "trust: an identity policy is not enough",
+    resource: ROLE_ARN,
+    caller: user,
+    isTrust: true,
+    identity: [policy(allow("*"))],
+    expect: /target$/,
+  },
+  {
+    name: "trust: nor is being the root",
+    resource: ROLE_ARN,
+    caller: root,
+    isTrust: true,
+    byResource: trust({ Service: "s3.amazonaws.com" }),
+    expect: /target$/,
+  },
+  {
+    name: "trust: the user by name suffices within the account",
+    resource: ROLE_ARN,
+    caller: user,
+    isTrust: true,
+    byResource: trust({ AWS: user.arn }),
+    expect: true,
+  },
+  {
+    name: "trust: the account leaves it to identity policies, which say nothing",
+    resource: ROLE_ARN,
+    caller: user,
+    isTrust: true,
+    byResource: trust({ AWS: ACCOUNT }),
+    expect: /target$/,
+  },
+  {
+    name: "trust: the account leaves it to identity policies, which allow",
+    resource: ROLE_ARN,
+    caller: user,
+    isTrust: true,
+    byResource: trust({ AWS: ACCOUNT }),
+    identity: [policy(allow("lambda:*", ROLE_ARN))],
+    expect: true,
+  },
+  {
+    name: "trust: the account's root may",
+    resource: ROLE_ARN,
+    caller: root,
+    isTrust: true,
+    byResource: trust({ AWS: ACCOUNT }),
+    expect: true,
+  },
+  {
+    name: "trust: an identity policy's deny wins over a name",
+    resource: ROLE_ARN,
+    caller: user,
+    isTrust: true,
+    byResource: trust({ AWS: user.arn }),
+    identity: [policy(deny("*"))],
+    expect: /explicit deny in an identity-based policy$/,
+  },
+  {
+    name: "trust: a session policy bounds",
+    resource: ROLE_ARN,
+    isTrust: true,
+    byResource: trust({ AWS: role.roleArn ?? "" }),
+    session: [policy(allow("s3:*"))],
+    expect: /target$/,
+  },
+  {
+    name: "trust: across accounts a name is not enough",
+    resource: OTHERS_ROLE,
+    caller: user,
+    isTrust: true,
+    byResource: trust({ AWS: user.arn }),
+    expect: /target$/,
+  },
+  {
+    name: "trust: across accounts both suffice",
+    resource: OTHERS_ROLE,
+    caller: user,
+    isTrust: true,
+    byResource: trust({ AWS: ACCOUNT }),
+    identity: [policy(allow("*"))],
+    expect: true,
+  },
+  {
+    name: "trust: a condition that does not hold",
+    resource: ROLE_ARN,
+    caller: user,
+    isTrust: true,
+    byResource: trust({ AWS: user.arn }, { Condition: { StringEquals: { "sts:ExternalId": "x" } } }),
+    conditions: { "sts:externalid": "y" },
+    expect: /target$/,
+  },
+];
+
+for (const row of [...ROWS, ...MORE_ROWS])
   test(`IAM: ${row.name}`, () => {
     const need = {
       action: "lambda:InvokeFunction",
       resource: row.resource ?? FUNCTION,
       ...(row.byResource === undefined ? {} : { resourcePolicy: row.byResource }),
+      ...(row.isTrust === true ? { needsResourcePolicy: true as const } : {}),
     };
     const conditions = new Map(Object.entries(row.conditions ?? {}).map(([key, value]) => [key, [value]]));
     const decision = evaluate({ caller: row.caller ?? role, need, identity: row.identity ?? [], session: row.session ?? [], conditions });
@@ -161,23 +384,34 @@ for (const row of ROWS)
     else assert.match(decision.allowed ? "allowed" : decision.message, row.expect);
   });
 
-test("wildcards match in linear time", () => {
-  assert.ok(matchesWildcard("a*b?d", "axxbcd"));
-  assert.ok(!matchesWildcard("a*b", "axxc"));
-  assert.ok(!matchesWildcard(`${"*a".repeat(20)}b`, "a".repeat(20_000)));
+test("a trust policy for a service", () => {
+  const document = policy(
+    { Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: ["s3.amazonaws.com", "sns.amazonaws.com"] } },
+    { Effect: "Deny", Action: "sts:AssumeRole", Principal: { Service: "sns.amazonaws.com" } },
+  );
+  const trusted = (arn: string, action = "sts:AssumeRole") => trusts(document, { ...service, arn }, action, new Map());
+  assert.ok(trusted("s3.amazonaws.com"));
+  assert.ok(!trusted("s3.amazonaws.com", "sts:TagSession"));
+  assert.ok(!trusted("sns.amazonaws.com"));
+  assert.ok(!trusted("lambda.amazonaws.com"));
 });
 
-test("malformed policies are named", () => {
-  for (const text of [
-    "",
-    "[]",
-    "{}",
-    '{"Statement":[]}',
-    '{"Statement":{"Effect":"Maybe","Action":"*"}}',
-    '{"Statement":{"Effect":"Allow","Action":"everything","Resource":"*"}}',
-    '{"Version":"1","Statement":{}}',
-    '{"Statement":{"Effect":"Allow","Action":"*","Condition":[]}}',
-  ])
-    assert.ok("malformed" in parsePolicy(text), text);
-  assert.ok(!("malformed" in parsePolicy('{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}')));
+test("conditions are asked for when a statement has some, and once", () => {
+  let reads = 0;
+  const ask = (identity: PolicyDocument) =>
+    evaluate({
+      caller: role,
+      need: { action: "lambda:InvokeFunction", resource: FUNCTION },
+      identity: [identity],
+      session: [],
+      get conditions() {
+        reads += 1;
+        return new Map([["a", ["b"]]]);
+      },
+    }).allowed;
+  assert.ok(ask(policy(allow("lambda:*"))));
+  assert.equal(reads, 0);
+  const Condition = { StringEquals: { a: "c" } };
+  assert.ok(!ask(policy(allow("*", "*", { Condition }), allow("*", "*", { Condition }), allow("*", "*", { Condition }))));
+  assert.equal(reads, 1);
 });

@@ -2,7 +2,7 @@
 import type { Readable } from "node:stream";
 import type { Signer } from "./authenticate.ts";
 import { checkedSha256, EMPTY, readBytes, through, unpack } from "./body.ts";
-import { chunkedDecoder } from "./chunked.ts";
+import { chunkedDecoder, type ChunkedContent } from "./chunked.ts";
 import { tooLarge } from "./common-faults.ts";
 import type { ServiceDefinition } from "./definition.ts";
 import { CommonFault } from "./fault.ts";
@@ -51,9 +51,17 @@ function contentHeaders(request: WireRequest): WireRequest {
   return { ...request, headers };
 }
 
-function checkedStream(body: Readable, payload: Signer["payload"]): Readable {
-  if (payload.kind === "streaming") return through(body, chunkedDecoder(payload));
-  return payload.kind === "signed" ? through(body, checkedSha256(payload.sha256)) : body;
+function chunkedContent({ headers }: WireRequest): ChunkedContent {
+  const length = headers.get("x-amz-decoded-content-length");
+  if (length === undefined) throw new CommonFault("MissingContentLength", "You must provide the Content-Length HTTP header.", 411);
+  if (!/^\d{1,15}$/.test(length)) throw new CommonFault("InvalidArgument", "The x-amz-decoded-content-length is not a number.", 400);
+  const announced = headers.get("x-amz-trailer")?.toLowerCase().split(",");
+  return { bytes: Number(length), trailers: new Set(announced?.map((one) => one.trim())) };
+}
+
+function checkedStream(request: WireRequest, payload: Signer["payload"]): Readable {
+  if (payload.kind === "streaming") return through(request.body, chunkedDecoder(payload, chunkedContent(request)));
+  return payload.kind === "signed" ? through(request.body, checkedSha256(payload.sha256)) : request.body;
 }
 
 async function unpacked(request: WireRequest, bytes: Buffer, bytesMax: number, limit: () => CommonFault): Promise<Buffer> {
@@ -76,7 +84,7 @@ export async function receiveBody(
   const isStream = takesStream(operation, definition.name);
   const signerOfStream = isChunked || isStream ? authenticate() : undefined;
   const content = isChunked ? contentHeaders(request) : request;
-  const body = signerOfStream === undefined ? request.body : checkedStream(request.body, signerOfStream.payload);
+  const body = signerOfStream === undefined ? request.body : checkedStream(request, signerOfStream.payload);
   if (signerOfStream !== undefined && isStream) return { request: content, bytes: EMPTY, stream: body, signer: signerOfStream };
   const bytesMax = definition.bodyBytesMax?.(name) ?? BODY_BYTES_MAX;
   const limit = () => tooLarge(name, bytesMax);

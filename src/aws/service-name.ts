@@ -1,6 +1,7 @@
 // Which service a request is for: the scope that it was signed for, else what its path and headers give away.
 import type { Query } from "./protocol.ts";
 import type { WireRequest } from "./request.ts";
+import { credentialScope } from "./signature-claim.ts";
 
 const BY_TARGET: ReadonlyMap<string, string> = new Map([["Logs_20140328", "logs"]]);
 const BY_VERSION: ReadonlyMap<string, string> = new Map([
@@ -9,21 +10,6 @@ const BY_VERSION: ReadonlyMap<string, string> = new Map([
 ]);
 const LAMBDA_PATH = /^\/20\d\d-\d\d-\d\d\//;
 const FORM = "application/x-www-form-urlencoded";
-
-/** The fourth part of `key/date/region/service/aws4_request`. */
-function scopeOf(credential: string): string | undefined {
-  const parts = credential.split("/", 6);
-  return parts.length === 5 ? parts[3] : undefined;
-}
-
-function signedService({ headers }: WireRequest, query: Query): string | undefined {
-  const authorization = headers.get("authorization");
-  if (authorization === undefined) return scopeOf(query.get("X-Amz-Credential")?.[0] ?? "");
-  const start = authorization.indexOf("Credential=");
-  if (start === -1) return undefined;
-  const end = authorization.indexOf(",", start);
-  return scopeOf(authorization.slice(start + "Credential=".length, end === -1 ? undefined : end).trim());
-}
 
 function unsignedService({ headers, rawPath }: WireRequest, query: Query): string {
   const target = headers.get("x-amz-target");
@@ -39,5 +25,5 @@ function unsignedService({ headers, rawPath }: WireRequest, query: Query): strin
 /** The signing name; `isSigned` says whether the request carries a signature at all, right or wrong. */
 export function serviceNameOf(request: WireRequest, query: Query): { name: string; isSigned: boolean } {
   const isSigned = request.headers.has("authorization") || query.has("X-Amz-Signature") || query.has("X-Amz-Credential");
-  return { name: signedService(request, query) ?? unsignedService(request, query), isSigned };
+  return { name: credentialScope(request)?.service ?? unsignedService(request, query), isSigned };
 }

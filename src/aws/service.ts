@@ -94,7 +94,7 @@ export function awsServices(options: ServicesOptions): Services {
       // What an unsigned form asks for may be read at once: there is no signature that it could break.
       const allowed = isSigned ? undefined : (early ?? service.routeByForm(query, bytes ?? new Uint8Array()).route)?.operation.name;
       if (allowed !== undefined && definition.anonymous?.has(allowed) === true) return anonymousSigner(options);
-      return authenticate(request, bytes, options);
+      return authenticate(request, name, bytes, options);
     });
     const { operation, labels } = routeOf(service, early, query, received.bytes);
     progress.operation = operation.name;

@@ -265,9 +265,9 @@ test("Z11 what inflates beyond the limit is stopped there, and what inflates bey
 test("Z12 a million entries are refused by their number", async () => {
   const { tookMs } = await cost(() => refused(rawZip([file("a")], { usesZip64: true, entryCount: 1_000_000 })));
   assert.ok(tookMs < 200, `took ${tookMs} ms`);
-  const empty = Array.from({ length: 65_536 }, (_, index) => ({ name: `${index}`, method: 0, isOnlyListed: index > 0, offset: 0 }));
+  // One more than allowed, and nothing else is wrong with them.
+  const empty = Array.from({ length: 65_536 }, (_, index) => ({ name: `d/${index}`, method: 0 }));
   await refused(rawZip(empty, { usesZip64: true }));
-  await refused(rawZip(empty.slice(0, 60_000)));
 });
 
 test("Z13 of equal names the last counts; names that differ in case are two; a file is no directory", async () => {
@@ -312,6 +312,18 @@ test("Z15 there is one view of an archive: what its central directory says", asy
   }
 });
 
+test("Z15 places that no file has fail the archive, and never the process", async () => {
+  // Thrown where nobody can catch it, by the library alone.
+  for (const place of [2n ** 58n, 2n ** 63n, 2n ** 64n - 1n, 2n ** 53n]) {
+    const zip = rawZip([file("a")], { usesZip64: true });
+    zip.writeBigUInt64LE(place, zip.length - 22 - 20 + 8);
+    await refused(zip);
+    const directory = rawZip([file("a")], { usesZip64: true });
+    directory.writeBigUInt64LE(place, directory.length - 22 - 20 - 8);
+    await refused(directory);
+  }
+});
+
 test("Z16 encrypted entries, unknown methods and wrong checksums are refused", async () => {
   for (const flags of [0x801, 0x840, 0x2800]) await refused(rawZip([file("a", "x", { flags })]));
   for (const method of [1, 6, 9, 12, 14, 93, 99]) await refused(rawZip([file("a", "x", { method })]));
@@ -353,7 +365,8 @@ test("Z19 an object may be larger than an upload, but its content may not", asyn
   let given = 0;
   const endless = Readable.from(
     (function* () {
-      for (;;) yield Buffer.alloc((given += MIB) > 0 ? MIB : 0);
+      // Has an end all the same, for the disk of whoever breaks the limit.
+      for (; given < 400 * MIB; given += MIB) yield Buffer.alloc(MIB);
     })(),
   );
   await assert.rejects(packages.addStream(endless), { name: "InvalidParameterValueException", message: TOO_LARGE });

@@ -43,6 +43,22 @@ test("the same code again is an update all the same", async (t) => {
   assert.deepEqual(await readdir(join(started.directory, "packages")).then((names) => names.filter((name) => name !== ".boot").length), 1);
 });
 
+test("of uploads at the same time one becomes the code, and the others are told", async (t) => {
+  const started = await startLambda(t);
+  await makeFunction(started, "f");
+  const zips = await Promise.all([1, 2, 3, 4].map((number) => zipOf({ "index.mjs": `// ${number}` })));
+  // All have seen the function as it was before any of them has written.
+  const updates = await Promise.allSettled(
+    zips.map((ZipFile) => started.service.operations.UpdateFunctionCode(contextOf(), { FunctionName: "f", ZipFile })),
+  );
+  const done = updates.flatMap((one) => (one.status === "fulfilled" ? [one.value.CodeSha256] : []));
+  assert.equal(done.length, 1);
+  for (const one of updates)
+    if (one.status === "rejected") assert.match(String(one.reason), /^ResourceConflictException: .* An update is in progress/);
+  await settled(started, "f");
+  await check(started, { name: "which", call: ["GetFunctionConfiguration", { FunctionName: "f" }], expect: { CodeSha256: done[0] } });
+});
+
 test("code comes from S3, with the caller's rights, read once", async (t) => {
   const zip = await zipOf({ "index.mjs": "// from S3" });
   const calls: unknown[] = [];

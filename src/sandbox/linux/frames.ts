@@ -1,5 +1,8 @@
 // The launcher's binary protocol: requests as tagged fields, events as short frames; integers are little-endian. See native/request.h.
-import type { SandboxSpec } from "../sandbox.ts";
+import { SandboxError, type SandboxSpec } from "../sandbox.ts";
+
+/** As in native/request.h: a longer frame is a broken stream to the launcher. */
+const FRAME_BYTES_MAX = 2 ** 20;
 
 const OPERATION = { start: 1, kill: 2, freeze: 3, thaw: 4, usage: 5, limitCpu: 6 } as const;
 const FIELD = {
@@ -28,6 +31,7 @@ function field(tag: number, bytes: Uint8Array): Buffer {
 const text = (tag: number, value: string) => field(tag, Buffer.from(`${value}\0`));
 
 function number(tag: number, value: number): Buffer {
+  if (!Number.isFinite(value) || value < 0) throw new SandboxError(`a limit can't be ${value}`);
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(BigInt(Math.floor(value)));
   return field(tag, bytes);
@@ -41,7 +45,10 @@ function port(value: number): Buffer {
 
 function frame(operation: number, id: number, fields: readonly Buffer[]): Buffer {
   const head = Buffer.alloc(9);
-  head.writeUInt32LE(5 + fields.reduce((sum, one) => sum + one.length, 0), 0);
+  const length = 5 + fields.reduce((sum, one) => sum + one.length, 0);
+  if (length > FRAME_BYTES_MAX)
+    throw new SandboxError(`arguments, variables and mounts are too large: ${length} bytes of ${FRAME_BYTES_MAX}`);
+  head.writeUInt32LE(length, 0);
   head.writeUInt8(operation, 4);
   head.writeUInt32LE(id, 5);
   return Buffer.concat([head, ...fields]);

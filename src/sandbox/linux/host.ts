@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import { Socket, createServer, type Server } from "node:net";
 import type { Readable } from "node:stream";
+import { systemClock, type Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { SandboxError, type Sandbox, type SandboxExit, type SandboxHost, type SandboxSpec, type SandboxUsage } from "../sandbox.ts";
 import { startFrame, type LauncherEvent } from "./frames.ts";
@@ -11,14 +12,28 @@ import { Launcher, type HandedOver } from "./launcher.ts";
 const UID_FIRST = 1_300_000;
 const UID_COUNT = 65_536;
 
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+/** Making one takes milliseconds; a directory on a network that does not answer takes for ever. */
+const START_MS_MAX = 30_000;
+/** A process that hangs in the kernel can't be ended by anybody. */
+const END_MS_EXPECTED = 10_000;
+
+/** Some numbers have two names; the usual one comes first, so it is put in last. */
+const SIGNAL_NAMES = new Map(
+  Object.entries(constants.signals)
+    .toReversed()
+    .map(([name, number]) => [number, name]),
+);
 
 interface Starting {
   readonly spec: SandboxSpec;
   readonly uid: number;
   control?: Socket;
   output?: Socket;
+  /** From then on the launcher tells its end. */
+  isSent: boolean;
   isStarted: boolean;
+  /** Its end, when that came before its descriptors did: they travel on two ways. */
+  ended?: SandboxExit;
   readonly servers: Server[];
   readonly made: PromiseWithResolvers<Sandbox>;
   readonly exited: PromiseWithResolvers<SandboxExit>;
@@ -30,9 +45,17 @@ export interface LinuxSandboxHost extends SandboxHost {
   readonly died: Promise<Error>;
 }
 
+export interface LinuxSandboxOptions {
+  readonly launcherPath: string;
+  readonly log: Log;
+  readonly clock?: Clock;
+  /** Control group below which Lambent's are made, in each hierarchy: `/machine/lambent`. By default the root's, or without root the user's own. */
+  readonly cgroupParent?: string;
+}
+
 /** Starts the launcher. Throws SandboxError when a layer of isolation is missing on this machine. */
-export async function linuxSandboxHost(options: { launcherPath: string; log: Log }): Promise<LinuxSandboxHost> {
-  const host = new Host(options.launcherPath, options.log);
+export async function linuxSandboxHost(options: LinuxSandboxOptions): Promise<LinuxSandboxHost> {
+  const host = new Host({ clock: systemClock, ...options });
   await host.ready;
   return host;
 }
@@ -40,21 +63,25 @@ export async function linuxSandboxHost(options: { launcherPath: string; log: Log
 class Host implements LinuxSandboxHost {
   readonly ready: Promise<void>;
   readonly died: Promise<Error>;
+  readonly #log: Log;
+  readonly #clock: Clock;
   readonly #launcher: Launcher;
   readonly #sandboxes = new Map<number, Starting>();
   readonly #isReady = Promise.withResolvers<void>();
   readonly #uids = new Set<number>();
   #nextUid = 0;
 
-  constructor(launcherPath: string, log: Log) {
-    this.#launcher = new Launcher(
-      launcherPath,
-      log,
-      (event) => this.#seen(event),
-      (handed) => this.#handed(handed),
-    );
+  constructor(options: LinuxSandboxOptions & { readonly clock: Clock }) {
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#launcher = new Launcher(options, {
+      seen: (event) => this.#seen(event),
+      handed: (handed) => this.#handed(handed),
+    });
     this.died = this.#launcher.died;
     this.ready = this.#isReady.promise;
+    const late = options.clock.after(START_MS_MAX, () => this.#isReady.reject(new SandboxError("the launcher does not get ready")));
+    void this.ready.finally(() => late.cancel()).catch(() => undefined); // told by `ready` itself
     void this.died.then((reason) => this.#lost(reason));
   }
 
@@ -65,6 +92,7 @@ class Host implements LinuxSandboxHost {
     const starting: Starting = {
       spec,
       uid: this.#takeUid(),
+      isSent: false,
       isStarted: false,
       servers: [],
       made: Promise.withResolvers(),
@@ -72,13 +100,23 @@ class Host implements LinuxSandboxHost {
       memoryPeakBytes: 0,
     };
     this.#sandboxes.set(id, starting);
+    const deadline = this.#clock.after(START_MS_MAX, () => this.#giveUp(starting));
     try {
       this.#launcher.send(startFrame(id, spec, starting.uid));
+      starting.isSent = true;
+      return await starting.made.promise;
     } catch (error) {
-      this.#forget(id, starting);
+      if (!starting.isSent) this.#forget(id, starting);
       throw error;
+    } finally {
+      deadline.cancel();
     }
-    return await starting.made.promise;
+  }
+
+  #giveUp(starting: Starting): void {
+    starting.made.reject(new SandboxError(`sandbox ${starting.spec.id} has not started within ${START_MS_MAX} ms`));
+    // It may have ended just now, or hang in the kernel: its end is told when it comes, and its user id is free again then.
+    this.#launcher.ask("kill", starting.spec.id).catch((cause) => this.#log.warn("a sandbox that did not start", { cause }));
   }
 
   inventory() {
@@ -111,7 +149,6 @@ class Host implements LinuxSandboxHost {
     socket.on("error", () => undefined); // the end of the sandbox is told by `exited`
     if (kind === "control") starting.control = socket;
     else starting.output = socket;
-    if (kind === "control") socket.resume().pause();
     this.#completeStart(id, starting);
   }
 
@@ -138,9 +175,9 @@ class Host implements LinuxSandboxHost {
         return this.#forget(event.id, starting);
       case "exited":
         starting.memoryPeakBytes = event.memoryPeakBytes;
-        starting.exited.resolve(exitOf(event));
-        starting.made.reject(new SandboxError(`sandbox ${starting.spec.id} ended before it had started`));
-        return this.#forget(event.id, starting);
+        starting.ended = exitOf(event);
+        if (!starting.isStarted) starting.made.reject(new SandboxError(`sandbox ${starting.spec.id} ended before it had started`));
+        return this.#completeEnd(event.id, starting);
       case "done":
       case "usage":
         return undefined; // answers to questions that nobody waits for any more
@@ -150,7 +187,17 @@ class Host implements LinuxSandboxHost {
   #completeStart(id: number, starting: Starting): void {
     const { control, output } = starting;
     if (!starting.isStarted || control === undefined || output === undefined) return;
-    starting.made.resolve(new LinuxSandbox(this.#launcher, id, starting, control, output));
+    starting.made.resolve(
+      new LinuxSandbox({ launcher: this.#launcher, clock: this.#clock, log: this.#log, state: starting, control, output }),
+    );
+    this.#completeEnd(id, starting);
+  }
+
+  #completeEnd(id: number, starting: Starting): void {
+    const { ended, isStarted, control, output } = starting;
+    if (ended === undefined || (isStarted && (control === undefined || output === undefined))) return;
+    starting.exited.resolve(ended);
+    this.#forget(id, starting);
   }
 
   #forget(id: number, starting: Starting): void {
@@ -179,21 +226,34 @@ function exitOf(event: Extract<LauncherEvent, { kind: "exited" }>): SandboxExit 
   return { signal, outOfMemory: event.outOfMemory && signal === "SIGKILL" };
 }
 
+interface LinuxSandboxParts {
+  readonly launcher: Launcher;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly state: Starting;
+  readonly control: Socket;
+  readonly output: Socket;
+}
+
 class LinuxSandbox implements Sandbox {
   readonly id: string;
   readonly control: Socket;
   readonly output: Readable;
   readonly exited: Promise<SandboxExit>;
   readonly #launcher: Launcher;
+  readonly #clock: Clock;
+  readonly #log: Log;
   readonly #state: Starting;
   #hasExited = false;
 
-  constructor(launcher: Launcher, _id: number, state: Starting, control: Socket, output: Socket) {
+  constructor({ launcher, clock, log, state, control, output }: LinuxSandboxParts) {
     this.id = state.spec.id;
     this.control = control;
     this.output = output;
     this.exited = state.exited.promise;
     this.#launcher = launcher;
+    this.#clock = clock;
+    this.#log = log;
     this.#state = state;
     void this.exited.then(() => (this.#hasExited = true));
   }
@@ -212,7 +272,9 @@ class LinuxSandbox implements Sandbox {
 
   async kill(): Promise<void> {
     if (!this.#hasExited) await this.#launcher.ask("kill", this.id).catch(() => undefined); // it may have just ended by itself
+    const late = this.#clock.after(END_MS_EXPECTED, () => this.#log.error("a killed sandbox is still there", { sandbox: this.id }));
     await this.exited;
+    late.cancel();
     this.control.destroy();
     this.output.destroy();
   }

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
+import type { Clock, Timer } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { SandboxError } from "../sandbox.ts";
 import { commandFrame, eventReader, type Command, type LauncherEvent } from "./frames.ts";
@@ -14,11 +15,34 @@ export interface HandedOver {
   readonly handle: object;
 }
 
-type Waiting = { readonly resolve: (event: LauncherEvent) => void; readonly reject: (error: Error) => void };
+interface Waiting {
+  readonly resolve: (event: LauncherEvent) => void;
+  readonly reject: (error: Error) => void;
+  readonly deadline: Timer;
+}
+
+export interface LauncherOptions {
+  readonly launcherPath: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly cgroupParent?: string;
+}
+
+export interface LauncherSink {
+  /** Events of sandboxes (started, failed, exited); answers to `ask` go to who asked. */
+  seen(event: LauncherEvent): void;
+  handed(handed: HandedOver): void;
+}
+
+/** An answer is a few system calls away; behind a hundred starts it waits for them. */
+const ANSWER_MS_MAX = 30_000;
+/** Ending every sandbox, and removing their control groups. */
+const STOP_MS_MAX = 30_000;
 
 export class Launcher {
   /** Resolves with the reason when the launcher has ended without being asked to: then every sandbox is gone. */
   readonly died: Promise<Error>;
+  readonly #clock: Clock;
   readonly #child: ChildProcess;
   readonly #requests: Writable;
   readonly #waiting = new Map<number, Waiting>();
@@ -26,20 +50,21 @@ export class Launcher {
   #ended: Error | undefined;
   #isStopping = false;
 
-  /** `seen` gets events of sandboxes (started, failed, exited); answers to `ask` go to who asked. */
-  constructor(path: string, log: Log, seen: (event: LauncherEvent) => void, handed: (handed: HandedOver) => void) {
-    this.#child = spawn(path, [], { env: {}, stdio: ["pipe", "pipe", "pipe", "ipc"], serialization: "json" });
+  constructor({ launcherPath, log, clock, cgroupParent }: LauncherOptions, sink: LauncherSink) {
+    this.#clock = clock;
+    const words = cgroupParent === undefined ? [] : [cgroupParent];
+    this.#child = spawn(launcherPath, words, { env: {}, cwd: "/", stdio: ["pipe", "pipe", "pipe", "ipc"], serialization: "json" });
     if (this.#child.stdin === null || this.#child.stdout === null) throw new Error("the launcher has no pipes");
     this.#requests = this.#child.stdin;
     this.#requests.on("error", () => undefined); // the exit that follows says why
-    const events = eventReader((event) => this.#route(event, seen));
+    const events = eventReader((event) => this.#route(event, sink));
     this.#child.stdout.on("data", events);
     this.#child.stderr?.on("data", (chunk: Buffer) => log.warn("launcher", { text: chunk.toString().trim() }));
     this.#child.on("message", (message, handle) =>
-      handed({ ...(message as Omit<HandedOver, "handle">), handle: handle as unknown as object }),
+      sink.handed({ ...(message as Omit<HandedOver, "handle">), handle: handle as unknown as object }),
     );
     this.#child.on("error", (cause) =>
-      this.#end(new SandboxError(`the launcher ${path} can't be started: run  ./lambent doctor`, { cause })),
+      this.#end(new SandboxError(`the launcher ${launcherPath} can't be started: run  ./lambent doctor`, { cause })),
     );
     this.died = new Promise((resolve) => {
       this.#child.on("exit", (code, signal) => {
@@ -48,6 +73,10 @@ export class Launcher {
         if (!this.#isStopping) resolve(reason);
       });
     });
+  }
+
+  get isRunning(): boolean {
+    return this.#ended === undefined;
   }
 
   nextId(): number {
@@ -65,11 +94,16 @@ export class Launcher {
   async ask(operation: Command, name: string, cpuMillis?: number): Promise<LauncherEvent> {
     const id = this.nextId();
     return await new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      const deadline = this.#clock.after(ANSWER_MS_MAX, () => {
+        this.#waiting.delete(id);
+        reject(new SandboxError(`the launcher has not answered ${operation} within ${ANSWER_MS_MAX} ms`));
+      });
+      this.#waiting.set(id, { resolve, reject, deadline });
       try {
         this.send(commandFrame(id, operation, name, cpuMillis));
       } catch (error) {
         this.#waiting.delete(id);
+        deadline.cancel();
         reject(error);
       }
     });
@@ -81,20 +115,27 @@ export class Launcher {
     this.#isStopping = true;
     const exited = once(this.#child, "exit");
     this.#requests.end();
+    // Killed, it takes every sandbox with it; its control groups are swept by the next start.
+    const deadline = this.#clock.after(STOP_MS_MAX, () => this.#child.kill("SIGKILL"));
     await exited;
+    deadline.cancel();
   }
 
-  #route(event: LauncherEvent, seen: (event: LauncherEvent) => void): void {
+  #route(event: LauncherEvent, sink: LauncherSink): void {
     const waiting = this.#waiting.get(event.id);
-    if (waiting === undefined) return seen(event);
+    if (waiting === undefined) return sink.seen(event);
     this.#waiting.delete(event.id);
+    waiting.deadline.cancel();
     if (event.kind === "refused") waiting.reject(new SandboxError(event.reason));
     else waiting.resolve(event);
   }
 
   #end(reason: Error): void {
     this.#ended ??= reason;
-    for (const { reject } of this.#waiting.values()) reject(this.#ended);
+    for (const { reject, deadline } of this.#waiting.values()) {
+      deadline.cancel();
+      reject(this.#ended);
+    }
     this.#waiting.clear();
   }
 }

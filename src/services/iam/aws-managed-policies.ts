@@ -1,5 +1,7 @@
 // The managed policies of AWS that people attach to functions' roles. https://docs.aws.amazon.com/aws-managed-policy/latest/reference/
+import { createHash } from "node:crypto";
 import type { PolicyDocument } from "../../aws/policy.ts";
+import { idLetters } from "./model.ts";
 
 const PREFIX = "arn:aws:iam::aws:policy/";
 
@@ -72,22 +74,36 @@ const DOCUMENTS: ReadonlyMap<string, PolicyDocument> = new Map([
   ],
   [
     "AWSLambda_FullAccess",
-    allow(
-      "lambda:*",
-      "iam:GetPolicy",
-      "iam:GetPolicyVersion",
-      "iam:GetRole",
-      "iam:GetRolePolicy",
-      "iam:ListAttachedRolePolicies",
-      "iam:ListRolePolicies",
-      "iam:ListRoles",
-      "iam:PassRole",
-      "logs:DescribeLogGroups",
-      "logs:DescribeLogStreams",
-      "logs:GetLogEvents",
-      "logs:FilterLogEvents",
-      "logs:StartLiveTail",
-    ),
+    {
+      Version: "2012-10-17",
+      Statement: [
+        {
+          Effect: "Allow",
+          Action: [
+            "lambda:*",
+            "iam:GetPolicy",
+            "iam:GetPolicyVersion",
+            "iam:GetRole",
+            "iam:GetRolePolicy",
+            "iam:ListAttachedRolePolicies",
+            "iam:ListRolePolicies",
+            "iam:ListRoles",
+            "logs:DescribeLogGroups",
+            "logs:DescribeLogStreams",
+            "logs:GetLogEvents",
+            "logs:FilterLogEvents",
+            "logs:StartLiveTail",
+          ],
+          Resource: "*",
+        },
+        {
+          Effect: "Allow",
+          Action: "iam:PassRole",
+          Resource: "*",
+          Condition: { StringEquals: { "iam:PassedToService": "lambda.amazonaws.com" } },
+        },
+      ],
+    },
   ],
   [
     "AWSLambda_ReadOnlyAccess",
@@ -113,22 +129,28 @@ const DOCUMENTS: ReadonlyMap<string, PolicyDocument> = new Map([
   ],
 ]);
 
+/** Each has one version here. */
+export const AWS_VERSION = "v1";
+
 export interface AwsManagedPolicy {
   readonly arn: string;
+  /** `ANPA…`: the same in every installation. */
+  readonly id: string;
   readonly name: string;
   readonly path: string;
   readonly document: PolicyDocument;
 }
 
-const described = (name: string, document: PolicyDocument): AwsManagedPolicy => {
+function described(name: string, document: PolicyDocument): AwsManagedPolicy {
   const at = name.lastIndexOf("/") + 1;
-  return { arn: PREFIX + name, name: name.slice(at), path: `/${name.slice(0, at)}`, document };
-};
-
-export function awsManagedPolicy(arn: string): AwsManagedPolicy | undefined {
-  const name = arn.startsWith(PREFIX) ? arn.slice(PREFIX.length) : "";
-  const document = DOCUMENTS.get(name);
-  return document === undefined ? undefined : described(name, document);
+  const id = `ANPA${idLetters(createHash("sha256").update(name).digest().subarray(0, 17))}`;
+  return { arn: PREFIX + name, id, name: name.slice(at), path: `/${name.slice(0, at)}`, document };
 }
 
-export const awsManagedPolicies = (): readonly AwsManagedPolicy[] => [...DOCUMENTS].map(([name, document]) => described(name, document));
+const POLICIES: ReadonlyMap<string, AwsManagedPolicy> = new Map(
+  [...DOCUMENTS].map(([name, document]) => [PREFIX + name, described(name, document)]),
+);
+
+export const awsManagedPolicy = (arn: string): AwsManagedPolicy | undefined => POLICIES.get(arn);
+
+export const awsManagedPolicies = (): readonly AwsManagedPolicy[] => [...POLICIES.values()];

@@ -1,7 +1,5 @@
 // Roles: create, get, list, update, delete, their trust policies and tags.
 import type * as client from "@aws-sdk/client-iam";
-import { DeleteConflictException$ } from "@aws-sdk/client-iam";
-import { Fault } from "../../aws/fault.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import type { Entry } from "../../store/storage.ts";
 import {
@@ -9,20 +7,28 @@ import {
   change,
   checkedPolicy,
   create,
+  deleteConflict,
   encodedPolicy,
   iamKey,
   invalidInput,
+  limitExceeded,
   noSuchEntity,
-  page,
+  pageOf,
+  policyLength,
   ROLE_KIND,
-  tagList,
-  tagRecord,
+  tagMember,
+  tagPage,
+  transact,
   uniqueId,
+  withoutTags,
+  withTags,
   type Iam,
   type RoleRecord,
 } from "./model.ts";
 
 const SESSION_SECONDS = 3600;
+/** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
+const TRUST_LENGTH_MAX = 2_048;
 
 type Names =
   | "CreateRole"
@@ -37,7 +43,8 @@ type Names =
   | "ListRoleTags"
   | "ListInstanceProfilesForRole";
 
-export const roleArn = (account: string, { path }: RoleRecord, name: string): string => `arn:aws:iam::${account}:role${path}${name}`;
+export const roleArn = (account: string, { path }: Pick<RoleRecord, "path">, name: string): string =>
+  `arn:aws:iam::${account}:role${path}${name}`;
 
 export function findRole(iam: Iam, context: Pick<Context, "account">, name: string): Entry<RoleRecord> {
   const entry = iam.roles.get(context.account, "", name);
@@ -45,7 +52,7 @@ export function findRole(iam: Iam, context: Pick<Context, "account">, name: stri
   return entry;
 }
 
-function describe({ key, value }: Entry<RoleRecord>): client.Role {
+function described({ key, value }: Pick<Entry<RoleRecord>, "key" | "value">): client.Role {
   return {
     Path: value.path,
     RoleName: key.id,
@@ -53,10 +60,16 @@ function describe({ key, value }: Entry<RoleRecord>): client.Role {
     Arn: roleArn(key.account, value, key.id),
     CreateDate: new Date(value.createdAtMs),
     AssumeRolePolicyDocument: encodedPolicy(value.trust),
-    MaxSessionDuration: value.sessionSecondsMax,
     ...(value.description === undefined ? {} : { Description: value.description }),
-    ...(Object.keys(value.tags).length === 0 ? {} : { Tags: tagList(value.tags) }),
+    MaxSessionDuration: value.sessionSecondsMax,
   };
+}
+
+const whole = (entry: Pick<Entry<RoleRecord>, "key" | "value">): client.Role => ({ ...described(entry), ...tagMember(entry.value.tags) });
+
+function checkTrust(text: string): void {
+  checkedPolicy(text, "trust");
+  if (policyLength(text) > TRUST_LENGTH_MAX) throw limitExceeded(`Cannot exceed quota for ACLSizePerRole: ${TRUST_LENGTH_MAX}`);
 }
 
 export function roles(iam: Iam) {
@@ -64,10 +77,11 @@ export function roles(iam: Iam) {
     change(iam, () => findRole(iam, context, name), apply);
   return {
     CreateRole: (context, input) => createRole(iam, context, input),
-    GetRole: (context, { RoleName = "" }) => ({ Role: { ...describe(findRole(iam, context, RoleName)), RoleLastUsed: {} } }),
+    GetRole: (context, { RoleName = "" }) => ({ Role: { ...whole(findRole(iam, context, RoleName)), RoleLastUsed: {} } }),
+    // Without their tags, as AWS lists them.
     ListRoles(context, input) {
-      const { found, more } = page(iam.roles.list(context.account, "", { limit: Infinity }), input, (role) => role.path);
-      return { Roles: found.map((entry) => ({ ...describe(entry), Tags: undefined })), ...more };
+      const { found, more } = pageOf("ListRoles", iam.roles, context, input);
+      return { Roles: found.map(described), ...more };
     },
     async UpdateRole(context, { RoleName = "", Description, MaxSessionDuration }) {
       await edit(context, RoleName, (record) => ({
@@ -78,67 +92,57 @@ export function roles(iam: Iam) {
       return {};
     },
     async UpdateRoleDescription(context, { RoleName = "", Description = "" }) {
-      await edit(context, RoleName, (record) => ({ ...record, description: Description }));
-      return { Role: describe(findRole(iam, context, RoleName)) };
+      const value = await edit(context, RoleName, (record) => ({ ...record, description: Description }));
+      return { Role: whole({ key: iamKey(context, ROLE_KIND, RoleName), value }) };
     },
     async UpdateAssumeRolePolicy(context, { RoleName = "", PolicyDocument = "" }) {
-      checkedPolicy(PolicyDocument);
+      findRole(iam, context, RoleName);
+      checkTrust(PolicyDocument);
       await edit(context, RoleName, (record) => ({ ...record, trust: PolicyDocument }));
       return {};
     },
-    async DeleteRole(context, { RoleName = "" }) {
-      const { key, revision, value } = findRole(iam, context, RoleName);
-      if (Object.keys(value.inline).length > 0)
-        throw new Fault(DeleteConflictException$, "Cannot delete entity, must delete policies first.");
-      if (value.attached.length > 0) throw new Fault(DeleteConflictException$, "Cannot delete entity, must detach all policies first.");
-      await iam.meta.write([{ key, expect: revision }]);
-      return {};
-    },
+    DeleteRole: (context, { RoleName = "" }) =>
+      transact(iam, () => {
+        const { key, revision, value } = findRole(iam, context, RoleName);
+        if (value.attached.length > 0) throw deleteConflict("Cannot delete entity, must detach all policies first.");
+        if (Object.keys(value.inline).length > 0) throw deleteConflict("Cannot delete entity, must delete policies first.");
+        return { writes: [{ key, expect: revision }], result: {} };
+      }),
     async TagRole(context, { RoleName = "", Tags }) {
-      await edit(context, RoleName, (record) => ({ ...record, tags: { ...record.tags, ...tagRecord(Tags) } }));
+      await edit(context, RoleName, (record) => ({ ...record, tags: withTags(record.tags, Tags) }));
       return {};
     },
-    async UntagRole(context, { RoleName = "", TagKeys = [] }) {
-      await edit(context, RoleName, (record) => ({
-        ...record,
-        tags: Object.fromEntries(Object.entries(record.tags).filter(([name]) => !TagKeys.includes(name))),
-      }));
+    async UntagRole(context, { RoleName = "", TagKeys }) {
+      await edit(context, RoleName, (record) => ({ ...record, tags: withoutTags(record.tags, TagKeys) }));
       return {};
     },
-    ListRoleTags: (context, { RoleName = "" }) => ({ Tags: tagList(findRole(iam, context, RoleName).value.tags), IsTruncated: false }),
+    ListRoleTags: (context, { RoleName = "", ...input }) =>
+      tagPage("ListRoleTags", { tags: findRole(iam, context, RoleName).value.tags, ...input }),
     // Instance profiles belong to machines, which Lambent does not have; Terraform asks before it deletes a role.
-    ListInstanceProfilesForRole: (context, { RoleName = "" }) => (
-      findRole(iam, context, RoleName),
-      { InstanceProfiles: [], IsTruncated: false }
-    ),
+    ListInstanceProfilesForRole(context, { RoleName = "" }) {
+      findRole(iam, context, RoleName);
+      return { InstanceProfiles: [], IsTruncated: false };
+    },
   } satisfies Pick<Operations<typeof client>, Names>;
 }
 
 async function createRole(iam: Iam, context: Context, input: client.CreateRoleCommandInput) {
-  const {
-    RoleName = "",
-    Path = "/",
-    AssumeRolePolicyDocument = "",
-    Description,
-    MaxSessionDuration = SESSION_SECONDS,
-    Tags,
-    PermissionsBoundary,
-  } = input;
+  const { RoleName = "", Path = "/", AssumeRolePolicyDocument = "", Description, Tags, PermissionsBoundary } = input;
   if (PermissionsBoundary !== undefined)
     throw invalidInput("Lambent does not evaluate permissions boundaries: leave out PermissionsBoundary.");
-  checkedPolicy(AssumeRolePolicyDocument);
-  const record: RoleRecord = {
+  checkTrust(AssumeRolePolicyDocument);
+  const value: RoleRecord = {
     id: uniqueId("AROA", 17),
     path: Path,
     createdAtMs: iam.clock.now(),
     trust: AssumeRolePolicyDocument,
-    sessionSecondsMax: MaxSessionDuration,
+    sessionSecondsMax: input.MaxSessionDuration ?? SESSION_SECONDS,
     inline: {},
     attached: [],
-    tags: tagRecord(Tags),
+    tags: withTags({}, Tags),
     ...(Description === undefined ? {} : { description: Description }),
   };
   const key = iamKey(context, ROLE_KIND, RoleName);
-  await create(iam, key, record, () => alreadyExists(`Role with name ${RoleName} already exists.`));
-  return { Role: describe({ key, revision: 0, value: record }) };
+  await create(iam, iam.roles, key, value, () => alreadyExists(`Role with name ${RoleName} already exists.`));
+  return { Role: whole({ key, value }) };
 }

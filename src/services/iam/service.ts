@@ -1,13 +1,14 @@
 // IAM: its operations, and what IAM checks for each. Global: the region of a request does not matter.
 import * as client from "@aws-sdk/client-iam";
-import type { AccessNeed, ServiceDefinition } from "../../aws/definition.ts";
+import type { ServiceDefinition } from "../../aws/definition.ts";
 import type { Identities, Roles } from "../../aws/identity.ts";
-import { notBuilt, type Context, type Operations } from "../../aws/operations.ts";
+import { notBuilt, type Operations } from "../../aws/operations.ts";
 import type { Clock } from "../../base/clock.ts";
-import type { MetaStore } from "../../store/storage.ts";
+import type { Entry, MetaStore } from "../../store/storage.ts";
 import { View } from "../../store/view.ts";
-import { identities, rolesByArn, type RootKey } from "./identities.ts";
-import { inlinePolicies } from "./inline-policies.ts";
+import { accessKeys } from "./access-keys.ts";
+import { accessOf } from "./access.ts";
+import { identities, type RootKey } from "./identities.ts";
 import {
   ACCESS_KEY_KIND,
   POLICY_KIND,
@@ -20,6 +21,8 @@ import {
   type UserRecord,
 } from "./model.ts";
 import { policies } from "./policies.ts";
+import { policyVersions } from "./policy-versions.ts";
+import { principalPolicies } from "./principal-policies.ts";
 import { roles } from "./roles.ts";
 import { users } from "./users.ts";
 
@@ -100,7 +103,6 @@ const NOT_BUILT = {
   ListDelegationRequests: notBuilt,
   ListGroupPolicies: notBuilt,
   ListGroups: notBuilt,
-  ListGroupsForUser: notBuilt,
   ListInstanceProfileTags: notBuilt,
   ListInstanceProfiles: notBuilt,
   ListMFADeviceTags: notBuilt,
@@ -151,33 +153,21 @@ const NOT_BUILT = {
   UpdateServerCertificate: notBuilt,
   UpdateServiceSpecificCredential: notBuilt,
   UpdateSigningCertificate: notBuilt,
-  UpdateUser: notBuilt,
   UploadSSHPublicKey: notBuilt,
   UploadServerCertificate: notBuilt,
   UploadSigningCertificate: notBuilt,
 } as const;
 
 function operationsOf(iam: Iam) {
-  return { ...roles(iam), ...users(iam), ...inlinePolicies(iam), ...policies(iam), ...NOT_BUILT } satisfies Operations<typeof client>;
-}
-
-/** The resource is what the request names; paths are not part of the name, so a stored role's or user's own path is used. */
-function accessOf(iam: Iam) {
-  return (operation: string, context: Context, input: Readonly<Record<string, unknown>>): readonly AccessNeed[] => {
-    const text = (name: string) => (typeof input[name] === "string" ? input[name] : undefined);
-    const prefix = `arn:aws:iam::${context.account}:`;
-    const pathOf = (path: string | undefined) => text("Path") ?? path ?? "/";
-    const [role, user, policy] = [text("RoleName"), text("UserName"), text("PolicyName")];
-    let resource = "*";
-    if (role !== undefined) resource = `${prefix}role${pathOf(iam.roles.get(context.account, "", role)?.value.path)}${role}`;
-    else if (user !== undefined) resource = `${prefix}user${pathOf(iam.users.get(context.account, "", user)?.value.path)}${user}`;
-    else if (context.caller.kind === "user" && /AccessKey|GetUser/.test(operation)) resource = context.caller.arn;
-    else if (text("PolicyArn") !== undefined) resource = text("PolicyArn") ?? "*";
-    else if (policy !== undefined) resource = `${prefix}policy${pathOf(undefined)}${policy}`;
-    const conditions = text("PolicyArn") === undefined ? {} : { conditions: { "iam:PolicyARN": text("PolicyArn") ?? "" } };
-    // AWS's own managed policies belong to nobody's account.
-    return [{ action: `iam:${operation}`, resource: resource.startsWith("arn:aws:iam::aws:") ? "*" : resource, ...conditions }];
-  };
+  return {
+    ...roles(iam),
+    ...users(iam),
+    ...accessKeys(iam),
+    ...principalPolicies(iam),
+    ...policies(iam),
+    ...policyVersions(iam),
+    ...NOT_BUILT,
+  } satisfies Operations<typeof client>;
 }
 
 export interface IamService {
@@ -188,6 +178,22 @@ export interface IamService {
   stop(): void;
 }
 
+async function openIam(meta: MetaStore, clock: Clock): Promise<Iam> {
+  const accessKeysById = new Map<string, Entry<AccessKeyRecord>>();
+  return {
+    meta,
+    clock,
+    users: await View.open<UserRecord>(meta, USER_KIND),
+    roles: await View.open<RoleRecord>(meta, ROLE_KIND),
+    policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
+    accessKeys: await View.open<AccessKeyRecord>(meta, ACCESS_KEY_KIND, ({ id }, entry) => {
+      if (entry === undefined) accessKeysById.delete(id);
+      else accessKeysById.set(id, entry);
+    }),
+    accessKeysById,
+  };
+}
+
 /** `sealingKey` is 32 bytes; `rootKeys` need no user and may do everything in their account. */
 export async function iamService(deps: {
   meta: MetaStore;
@@ -195,21 +201,12 @@ export async function iamService(deps: {
   sealingKey: Uint8Array;
   rootKeys: readonly RootKey[];
 }): Promise<IamService> {
-  const { meta, clock, sealingKey, rootKeys } = deps;
-  const iam: Iam = {
-    meta,
-    clock,
-    users: await View.open<UserRecord>(meta, USER_KIND),
-    roles: await View.open<RoleRecord>(meta, ROLE_KIND),
-    policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
-    accessKeys: await View.open<AccessKeyRecord>(meta, ACCESS_KEY_KIND),
-  };
+  const iam = await openIam(deps.meta, deps.clock);
   const operations = operationsOf(iam);
   return {
     definition: { name: "iam", client, clientClass: "IAMClient", operations, constraints: "iam", access: accessOf(iam) },
     operations,
-    identities: identities(iam, sealingKey, rootKeys),
-    roles: rolesByArn(iam),
+    ...identities(iam, deps.sealingKey, deps.rootKeys),
     stop() {
       for (const view of [iam.users, iam.roles, iam.policies, iam.accessKeys]) view.close();
     },

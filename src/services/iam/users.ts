@@ -1,35 +1,41 @@
-// Users and their access keys.
-import { randomBytes } from "node:crypto";
+// Users and their tags.
 import type * as client from "@aws-sdk/client-iam";
-import { DeleteConflictException$ } from "@aws-sdk/client-iam";
-import { Fault } from "../../aws/fault.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import type { Entry } from "../../store/storage.ts";
 import {
-  ACCESS_KEY_KIND,
   alreadyExists,
   change,
   create,
+  deleteConflict,
   iamKey,
   invalidInput,
-  limitExceeded,
   noSuchEntity,
-  page,
-  tagList,
-  tagRecord,
+  pageOf,
+  tagMember,
+  tagPage,
+  transact,
   uniqueId,
   USER_KIND,
+  withoutTags,
+  withTags,
   type AccessKeyRecord,
   type Iam,
   type UserRecord,
 } from "./model.ts";
 
-const KEYS_PER_USER_MAX = 2;
+type Names =
+  | "CreateUser"
+  | "GetUser"
+  | "ListUsers"
+  | "UpdateUser"
+  | "DeleteUser"
+  | "TagUser"
+  | "UntagUser"
+  | "ListUserTags"
+  | "ListGroupsForUser";
 
-type UserNames = "CreateUser" | "GetUser" | "ListUsers" | "DeleteUser" | "TagUser" | "UntagUser" | "ListUserTags";
-type AccessKeyNames = "CreateAccessKey" | "ListAccessKeys" | "UpdateAccessKey" | "DeleteAccessKey";
-
-export const userArn = (account: string, { path }: UserRecord, name: string): string => `arn:aws:iam::${account}:user${path}${name}`;
+export const userArn = (account: string, { path }: Pick<UserRecord, "path">, name: string): string =>
+  `arn:aws:iam::${account}:user${path}${name}`;
 
 export function findUser(iam: Iam, context: Pick<Context, "account">, name: string): Entry<UserRecord> {
   const entry = iam.users.get(context.account, "", name);
@@ -38,125 +44,96 @@ export function findUser(iam: Iam, context: Pick<Context, "account">, name: stri
 }
 
 /** The user that a request without a name means: the caller. */
-function namedUser(context: Context, name: string | undefined): string {
+export function namedUser(context: Context, name: string | undefined): string {
   if (name !== undefined) return name;
   if (context.caller.kind !== "user") throw invalidInput("Must specify userName when calling with non-User credentials");
   return context.caller.arn.slice(context.caller.arn.lastIndexOf("/") + 1);
 }
 
-function describe({ key, value }: Entry<UserRecord>): client.User {
+export const keysOf = (iam: Iam, account: string, user: string): Entry<AccessKeyRecord>[] =>
+  iam.accessKeys.list(account, "", { limit: Infinity }).filter((entry) => entry.value.user === user);
+
+function described({ key, value }: Pick<Entry<UserRecord>, "key" | "value">): client.User {
   return {
     Path: value.path,
     UserName: key.id,
     UserId: value.id,
     Arn: userArn(key.account, value, key.id),
     CreateDate: new Date(value.createdAtMs),
-    ...(Object.keys(value.tags).length === 0 ? {} : { Tags: tagList(value.tags) }),
   };
 }
 
-const keysOf = (iam: Iam, account: string, user: string) =>
-  iam.accessKeys.list(account, "", { limit: Infinity }).filter((entry) => entry.value.user === user);
+const whole = (entry: Pick<Entry<UserRecord>, "key" | "value">): client.User => ({ ...described(entry), ...tagMember(entry.value.tags) });
 
-export const users = (iam: Iam) => ({ ...userOperations(iam), ...accessKeyOperations(iam) });
-
-function userOperations(iam: Iam) {
+export function users(iam: Iam) {
+  const edit = (context: Context, name: string, apply: (record: UserRecord) => UserRecord) =>
+    change(iam, () => findUser(iam, context, name), apply);
   return {
-    async CreateUser(context, { UserName = "", Path = "/", Tags }) {
-      const value: UserRecord = {
-        id: uniqueId("AIDA", 17),
-        path: Path,
-        createdAtMs: iam.clock.now(),
-        inline: {},
-        attached: [],
-        tags: tagRecord(Tags),
-      };
-      const key = iamKey(context, USER_KIND, UserName);
-      await create(iam, key, value, () => alreadyExists(`User with name ${UserName} already exists.`));
-      return { User: describe({ key, revision: 0, value }) };
-    },
+    CreateUser: (context, input) => createUser(iam, context, input),
     GetUser(context, { UserName }) {
       // Asked without a name by the account's root, AWS describes the root.
       if (UserName === undefined && context.caller.kind === "root")
         return { User: { Path: "/", UserName: "root", UserId: context.account, Arn: context.caller.arn, CreateDate: new Date(0) } };
-      return { User: describe(findUser(iam, context, namedUser(context, UserName))) };
+      return { User: whole(findUser(iam, context, namedUser(context, UserName))) };
     },
+    // Without their tags, as AWS lists them.
     ListUsers(context, input) {
-      const { found, more } = page(iam.users.list(context.account, "", { limit: Infinity }), input, (user) => user.path);
-      return { Users: found.map((entry) => ({ ...describe(entry), Tags: undefined })), ...more };
+      const { found, more } = pageOf("ListUsers", iam.users, context, input);
+      return { Users: found.map(described), ...more };
     },
-    async DeleteUser(context, { UserName = "" }) {
-      const { key, revision, value } = findUser(iam, context, UserName);
-      if (keysOf(iam, context.account, UserName).length > 0)
-        throw new Fault(DeleteConflictException$, "Cannot delete entity, must delete access keys first.");
-      if (Object.keys(value.inline).length > 0)
-        throw new Fault(DeleteConflictException$, "Cannot delete entity, must delete policies first.");
-      if (value.attached.length > 0) throw new Fault(DeleteConflictException$, "Cannot delete entity, must detach all policies first.");
-      await iam.meta.write([{ key, expect: revision }]);
-      return {};
-    },
+    UpdateUser: (context, input) => updateUser(iam, context, input),
+    DeleteUser: (context, { UserName = "" }) =>
+      transact(iam, () => {
+        const { key, revision, value } = findUser(iam, context, UserName);
+        if (keysOf(iam, context.account, UserName).length > 0) throw deleteConflict("Cannot delete entity, must delete access keys first.");
+        if (value.attached.length > 0) throw deleteConflict("Cannot delete entity, must detach all policies first.");
+        if (Object.keys(value.inline).length > 0) throw deleteConflict("Cannot delete entity, must delete policies first.");
+        return { writes: [{ key, expect: revision }], result: {} };
+      }),
     async TagUser(context, { UserName = "", Tags }) {
-      await change(
-        iam,
-        () => findUser(iam, context, UserName),
-        (record) => ({ ...record, tags: { ...record.tags, ...tagRecord(Tags) } }),
-      );
+      await edit(context, UserName, (record) => ({ ...record, tags: withTags(record.tags, Tags) }));
       return {};
     },
-    async UntagUser(context, { UserName = "", TagKeys = [] }) {
-      const kept = (record: UserRecord) => Object.fromEntries(Object.entries(record.tags).filter(([name]) => !TagKeys.includes(name)));
-      await change(
-        iam,
-        () => findUser(iam, context, UserName),
-        (record) => ({ ...record, tags: kept(record) }),
-      );
+    async UntagUser(context, { UserName = "", TagKeys }) {
+      await edit(context, UserName, (record) => ({ ...record, tags: withoutTags(record.tags, TagKeys) }));
       return {};
     },
-    ListUserTags: (context, { UserName = "" }) => ({ Tags: tagList(findUser(iam, context, UserName).value.tags), IsTruncated: false }),
-  } satisfies Pick<Operations<typeof client>, UserNames>;
+    ListUserTags: (context, { UserName = "", ...input }) =>
+      tagPage("ListUserTags", { tags: findUser(iam, context, UserName).value.tags, ...input }),
+    // There are no groups; Terraform asks before it deletes a user.
+    ListGroupsForUser(context, { UserName = "" }) {
+      findUser(iam, context, UserName);
+      return { Groups: [], IsTruncated: false };
+    },
+  } satisfies Pick<Operations<typeof client>, Names>;
 }
 
-function accessKeyOperations(iam: Iam) {
-  const findKey = (context: Context, user: string, id: string): Entry<AccessKeyRecord> => {
-    const entry = iam.accessKeys.get(context.account, "", id);
-    if (entry === undefined || entry.value.user !== user) throw noSuchEntity(`The Access Key with id ${id} cannot be found.`);
-    return entry;
-  };
-  return {
-    async CreateAccessKey(context, input) {
-      const UserName = namedUser(context, input.UserName);
-      findUser(iam, context, UserName);
-      if (keysOf(iam, context.account, UserName).length >= KEYS_PER_USER_MAX)
-        throw limitExceeded(`Cannot exceed quota for AccessKeysPerUser: ${KEYS_PER_USER_MAX}`);
-      const AccessKeyId = uniqueId("AKIA", 16);
-      const SecretAccessKey = randomBytes(30).toString("base64");
-      const value: AccessKeyRecord = { user: UserName, secretAccessKey: SecretAccessKey, isActive: true, createdAtMs: iam.clock.now() };
-      await create(iam, iamKey(context, ACCESS_KEY_KIND, AccessKeyId), value, () => alreadyExists("The access key already exists."));
-      return { AccessKey: { UserName, AccessKeyId, Status: "Active", SecretAccessKey, CreateDate: new Date(value.createdAtMs) } };
-    },
-    ListAccessKeys(context, input) {
-      const UserName = namedUser(context, input.UserName);
-      findUser(iam, context, UserName);
-      const AccessKeyMetadata = keysOf(iam, context.account, UserName).map(({ key, value }) => ({
-        UserName,
-        AccessKeyId: key.id,
-        Status: value.isActive ? ("Active" as const) : ("Inactive" as const),
-        CreateDate: new Date(value.createdAtMs),
-      }));
-      return { AccessKeyMetadata, IsTruncated: false };
-    },
-    async UpdateAccessKey(context, { UserName, AccessKeyId = "", Status }) {
-      await change(
-        iam,
-        () => findKey(context, namedUser(context, UserName), AccessKeyId),
-        (record) => ({ ...record, isActive: Status === "Active" }),
-      );
-      return {};
-    },
-    async DeleteAccessKey(context, { UserName, AccessKeyId = "" }) {
-      const { key } = findKey(context, namedUser(context, UserName), AccessKeyId);
-      await iam.meta.write([{ key }]);
-      return {};
-    },
-  } satisfies Pick<Operations<typeof client>, AccessKeyNames>;
+async function createUser(iam: Iam, context: Context, input: client.CreateUserCommandInput) {
+  const { UserName = "", Path = "/", Tags, PermissionsBoundary } = input;
+  if (PermissionsBoundary !== undefined)
+    throw invalidInput("Lambent does not evaluate permissions boundaries: leave out PermissionsBoundary.");
+  const createdAtMs = iam.clock.now();
+  const value: UserRecord = { id: uniqueId("AIDA", 17), path: Path, createdAtMs, inline: {}, attached: [], tags: withTags({}, Tags) };
+  const key = iamKey(context, USER_KIND, UserName);
+  await create(iam, iam.users, key, value, () => alreadyExists(`User with name ${UserName} already exists.`));
+  return { User: whole({ key, value }) };
+}
+
+/** A new name takes the user's keys along; who they are stays the same. */
+async function updateUser(iam: Iam, context: Context, { UserName = "", NewUserName = UserName, NewPath }: client.UpdateUserCommandInput) {
+  const isTaken = (name: string) =>
+    iam.users.list(context.account, "", { limit: Infinity }).some(({ key }) => key.id !== UserName && key.id.toLowerCase() === name);
+  return await transact(iam, () => {
+    const { key, value: old, revision } = findUser(iam, context, UserName);
+    const value: UserRecord = { ...old, path: NewPath ?? old.path };
+    if (NewUserName === UserName) return { writes: [{ key, value, expect: revision }], result: {} };
+    if (isTaken(NewUserName.toLowerCase())) throw alreadyExists(`User with name ${NewUserName} already exists.`);
+    const keys = keysOf(iam, context.account, UserName).map((entry) => ({
+      key: entry.key,
+      value: { ...entry.value, user: NewUserName },
+      expect: entry.revision,
+    }));
+    const moved = { key: iamKey(context, USER_KIND, NewUserName), value, expect: "absent" as const };
+    return { writes: [{ key, expect: revision }, moved, ...keys], result: {} };
+  });
 }

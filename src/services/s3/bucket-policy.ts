@@ -3,7 +3,7 @@
 import { CommonFault } from "../../aws/fault.ts";
 import type { Context } from "../../aws/operations.ts";
 import { parsePolicy, type PolicyDocument, type PolicyStatement } from "../../aws/policy.ts";
-import { matchesWildcard } from "../../aws/policy-condition.ts";
+import { matchesWildcard } from "../../aws/policy-pattern.ts";
 import { accessDenied } from "./faults.ts";
 import { bucketArn, type BucketRecord } from "./model.ts";
 

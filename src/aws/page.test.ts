@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { decodeMarker, encodeMarker } from "./page.ts";
+
+test("a marker brings back what it was made of, for its own list", () => {
+  for (const last of ["", "name", "ü/..\u0000x", "__proto__"]) {
+    const marker = encodeMarker("ListRoles", last);
+    assert.match(marker, /^[\w-]+$/);
+    assert.equal(decodeMarker("ListRoles", marker), last);
+    assert.equal(decodeMarker("ListUsers", marker), undefined);
+  }
+});
+
+test("what is no marker is not taken for one", () => {
+  const marker = encodeMarker("ListRoles", "name");
+  for (const text of [
+    "",
+    "name",
+    `${marker}=`,
+    `${marker} `,
+    `!${marker}`,
+    marker.slice(2),
+    Buffer.from([0xff, 0xfe]).toString("base64url"),
+  ])
+    assert.equal(decodeMarker("ListRoles", text), undefined, text);
+});

@@ -1,0 +1,160 @@
+// Real sandboxes for tests: a host, specs with small programs, and what a sandbox may leave behind.
+import { randomUUID } from "node:crypto";
+import { existsSync, globSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { silentLog } from "../../src/base/log.ts";
+import { linuxSandboxHost, type LinuxSandboxHost } from "../../src/sandbox/linux/host.ts";
+import type { Sandbox, SandboxExit, SandboxHost, SandboxSpec } from "../../src/sandbox/sandbox.ts";
+
+export const LAUNCHER = join(import.meta.dirname, "..", "..", "native", "build", "launcher");
+const PYTHON = "/usr/bin/python3";
+
+const missing = [
+  process.getuid?.() === 0 ? "" : "root",
+  existsSync(LAUNCHER) ? "" : "the launcher (make -C native)",
+  existsSync(PYTHON) ? "" : PYTHON,
+].filter((what) => what !== "");
+/** Why real sandboxes can't be tested here, or false. */
+export const skip: string | false = missing.length > 0 ? `needs ${missing.join(", ")}` : false;
+
+export const startHost = (cgroupParent?: string): Promise<LinuxSandboxHost> =>
+  linuxSandboxHost({ launcherPath: LAUNCHER, log: silentLog, ...(cgroupParent === undefined ? {} : { cgroupParent }) });
+
+export const sh = (script: string): readonly string[] => ["/bin/sh", "-c", script];
+
+const PRELUDE = `
+import ctypes, errno, os, socket, stat, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def name(e): return errno.errorcode.get(e, str(e))
+def tries(f, *a):
+    try: r = f(*a)
+    except OSError as e: return name(e.errno)
+    return "done" if r is None else r
+def call(number, *a):
+    r = libc.syscall(number, *a)
+    return r if r >= 0 else name(ctypes.get_errno())
+`;
+/** `tries(f, …)` and `call(number, …)` answer the name of the error, or what came back. */
+export const python = (code: string): readonly string[] => [PYTHON, "-ISuc", PRELUDE + code];
+
+export function spec(changes: Partial<SandboxSpec> = {}): SandboxSpec {
+  return {
+    id: `t-${randomUUID().slice(0, 18)}`,
+    mounts: [],
+    argv: ["/usr/bin/true"],
+    env: {},
+    workingDirectory: "/",
+    memoryBytes: 128 * 2 ** 20,
+    cpuMillis: 2000,
+    processesMax: 64,
+    openFilesMax: 1024,
+    tmpBytes: 8 * 2 ** 20,
+    tmpInodes: 1000,
+    listeners: [],
+    network: "endpoint",
+    ...changes,
+  };
+}
+
+/** Everything that a sandbox writes, when it has ended its output. */
+export async function outputOf(sandbox: Sandbox): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of sandbox.output) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces).toString();
+}
+
+export interface Ran {
+  readonly exit: SandboxExit;
+  readonly output: string;
+}
+
+/** Runs a program to its end, within 20 seconds. */
+export async function run(host: SandboxHost, argv: readonly string[], changes: Partial<SandboxSpec> = {}): Promise<Ran> {
+  const sandbox = await host.start(spec({ argv, ...changes }));
+  const deadline = setTimeout(() => void sandbox.kill(), 20_000);
+  try {
+    const output = await outputOf(sandbox);
+    return { exit: await sandbox.exited, output };
+  } finally {
+    clearTimeout(deadline);
+    await sandbox.kill();
+  }
+}
+
+/** Resolves when the sandbox has written `text`; the output goes on flowing. */
+export async function seen(sandbox: Sandbox, text: string): Promise<void> {
+  let output = "";
+  await new Promise<void>((resolve, reject) => {
+    sandbox.output.on("data", (piece: Buffer) => {
+      output += piece.toString();
+      if (output.includes(text)) resolve();
+    });
+    sandbox.output.once("close", () => reject(new Error(`the sandbox has ended; it wrote: ${output}`)));
+  });
+}
+
+export async function eventually(what: string, isTrue: () => boolean, limitMs = 10_000): Promise<void> {
+  for (const endMs = performance.now() + limitMs; !isTrue(); await pause(5))
+    if (performance.now() > endMs) throw new Error(`not within ${limitMs} ms: ${what}`);
+}
+
+interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+}
+
+export function processes(): readonly Process[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .flatMap((entry) => {
+      try {
+        const status = readFileSync(`/proc/${entry}/status`, "utf8");
+        if (/^State:\tZ/m.test(status)) return []; // not every machine's process 1 reaps orphans
+        const command = readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ");
+        return [{ pid: Number(entry), parent: Number(/^PPid:\t(\d+)/m.exec(status)?.[1]), command }];
+      } catch {
+        return []; // it has ended since the listing
+      }
+    });
+}
+
+/** Host pids of processes whose command line holds `marker`. */
+export const marked = (marker: string): readonly number[] =>
+  processes()
+    .filter(({ pid, command }) => command.includes(marker) && pid !== process.pid)
+    .map(({ pid }) => pid);
+
+/** Host pid of the launcher that `owner` has started. */
+export function launcherOf(owner = process.pid): number {
+  const found = processes().find(({ parent, command }) => parent === owner && command.includes("native/build/launcher"));
+  if (found === undefined) throw new Error(`process ${owner} has no launcher`);
+  return found.pid;
+}
+
+/** Control groups of one launcher, its own and its sandboxes', in every hierarchy. */
+export function controlGroups(launcher: number): readonly string[] {
+  const own = globSync([`/sys/fs/cgroup/lambent-${launcher}-*`, `/sys/fs/cgroup/*/lambent-${launcher}-*`]);
+  return own.flatMap((directory) => [directory, ...directoriesIn(directory)]);
+}
+
+function directoriesIn(directory: string): readonly string[] {
+  const entries = existsSync(directory) ? readdirSync(directory, { withFileTypes: true }) : [];
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(directory, name));
+}
+
+export function mountCount(): number {
+  return readFileSync("/proc/self/mounts", "utf8").trim().split("\n").length;
+}
+
+/** Whether any process is in the namespace, given as `net:[4026531840]`. */
+export function isNamespaceUsed(name: string): boolean {
+  return processes().some(({ pid }) => {
+    try {
+      return readlinkSync(`/proc/${pid}/ns/net`) === name;
+    } catch {
+      return false; // it has ended since the listing
+    }
+  });
+}

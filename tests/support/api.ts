@@ -1,0 +1,51 @@
+// A whole server in this process, with everything real but the sandboxes and the disk behind the store: for API tests.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { IAMClient } from "@aws-sdk/client-iam";
+import { LambdaClient } from "@aws-sdk/client-lambda";
+import { S3Client } from "@aws-sdk/client-s3";
+import { STSClient } from "@aws-sdk/client-sts";
+import { systemClock } from "../../src/base/clock.ts";
+import { silentLog } from "../../src/base/log.ts";
+import { loadConfig } from "../../src/config.ts";
+import { fakeSandboxHost } from "../../src/sandbox/fake.ts";
+import { startServer } from "../../src/server.ts";
+import { memoryLogSink } from "../../src/store/memory/memory-log-sink.ts";
+import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
+
+export interface Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
+/** Functions of this server answer their event; it stops when the test ends. */
+export async function startApi(t: TestContext) {
+  const data = await mkdtemp(join(tmpdir(), "lambent-api-"));
+  const storage = memoryStorage({ clock: systemClock });
+  const config = loadConfig({ data, port: "0" }, {});
+  const server = await startServer(config, {
+    storage,
+    log: silentLog,
+    logs: memoryLogSink({ clock: systemClock }),
+    sandboxes: fakeSandboxHost(() => (event: unknown) => event),
+  });
+  t.after(async () => {
+    await server.stop();
+    await rm(data, { recursive: true });
+  });
+  const clients = (credentials: Credentials = server.keys, region = "us-east-1") => {
+    const settings = { endpoint: server.endpoint, region, credentials, maxAttempts: 1, disableHostPrefix: true };
+    return {
+      lambda: new LambdaClient(settings),
+      iam: new IAMClient(settings),
+      sts: new STSClient(settings),
+      logs: new CloudWatchLogsClient(settings),
+      s3: new S3Client({ ...settings, forcePathStyle: true }),
+    };
+  };
+  return { server, storage, clients };
+}
