@@ -5,7 +5,6 @@ import { once } from "node:events";
 import { kill } from "node:process";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { readlinkSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { LinuxSandboxHost } from "../../src/sandbox/linux/host.ts";
 import { SandboxError } from "../../src/sandbox/sandbox.ts";
@@ -13,6 +12,7 @@ import {
   controlGroups,
   eventually,
   isNamespaceUsed,
+  networkOf,
   launcherOf,
   marked,
   mountCount,
@@ -184,7 +184,10 @@ void test("60 sandboxes, ten at a time, leave nothing: no process, control group
     const made = await Promise.all(
       Array.from({ length: 10 }, (_, i) => host.start(spec({ argv: [...python(i % 3 === 0 ? "pass" : "os.read(3, 1)"), marker] }))),
     );
-    for (const pid of marked(marker)) namespaces.add(readlinkSync(`/proc/${pid}/ns/net`));
+    for (const pid of marked(marker)) {
+      const namespace = networkOf(pid);
+      if (namespace !== undefined) namespaces.add(namespace);
+    }
     await Promise.all(made.map((sandbox) => sandbox.kill()));
   }
   assert.ok(namespaces.size >= 30, `${namespaces.size} namespaces were seen`);

@@ -148,13 +148,16 @@ export function mountCount(): number {
   return readFileSync("/proc/self/mounts", "utf8").trim().split("\n").length;
 }
 
+/** The network namespace of a process, as `net:[4026531840]`; undefined when it has ended. */
+export function networkOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether any process is in the namespace, given as `net:[4026531840]`. */
 export function isNamespaceUsed(name: string): boolean {
-  return processes().some(({ pid }) => {
-    try {
-      return readlinkSync(`/proc/${pid}/ns/net`) === name;
-    } catch {
-      return false; // it has ended since the listing
-    }
-  });
+  return processes().some(({ pid }) => networkOf(pid) === name);
 }
