@@ -18,9 +18,13 @@ export interface Scope {
 
 const hmac = (key: string | Buffer | KeyObject, text: string) => createHmac("sha256", key).update(text).digest();
 
+/** Most names and paths are what they become; to see that costs less than to make it. */
+const PLAIN = /^[A-Za-z0-9_~-]*$/;
+const PLAIN_PATH = /^(?:\/[A-Za-z0-9_~-]+)+\/?$/;
+
 /** RFC 3986: everything but letters, digits and `-_.~`. */
 const encode = (text: string) =>
-  encodeURIComponent(text).replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+  PLAIN.test(text) ? text : encodeURIComponent(text).replaceAll(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 
 // A plus is a space, as in the reading of the same query for its parameters: one text must not have two meanings.
 function decode(text: string): string {
@@ -45,7 +49,7 @@ export function queryPairs(rawQuery: string): Pair[] {
 
 /** S3 signs the path as it is, because `//` and `..` are parts of keys; all others normalise it and encode it once more. */
 export function canonicalPath(rawPath: string, service: string): string {
-  if (service === "s3") return rawPath;
+  if (service === "s3" || PLAIN_PATH.test(rawPath)) return rawPath;
   const segments: string[] = [];
   for (const segment of rawPath.split("/")) {
     if (segment === "" || segment === ".") continue;
@@ -69,9 +73,11 @@ export function canonicalQuery(pairs: readonly Pair[]): string {
     .join("&");
 }
 
+const oneSpaced = (value: string) => (/[ \t]{2}|\t/.test(value) ? value.replaceAll(/[ \t]+/g, " ") : value);
+
 export function canonicalHeaders(headers: ReadonlyMap<string, string>, names: readonly string[]): string {
   let lines = "";
-  for (const name of names) lines += `${name}:${(headers.get(name) ?? "").trim().replaceAll(/[ \t]+/g, " ")}\n`;
+  for (const name of names) lines += `${name}:${oneSpaced((headers.get(name) ?? "").trim())}\n`;
   return lines;
 }
 

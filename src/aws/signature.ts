@@ -84,14 +84,16 @@ function checkTime(claim: SignatureClaim, nowMs: number): void {
   if (claim.service === "s3") return checkS3Time(claim, nowMs);
   const { date, signedMs, expiresSeconds } = claim;
   const skewMs = SKEW_MINUTES * 60_000;
-  const now = basicFormat(nowMs);
+  const now = () => basicFormat(nowMs);
   if (signedMs > nowMs + skewMs)
-    throw invalid(`Signature not yet current: ${date} is still later than ${basicFormat(nowMs + skewMs)} (${now} + ${SKEW_MINUTES} min.)`);
+    throw invalid(
+      `Signature not yet current: ${date} is still later than ${basicFormat(nowMs + skewMs)} (${now()} + ${SKEW_MINUTES} min.)`,
+    );
   if (expiresSeconds !== undefined) {
     if (nowMs >= signedMs + expiresSeconds * 1000)
-      throw invalid(`Signature expired: ${basicFormat(signedMs + expiresSeconds * 1000)} is now earlier than ${now}`);
+      throw invalid(`Signature expired: ${basicFormat(signedMs + expiresSeconds * 1000)} is now earlier than ${now()}`);
   } else if (nowMs > signedMs + skewMs)
-    throw invalid(`Signature expired: ${date} is now earlier than ${basicFormat(nowMs - skewMs)} (${now} - ${SKEW_MINUTES} min.)`);
+    throw invalid(`Signature expired: ${date} is now earlier than ${basicFormat(nowMs - skewMs)} (${now()} - ${SKEW_MINUTES} min.)`);
 }
 
 /** A header that AWS reads but that nobody signed could have been added on the way. */
