@@ -6,7 +6,7 @@ import { StorageError, type Storage } from "../storage.ts";
 import { storageOver } from "../storage-over.ts";
 
 export function memoryStorage(options: { clock: Clock }): Storage {
-  const database = new Database(":memory:");
+  const database = new Database(":memory:", false);
   let isClosed = false;
   const run = <M extends keyof Tables>(name: M, words: Parameters<Tables[M]>, settled?: (result: ReturnType<Tables[M]>) => void) => {
     if (isClosed) throw new StorageError("Unavailable", "the store is closed");

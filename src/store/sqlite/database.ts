@@ -1,7 +1,7 @@
 // Runs groups of calls on the database: one transaction for a group, in which each call succeeds or fails alone.
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { StorageFailure } from "../storage.ts";
-import { checkFormat, migrate } from "./migrate.ts";
+import { checkDatabase, migrate } from "./migrate.ts";
 import { Damage, Refusal } from "./refusal.ts";
 import { Statements } from "./statements.ts";
 import { READS, tables, type TableCall, type Tables } from "./tables.ts";
@@ -39,18 +39,24 @@ export class Database {
   readonly #tables: Tables;
   readonly #control = new Map<string, StatementSync>();
 
-  /** Throws when the data is not ours or newer than this program; nothing has been written then. */
-  constructor(path: string) {
+  /**
+   * Throws when the data is damaged, not ours or newer than this program; nothing has been written then. `mustCheck`: reads all of it for
+   * damage first.
+   */
+  constructor(path: string, mustCheck: boolean) {
     this.#database = new DatabaseSync(path);
     try {
-      checkFormat(this.#database);
+      checkDatabase(this.#database);
+      if (mustCheck) this.#checkDamage();
       // FULL: in WAL mode NORMAL loses acknowledged commits on power loss. Checkpoints are the driver's business.
       this.#database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
         PRAGMA cache_size = -${CACHE_KIB}; PRAGMA cell_size_check = ON; PRAGMA busy_timeout = 5000`);
       migrate(this.#database);
-    } catch (error) {
+      // What a failed sync has left in the WAL only seems to be durable: it is written once more, and the WAL begins anew.
+      this.#copy("TRUNCATE");
+    } catch (cause) {
       this.#database.close();
-      throw error;
+      throw new Error(`${path}: ${(cause as Error).message}`, { cause });
     }
     this.#sql = new Statements(this.#database);
     this.#tables = tables(this.#sql);
@@ -62,17 +68,16 @@ export class Database {
    */
   run(calls: readonly TableCall[]): CallResult[] {
     try {
-      return this.#transaction(calls, false);
+      return this.#group(calls);
     } catch (error) {
-      if (error instanceof Torn) return this.#runApart(calls);
       if (!isDiskFull(error)) throw error;
-      return this.#runReads(calls);
     }
-  }
-
-  /** "ok", or what is damaged. */
-  check(): string {
-    return String(this.#database.prepare("PRAGMA quick_check(1)").get()?.["quick_check"]);
+    try {
+      if (this.#makeRoom()) return this.#group(calls);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
+    return this.#runReads(calls);
   }
 
   walState(): WalState {
@@ -93,13 +98,25 @@ export class Database {
     this.#database.close();
   }
 
-  #runApart(calls: readonly TableCall[]): CallResult[] {
+  #checkDamage(): void {
+    const found = this.#database.prepare("PRAGMA quick_check(1)").get()?.["quick_check"];
+    if (found !== "ok") throw new Error(`the database is damaged: ${String(found)}`);
+  }
+
+  #group(calls: readonly TableCall[]): CallResult[] {
     try {
-      return this.#transaction(calls, true);
+      return this.#transaction(calls, false);
     } catch (error) {
-      if (!isDiskFull(error)) throw error;
-      return this.#runReads(calls);
+      if (error instanceof Torn) return this.#transaction(calls, true);
+      throw error;
     }
+  }
+
+  /** On a full disk: when the database can take all that the WAL holds, the WAL's file is room for more. */
+  #makeRoom(): boolean {
+    this.copyWal();
+    const { frames, copied } = this.walState();
+    return frames > 0 && frames === copied;
   }
 
   #runReads(calls: readonly TableCall[]): CallResult[] {
@@ -150,7 +167,7 @@ export class Database {
     }
   }
 
-  #copy(mode: "PASSIVE" | "RESTART"): void {
+  #copy(mode: "PASSIVE" | "RESTART" | "TRUNCATE"): void {
     try {
       this.#checkpoint(mode);
     } catch (error) {
@@ -159,7 +176,7 @@ export class Database {
     }
   }
 
-  #checkpoint(mode: "NOOP" | "PASSIVE" | "RESTART"): WalState {
+  #checkpoint(mode: "NOOP" | "PASSIVE" | "RESTART" | "TRUNCATE"): WalState {
     const row = this.#statement(`PRAGMA wal_checkpoint(${mode})`).get();
     return { frames: Math.max(0, Number(row?.["log"])), copied: Math.max(0, Number(row?.["checkpointed"])) };
   }

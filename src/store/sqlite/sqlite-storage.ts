@@ -1,13 +1,12 @@
 // The embedded Storage: SQLite in a thread of its own, FULL durability, group commit; one server per directory.
 import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { StorageError, type Storage } from "../storage.ts";
 import { storageOver } from "../storage-over.ts";
 import { lockDirectory } from "./directory-lock.ts";
-import { checkFormat } from "./migrate.ts";
+import { checkFile } from "./migrate.ts";
 import { makePrivateFile } from "./private-file.ts";
 import type { TableCall } from "./tables.ts";
 import { Thread } from "./thread.ts";
@@ -31,7 +30,7 @@ export async function sqliteStorage(options: {
     // A clean stop removes the WAL.
     const mustCheck = existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0;
     if (mustCheck) log.info("the last server did not stop cleanly: checking the database", { path });
-    refuseForeign(path);
+    checkFile(path);
     lock.sign();
     makePrivateFile(path);
     const failed = (cause: Error) => {
@@ -47,19 +46,6 @@ export async function sqliteStorage(options: {
   } catch (error) {
     lock.release();
     throw error;
-  }
-}
-
-/** Newer data is refused before anything is written beside it. */
-function refuseForeign(path: string): void {
-  if (!existsSync(path) || statSync(path).size === 0) return;
-  const database = new DatabaseSync(path, { readOnly: true });
-  try {
-    checkFormat(database);
-  } catch (cause) {
-    throw new Error(`${path}: ${(cause as Error).message}`, { cause });
-  } finally {
-    database.close();
   }
 }
 

@@ -81,8 +81,6 @@ function serve(port: MessagePort, database: Database, path: string): void {
 
 if (parentPort !== null) {
   const { path, mustCheck } = workerData as { path: string; mustCheck: boolean };
-  const database = new Database(path);
-  const found = mustCheck ? database.check() : "ok";
-  if (found !== "ok") throw new Error(`the database ${path} is damaged: ${found}`);
+  const database = new Database(path, mustCheck);
   serve(parentPort, database, path);
 }
