@@ -50,7 +50,7 @@ function conditionsOf(
 }
 
 /**
- * Throws CommonFault with AWS's sentence for the first need that is not met. Without a request for what one service does for the caller in
+ * Throws CommonFault with AWS's sentence for the first need that is not met, unless it stands for a part of the request. Without a request for what one service does for the caller in
  * another: then the keys of the connection are absent.
  */
 export function authorise(
@@ -74,6 +74,8 @@ export function authorise(
       },
     };
     const decision = evaluate(access);
-    if (!decision.allowed) throw new CommonFault("AccessDeniedException", decision.message, 403);
+    if (decision.allowed) continue;
+    if (need.part === undefined || context.denied === undefined) throw new CommonFault("AccessDeniedException", decision.message, 403);
+    context.denied.set(need.part, decision.message);
   }
 }

@@ -14,6 +14,11 @@ export interface AccessNeed {
   readonly resourcePolicy?: PolicyDocument;
   /** The resource policy must allow, whoever asks, as a role's trust policy must; elsewhere an identity policy of the account suffices. */
   readonly needsResourcePolicy?: true;
+  /**
+   * The part of the request that this need is about, where each stands for itself (a key of DeleteObjects): a denial refuses that part alone,
+   * which the operation finds in `Context.denied`.
+   */
+  readonly part?: string;
   /** Condition keys beyond the global ones, by name: `lambda:FunctionArn`. */
   readonly conditions?: Readonly<Record<string, string | readonly string[]>>;
 }
@@ -47,4 +52,6 @@ export interface ServiceDefinition {
    * Larger ones get 413 RequestEntityTooLargeException with AWS's text.
    */
   bodyBytesMax?(operation: string): number;
+  /** Throws CommonFault when a body that was read whole is not what its own headers (by lower-case name) say of it. */
+  checkBody?(operation: string, headers: ReadonlyMap<string, string>, bytes: Uint8Array): void;
 }

@@ -19,6 +19,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** Headers that the operation adds to its response, by name; absent when the caller is not the wire. */
   readonly responseHeaders?: Map<string, string>;
+  /** Parts of the request that IAM has refused, with its sentence: see `AccessNeed.part`. */
+  readonly denied?: Map<string, string>;
 }
 
 // A command's class; its constructor is overloaded where every member is optional, so the input is read off the last overload.

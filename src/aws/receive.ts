@@ -75,7 +75,7 @@ async function unpacked(request: WireRequest, bytes: Buffer, bytesMax: number, l
 /** Streams are handed on as they come; everything else is read whole, within the operation's bound. Throws CommonFault. */
 export async function receiveBody(
   request: WireRequest,
-  definition: Pick<ServiceDefinition, "name" | "bodyBytesMax">,
+  definition: Pick<ServiceDefinition, "name" | "bodyBytesMax" | "checkBody">,
   operation: OperationModel | undefined,
   authenticate: Authenticate,
 ): Promise<Received> {
@@ -91,5 +91,6 @@ export async function receiveBody(
   if (Number(content.headers.get("content-length") ?? 0) > bytesMax) throw limit();
   const raw = await readBytes(body, bytesMax, limit);
   const signer = signerOfStream ?? authenticate(raw);
+  definition.checkBody?.(name, content.headers, raw);
   return { request: content, bytes: await unpacked(content, raw, bytesMax, limit), stream: undefined, signer };
 }

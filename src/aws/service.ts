@@ -49,7 +49,16 @@ function asFault<T>(read: () => T): T {
 function contextOf(request: WireRequest, { caller, region }: Signer): Context {
   const { id: requestId, endpoint, signal } = request;
   const traceHeader = request.headers.get("x-amzn-trace-id");
-  const context = { requestId, account: caller.account, region, caller, endpoint, signal, responseHeaders: new Map<string, string>() };
+  const context = {
+    requestId,
+    account: caller.account,
+    region,
+    caller,
+    endpoint,
+    signal,
+    responseHeaders: new Map<string, string>(),
+    denied: new Map<string, string>(),
+  };
   return traceHeader === undefined ? context : { ...context, traceHeader };
 }
 

@@ -123,6 +123,51 @@ test("faults have S3's names, statuses and members", async (t) => {
   );
 });
 
+test("of many keys to delete, those that IAM denies are errors and the others are deleted", async (t) => {
+  const { client, clientOf } = await start(t);
+  const stranger = clientOf({}, FAKE_STRANGER);
+  for (const Key of ["mine/1", "mine/2", "yours"]) await client.send(new PutObjectCommand({ Bucket, Key, Body: "x" }));
+  const Objects = [{ Key: "mine/1" }, { Key: "yours" }, { Key: "mine/2" }];
+  const all = await stranger.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }));
+  assert.deepEqual([all.Deleted, all.Errors?.length], [undefined, 3]);
+  const statement = { Effect: "Allow", Principal: "*", Action: "s3:DeleteObject", Resource: `arn:aws:s3:::${Bucket}/mine/*` };
+  await client.send(new PutPublicAccessBlockCommand({ Bucket, PublicAccessBlockConfiguration: { BlockPublicPolicy: false } }));
+  await client.send(new PutBucketPolicyCommand({ Bucket, Policy: JSON.stringify({ Version: "2012-10-17", Statement: [statement] }) }));
+  const some = await stranger.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }));
+  assert.deepEqual(some.Deleted, [{ Key: "mine/1" }, { Key: "mine/2" }]);
+  const [error] = some.Errors ?? [];
+  assert.deepEqual([some.Errors?.length, error?.Key, error?.Code], [1, "yours", "AccessDenied"]);
+  assert.match(error?.Message ?? "", /not authorized to perform: s3:DeleteObject on resource: arn:aws:s3:::bucket\/yours/);
+  const left = await client.send(new ListObjectsV2Command({ Bucket }));
+  assert.deepEqual(
+    left.Contents?.map(({ Key }) => Key),
+    ["yours"],
+  );
+});
+
+test("a body that is no content is checked against its digests as well", async (t) => {
+  const { client, clientOf } = await start(t);
+  await client.send(new PutObjectCommand({ Bucket, Key: "k", Body: "x" }));
+  const withHeader = (name: string, value: string) => {
+    const other = clientOf();
+    other.middlewareStack.add(
+      (next) => (args) => {
+        const { headers } = args.request as { headers: Record<string, string> };
+        for (const one of Object.keys(headers)) if (one.startsWith("x-amz-checksum-")) delete headers[one];
+        headers[name] = value;
+        return next(args);
+      },
+      { step: "build", priority: "low" },
+    );
+    return other.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key: "k" }] } }));
+  };
+  await assertRefused(withHeader("content-md5", Buffer.alloc(16).toString("base64")), "BadDigest", 400);
+  await assertRefused(withHeader("content-md5", "short"), "InvalidDigest", 400);
+  await assertRefused(withHeader("x-amz-checksum-crc32", "AAAAAA=="), "BadDigest", 400);
+  await assertRefused(withHeader("x-amz-checksum-sha256", "AAAAAA=="), "InvalidRequest", 400);
+  assert.equal((await client.send(new ListObjectsV2Command({ Bucket }))).KeyCount, 1);
+});
+
 test("a range is a 206 with its place in the whole", async (t) => {
   const { client } = await start(t);
   await client.send(new PutObjectCommand({ Bucket, Key: "k", Body: "0123456789" }));

@@ -118,9 +118,10 @@ export function accessOf(store: S3Store) {
   const deleteNeeds = (context: Context, bucket: string, input: Members): AccessNeed[] => {
     const objects = (input["Delete"] as { Objects?: unknown } | undefined)?.Objects;
     const named = Array.isArray(objects) && objects.length > 0 ? (objects as readonly Members[]) : [{ Key: "*" }];
-    return named.map((one) =>
-      need(context, one["VersionId"] === undefined ? "DeleteObject" : "DeleteObjectVersion", bucket, textOf(one["Key"]), one),
-    );
+    return named.map((one, index) => ({
+      ...need(context, one["VersionId"] === undefined ? "DeleteObject" : "DeleteObjectVersion", bucket, textOf(one["Key"]), one),
+      part: String(index),
+    }));
   };
 
   const objectNeeds = async (operation: string, context: Context, bucket: string, input: Members): Promise<AccessNeed[]> => {

@@ -114,6 +114,14 @@ export function checkEqual(algorithm: Algorithm, expected: string, calculated: s
   if (expected !== calculated) throw badDigest(`The ${algorithm} you specified did not match the calculated checksum.`);
 }
 
+export function checkMd5(expected: Buffer, calculated: Buffer): void {
+  if (!expected.equals(calculated))
+    throw badDigest("The Content-MD5 you specified did not match what we received.", {
+      ExpectedDigest: expected.toString("base64"),
+      CalculatedDigest: calculated.toString("base64"),
+    });
+}
+
 /** Content-MD5 as bytes; throws CommonFault when it is none. */
 export function contentMd5(value: string | undefined): Buffer | undefined {
   if (value === undefined) return undefined;
@@ -121,6 +129,23 @@ export function contentMd5(value: string | undefined): Buffer | undefined {
   if (bytes.length !== 16 || bytes.toString("base64") !== value)
     throw new CommonFault("InvalidDigest", "The Content-MD5 you specified was invalid.", 400, { "Content-MD5": value });
   return bytes;
+}
+
+/**
+ * Whether a body that is no object's content (the XML of DeleteObjects, of a policy) is what its client has digested; `headers` by lower-case
+ * name. Throws CommonFault: BadDigest, InvalidDigest, InvalidRequest.
+ */
+export function checkBody(operation: string, headers: ReadonlyMap<string, string>, bytes: Uint8Array): void {
+  const md5 = contentMd5(headers.get("content-md5"));
+  if (md5 !== undefined) checkMd5(md5, createHash("md5").update(bytes).digest());
+  // There these headers are about the object that its parts become.
+  if (operation === "CompleteMultipartUpload") return;
+  const members = NAMES.map((name) => [`Checksum${name}`, headers.get(headerOf(name))] as const);
+  const expected = expectedChecksum(Object.fromEntries(members));
+  if (expected?.value === undefined) return;
+  const digest = newDigest(expected.algorithm);
+  digest.update(bytes);
+  checkEqual(expected.algorithm, expected.value, digest.digest().toString("base64"));
 }
 
 /** The checksum of a whole upload from those of its parts. */

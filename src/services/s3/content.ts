@@ -4,8 +4,8 @@ import { Readable } from "node:stream";
 import { CommonFault } from "../../aws/fault.ts";
 import type { BlobWriter } from "../../store/blob-store.ts";
 import type { Entry } from "../../store/storage.ts";
-import { checkEqual, newDigest, trailingChecksum, type Algorithm, type Checksum, type ExpectedChecksum } from "./checksum.ts";
-import { badDigest, entityTooLarge, incompleteBody, invalidRequest } from "./faults.ts";
+import { checkEqual, checkMd5, newDigest, trailingChecksum, type Algorithm, type Checksum, type ExpectedChecksum } from "./checksum.ts";
+import { entityTooLarge, incompleteBody, invalidRequest } from "./faults.ts";
 import { PART, rangeOf, type Content, type ObjectRecord, type PartRecord, type S3Store } from "./model.ts";
 
 /** S3 takes 5 GiB in one PUT, one part or one copy. */
@@ -59,11 +59,7 @@ async function pump(source: Readable, options: StoreOptions, writer: BlobWriter)
   }
   if (options.bytes !== undefined && bytes !== options.bytes) throw incompleteBody();
   const calculatedMd5 = md5.digest();
-  if (options.md5 !== undefined && !options.md5.equals(calculatedMd5))
-    throw badDigest("The Content-MD5 you specified did not match what we received.", {
-      ExpectedDigest: options.md5.toString("base64"),
-      CalculatedDigest: calculatedMd5.toString("base64"),
-    });
+  if (options.md5 !== undefined) checkMd5(options.md5, calculatedMd5);
   const trailer = trailingChecksum(trailersOf(source));
   const calculated = digest?.digest().toString("base64");
   if (expected !== undefined && trailer !== undefined && trailer.algorithm !== expected.algorithm)

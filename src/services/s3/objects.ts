@@ -7,7 +7,7 @@ import { checksumMembers, contentMd5, expectedChecksum, type Checksum } from "./
 import { checkRead, checkWrite, isConditional } from "./conditions.ts";
 import { partsOf, piecesOf, readContent, storeContent } from "./content.ts";
 import { checkKey, describe, descriptionOf, pageSize } from "./description.ts";
-import { invalidRequest, malformedXml, methodNotAllowed, noSuchKey, noSuchVersion } from "./faults.ts";
+import { accessDenied, invalidRequest, malformedXml, methodNotAllowed, noSuchKey, noSuchVersion } from "./faults.ts";
 import { isDeleteMarker, objectKey, partNumberOf, type ObjectRecord, type S3Store } from "./model.ts";
 import { changeKey, checkVersionId, find, put, remove, removeVersion, type KeyState } from "./versions.ts";
 
@@ -201,13 +201,16 @@ async function deleteObject(store: S3Store, input: Input<Client, "DeleteObject">
 
 type DeletedEntry = { Deleted: client.DeletedObject } | { Errors: client._Error };
 
+/** `denied`: IAM's sentence, where it has one. */
 async function deleteEntry(
   store: S3Store,
   bucket: string,
   { Key = "", VersionId, ETag }: Partial<client.ObjectIdentifier>,
+  denied: string | undefined,
 ): Promise<DeletedEntry> {
   const named = { Key, ...(VersionId === undefined ? {} : { VersionId }) };
   try {
+    if (denied !== undefined) throw accessDenied(denied);
     checkKey(Key);
     const { isDeleteMarker: isMarker, versionId } = await deleteOne(store, bucket, { Key, VersionId, IfMatch: ETag });
     if (!isMarker || versionId === undefined) return { Deleted: named };
@@ -218,7 +221,11 @@ async function deleteEntry(
   }
 }
 
-async function deleteObjects(store: S3Store, input: Input<Client, "DeleteObjects">): Promise<Output<Client, "DeleteObjects">> {
+async function deleteObjects(
+  store: S3Store,
+  { denied }: Context,
+  input: Input<Client, "DeleteObjects">,
+): Promise<Output<Client, "DeleteObjects">> {
   const { name } = existingBucket(store, input);
   const objects = input.Delete?.Objects ?? [];
   if (objects.length === 0 || objects.length > DELETE_MAX || objects.some(({ Key }) => Key === undefined || Key === ""))
@@ -226,8 +233,10 @@ async function deleteObjects(store: S3Store, input: Input<Client, "DeleteObjects
   if (objects.some(({ LastModifiedTime, Size }) => LastModifiedTime !== undefined || Size !== undefined))
     throw new CommonFault("NotImplemented", "Conditions on size and time are for directory buckets alone.", 501);
   const entries: DeletedEntry[] = [];
-  for (let at = 0; at < objects.length; at += DELETES_AT_ONCE)
-    entries.push(...(await Promise.all(objects.slice(at, at + DELETES_AT_ONCE).map((one) => deleteEntry(store, name, one)))));
+  for (let at = 0; at < objects.length; at += DELETES_AT_ONCE) {
+    const some = objects.slice(at, at + DELETES_AT_ONCE);
+    entries.push(...(await Promise.all(some.map((one, index) => deleteEntry(store, name, one, denied?.get(String(at + index)))))));
+  }
   return {
     Deleted: input.Delete?.Quiet === true ? [] : entries.flatMap((entry) => ("Deleted" in entry ? [entry.Deleted] : [])),
     Errors: entries.flatMap((entry) => ("Errors" in entry ? [entry.Errors] : [])),
@@ -285,7 +294,7 @@ export function objectOperations(store: S3Store) {
     GetObject: getObject,
     HeadObject: headObject,
     DeleteObject: (_context: Context, input: Input<Client, "DeleteObject">) => deleteObject(store, input),
-    DeleteObjects: (_context: Context, input: Input<Client, "DeleteObjects">) => deleteObjects(store, input),
+    DeleteObjects: (context: Context, input: Input<Client, "DeleteObjects">) => deleteObjects(store, context, input),
     GetObjectAttributes: (context: Context, input: Input<Client, "GetObjectAttributes">) => attributes(store, context, input),
   };
 }

@@ -8,6 +8,8 @@ import { View } from "../../store/view.ts";
 import { accessOf } from "./access.ts";
 import { bucketSettings } from "./bucket-settings.ts";
 import { bucketOperations, unmarkBuckets } from "./buckets.ts";
+import { checkBody } from "./checksum.ts";
+
 import { copyOperations } from "./copy.ts";
 import { checkRequest } from "./description.ts";
 import { listOperations } from "./lists.ts";
@@ -146,6 +148,7 @@ export async function s3Service(deps: S3Deps): Promise<S3Service> {
     access: accessOf(store),
     anonymous: new Set(["GetObject", "HeadObject"]),
     bodyBytesMax: () => BODY_BYTES_MAX,
+    checkBody,
   };
   return {
     definition,
