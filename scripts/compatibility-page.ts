@@ -37,7 +37,10 @@ Members that are stored and returned without effect:
 ${MEMBERS_WITHOUT_EFFECT.map(({ member, operations, what }) => `- \`${member}\` (${operations.join(", ")}): ${what}`).join("\n")}
 
 Invoke takes RequestResponse and DryRun; Event answers 501, TenantId and DurableExecutionName are refused.`,
-  logs: "Filter patterns: terms, phrases, exclusions and alternatives of text; patterns over JSON, columns and regular expressions are refused.",
+  logs:
+    "Filter patterns: terms, phrases, exclusions and alternatives of text; patterns over JSON, columns and regular expressions are refused.\n\n" +
+    "StartLiveTail: SDKs put `stream-` before the host of the endpoint, which no name server knows for localhost: set `disableHostPrefix: true` in " +
+    "JavaScript, `inject_host_prefix=False` in boto3's Config. `lambent logs --follow` does.",
   iam: "Groups, permissions boundaries and instance profiles are not built; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
 };
 

@@ -20,6 +20,19 @@ const QUERY: ReadonlyMap<string, Renamed> = new Map([
   ["RequestEntityTooLargeException", { code: "RequestEntityTooLarge" }],
 ]);
 
+/** The older JSON protocols have one status for whatever is wrong with a request (CommonErrors of DynamoDB, CloudWatch Logs, SQS). */
+const JSON_RPC: ReadonlyMap<string, Renamed> = new Map(
+  [
+    "MissingAuthenticationTokenException",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+    "IncompleteSignatureException",
+    "ExpiredTokenException",
+    "AccessDeniedException",
+    "UnknownOperationException",
+  ].map((code) => [code, { code, status: 400 }]),
+);
+
 const S3: ReadonlyMap<string, Renamed> = new Map([
   ["MissingAuthenticationTokenException", { code: "AccessDenied", status: 403, message: "Access Denied" }],
   [
@@ -35,7 +48,12 @@ const S3: ReadonlyMap<string, Renamed> = new Map([
   ["NotImplementedException", { code: "NotImplemented", status: 501 }],
 ]);
 
-const RENAMED: Readonly<Partial<Record<ProtocolName, ReadonlyMap<string, Renamed>>>> = { query: QUERY, "rest-xml": S3 };
+const RENAMED: Readonly<Partial<Record<ProtocolName, ReadonlyMap<string, Renamed>>>> = {
+  query: QUERY,
+  "json-1.0": JSON_RPC,
+  "json-1.1": JSON_RPC,
+  "rest-xml": S3,
+};
 
 /** The fault as this protocol names it; faults that the service's model has stay as they are. */
 export function inProtocol(protocol: ProtocolName, fault: WireFault): WireFault {

@@ -28,6 +28,8 @@ export interface Admitted {
 }
 
 const LOCAL_NAMES: readonly string[] = ["localhost", "127.0.0.1", "[::1]", "*.localhost"];
+/** What SDKs put before the host for some operations (StartLiveTail, SyncExecution), where a name server knows the result. */
+const HOST_PREFIXES: readonly string[] = ["stream-", "sync-"];
 /** Under which a sandbox reaches the server: nothing else leads there, so no browser can be lured. */
 const SANDBOX_NAMES: readonly string[] = ["localhost", "127.0.0.1", "169.254.100.1"];
 
@@ -60,6 +62,7 @@ export function hostRules(configured: readonly string[], origin: "network" | "sa
     names: [
       ...LOCAL_NAMES,
       ...configured.flatMap((name) => [name.toLowerCase(), `*.s3.${name.toLowerCase()}`, `s3.${name.toLowerCase()}`]),
+      ...[...configured, "localhost"].flatMap((name) => HOST_PREFIXES.map((prefix) => prefix + name.toLowerCase())),
     ],
   };
 }

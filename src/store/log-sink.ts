@@ -63,6 +63,8 @@ export interface LogSink {
    * within a second, and before `close` resolves.
    */
   append(name: LogStreamName, events: readonly LogEvent[]): void;
+  /** The same for events that somebody waits for: resolves when they are on disk, rejects when they can't be. None of them is dropped. */
+  put(name: LogStreamName, events: readonly LogEvent[]): Promise<void>;
   /** Resolves when everything that was appended before is readable and on disk. */
   flush(): Promise<void>;
   query(query: LogQuery): Promise<readonly StoredLogEvent[]>;

@@ -29,6 +29,15 @@ export function logSinkContract(name: string, open: (clock: ManualClock) => Prom
       assert.deepEqual(messages(await sink.query({ ...WHERE, limit: 10 })), ["first", "second", "third"]);
     });
 
+    withSink("what was put is there when it returns, behind what was appended before", async (sink) => {
+      const seen: string[] = [];
+      sink.tail(WHERE.account, WHERE.region, WHERE.group, (_stream, events) => seen.push(...messages(events)));
+      sink.append(stream("a"), [line(1, "first")]);
+      await sink.put(stream("a"), [line(1, "second"), line(1, "third")]);
+      assert.deepEqual(messages(await sink.query({ ...WHERE, limit: 10 })), ["first", "second", "third"]);
+      assert.deepEqual(seen, ["first", "second", "third"]);
+    });
+
     withSink("a cursor goes on where the page ended, in both directions", async (sink) => {
       sink.append(
         stream("a"),

@@ -35,8 +35,7 @@ async function putLogEvents(deps: LogsDeps, context: Context, input: client.PutL
   checkBatch(events);
   const { accepted, rejected } = withinTime(events, deps.clock.now());
   const stored = accepted.map((event) => ({ timestampMs: event.timestamp ?? 0, message: event.message ?? "" }));
-  deps.logs.append({ account: context.account, region: context.region, group, stream }, stored);
-  await deps.logs.flush();
+  await deps.logs.put({ account: context.account, region: context.region, group, stream }, stored);
   return { nextSequenceToken: "1", ...(rejected === undefined ? {} : { rejectedLogEventsInfo: rejected }) };
 }
 

@@ -1,8 +1,14 @@
 // Log groups: create, describe, delete, retention, tags.
-import { InvalidParameterException$, ResourceAlreadyExistsException$, type LogGroup } from "@aws-sdk/client-cloudwatch-logs";
+import {
+  InvalidParameterException$,
+  OperationAbortedException$,
+  ResourceAlreadyExistsException$,
+  type LogGroup,
+} from "@aws-sdk/client-cloudwatch-logs";
 import type * as client from "@aws-sdk/client-cloudwatch-logs";
 import { Fault } from "../../aws/fault.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
+import { StorageError } from "../../store/storage.ts";
 import {
   existingGroup,
   GROUP_KIND,
@@ -37,7 +43,12 @@ type Names =
 export function logGroups(deps: LogsDeps) {
   const change = async (context: Context, name: string, edit: (record: LogGroupRecord) => LogGroupRecord) => {
     const { record, revision } = await existingGroup(deps, context, name);
-    await deps.meta.write([{ key: groupKey(context, name), value: edit(record), expect: revision }]);
+    const write = { key: groupKey(context, name), value: edit(record), expect: revision };
+    await deps.meta.write([write]).catch((error: unknown) => {
+      if (isConflict(error))
+        throw new Fault(OperationAbortedException$, "Multiple concurrent requests to update the same resource were in conflict.");
+      throw error;
+    });
   };
   const setTags = (context: Context, name: string, tags: Readonly<Record<string, string>> = {}) =>
     change(context, name, (record) => ({ ...record, tags: { ...record.tags, ...tags } }));
@@ -51,9 +62,11 @@ export function logGroups(deps: LogsDeps) {
       if (kmsKeyId !== undefined) throw invalid("Lambent does not encrypt log groups with keys of KMS: leave out kmsKeyId.");
       if (deletionProtectionEnabled === true) throw invalid("Lambent does not have deletion protection of log groups.");
       const present = await existingGroup(deps, context, logGroupName).catch(ignoreMissing);
-      if (present !== undefined) throw new Fault(ResourceAlreadyExistsException$, "The specified log group already exists");
+      if (present !== undefined) throw alreadyExists();
       const value: LogGroupRecord = { createdAtMs: deps.clock.now(), tags, logGroupClass };
-      await deps.meta.write([{ key: groupKey(context, logGroupName), value, expect: "absent" }]);
+      await deps.meta.write([{ key: groupKey(context, logGroupName), value, expect: "absent" }]).catch((error: unknown) => {
+        throw isConflict(error) ? alreadyExists() : error;
+      });
       return {};
     },
     async DeleteLogGroup(context, { logGroupName = "" }) {
@@ -87,6 +100,9 @@ export function logGroups(deps: LogsDeps) {
     UntagLogGroup: async (context, { logGroupName = "", tags }) => (await removeTags(context, logGroupName, tags), {}),
   } satisfies Pick<Operations<typeof client>, Names>;
 }
+
+const alreadyExists = () => new Fault(ResourceAlreadyExistsException$, "The specified log group already exists");
+const isConflict = (error: unknown) => error instanceof StorageError && error.failure === "Conflict";
 
 function ignoreMissing(error: unknown): undefined {
   if (error instanceof Fault && error.name === "ResourceNotFoundException") return undefined;

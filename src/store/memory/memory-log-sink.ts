@@ -1,6 +1,6 @@
 // The LogSink that forgets: for tests and for servers that keep nothing.
 import type { Clock } from "../../base/clock.ts";
-import { eventId, orderOf, type LogQuery, type LogSink, type LogStreamName, type StoredLogEvent } from "../log-sink.ts";
+import { eventId, orderOf, type LogEvent, type LogQuery, type LogSink, type LogStreamName, type StoredLogEvent } from "../log-sink.ts";
 import { logTails } from "../log-tails.ts";
 
 interface Stream {
@@ -34,18 +34,20 @@ export function memoryLogSink(options: { clock: Clock }): LogSink {
   };
   const streamsOf = (account: string, region: string, group: string) =>
     groups.get(groupKey(account, region, group)) ?? new Map<string, Stream>();
+  const append = (name: LogStreamName, events: readonly LogEvent[]) => {
+    const stream = streamOf(name);
+    for (const event of events)
+      stream.events.push({
+        ...event,
+        stream: name.stream,
+        ingestedAtMs: options.clock.now(),
+        id: eventId(event.timestampMs, ++sequence),
+      });
+    tails.publish(name, events);
+  };
   return {
-    append(name, events) {
-      const stream = streamOf(name);
-      for (const event of events)
-        stream.events.push({
-          ...event,
-          stream: name.stream,
-          ingestedAtMs: options.clock.now(),
-          id: eventId(event.timestampMs, ++sequence),
-        });
-      tails.publish(name, events);
-    },
+    append,
+    put: (name, events) => Promise.resolve(append(name, events)),
     flush: () => Promise.resolve(),
     query(query) {
       const all = [...streamsOf(query.account, query.region, query.group).values()].flatMap((stream) => stream.events);

@@ -120,6 +120,10 @@ export function sqliteLogSink(options: { directory: string; clock: Clock; log: L
       buffer.add(name, events);
       tails.publish(name, events);
     },
+    async put(name, events) {
+      await settled(() => call("append", [{ name, ingestedAtMs: options.clock.now(), events }]));
+      tails.publish(name, events);
+    },
     flush: () => buffer.flush(),
     query: (query) => settled(() => call("query", query)),
     streams: (account, region, group) => settled(() => call("streams", account, region, group)),
