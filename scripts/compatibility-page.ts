@@ -1,19 +1,16 @@
 // The text of docs/compatibility.md, from the operations objects of the services.
-import { iamService } from "../src/services/iam/service.ts";
-import { lambdaService } from "../src/lambda/service.ts";
-import { logsService } from "../src/services/logs/service.ts";
-import { s3Service } from "../src/services/s3/service.ts";
-import { stsService } from "../src/services/sts/service.ts";
-import type { ServiceDefinition } from "../src/aws/definition.ts";
-import { silentLog } from "../src/base/log.ts";
-import { manualClock } from "../src/base/manual-clock.ts";
-import { MEMBERS_WITHOUT_EFFECT, REFUSED_MEMBERS } from "../src/lambda/unsupported.ts";
-import { memoryLogSink } from "../src/store/memory/memory-log-sink.ts";
-import { memoryStorage } from "../src/store/memory/memory-storage.ts";
-import { diskBlobs } from "../src/store/disk-blobs.ts";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ServiceDefinition } from "../src/aws/definition.ts";
+import { systemClock } from "../src/base/clock.ts";
+import { silentLog } from "../src/base/log.ts";
+import { loadConfig } from "../src/config.ts";
+import { MEMBERS_WITHOUT_EFFECT, REFUSED_MEMBERS } from "../src/lambda/unsupported.ts";
+import { fakeSandboxHost } from "../src/sandbox/fake.ts";
+import { startServer } from "../src/server.ts";
+import { memoryLogSink } from "../src/store/memory/memory-log-sink.ts";
+import { memoryStorage } from "../src/store/memory/memory-storage.ts";
 
 const TITLES: Readonly<Record<string, string>> = {
   lambda: "AWS Lambda",
@@ -59,33 +56,18 @@ function section(definition: ServiceDefinition): string {
 }
 
 export async function compatibilityPage(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), "lambent-docs-"));
-  const clock = manualClock();
-  const log = silentLog;
-  const { meta } = memoryStorage({ clock });
-  const blobs = await diskBlobs({ directory: join(directory, "blobs"), clock });
-  const iam = await iamService({ meta, clock, sealingKey: new Uint8Array(32), rootKeys: [] });
-  const sts = stsService({ clock, sealingKey: new Uint8Array(32), roles: iam.roles });
-  const s3 = await s3Service({ meta, blobs, clock, log });
-  const logs = await logsService({ meta, logs: memoryLogSink({ clock }), clock });
-  const nothing = () => {
-    throw new Error("only described, never called");
+  const data = await mkdtemp(join(tmpdir(), "lambent-docs-"));
+  const clock = systemClock;
+  const parts = {
+    storage: memoryStorage({ clock }),
+    log: silentLog,
+    logs: memoryLogSink({ clock }),
+    sandboxes: fakeSandboxHost(() => () => undefined),
   };
-  const invoker = { invoke: nothing, retire: nothing, concurrency: nothing };
-  const runtimes = { state: () => undefined, names: () => [] };
-  const lambda = await lambdaService({
-    meta,
-    blobs,
-    packagesDirectory: join(directory, "packages"),
-    invoker,
-    clock,
-    log,
-    getObject: nothing,
-    canAssume: nothing,
-    runtimes,
-    codeUrl: nothing,
-    accountConcurrency: 1000,
-  });
-  await rm(directory, { recursive: true });
-  return [INTRODUCTION, ...[lambda, s3, iam, sts, logs].map(({ definition }) => section(definition))].join("\n");
+  const server = await startServer(loadConfig({ data, port: "0" }, {}), parts);
+  const services = await server.services();
+  await server.stop();
+  await rm(data, { recursive: true });
+  const place = ({ name }: ServiceDefinition) => Object.keys(TITLES).indexOf(name);
+  return [INTRODUCTION, ...services.toSorted((a, b) => place(a) - place(b)).map(section)].join("\n");
 }

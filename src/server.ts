@@ -46,6 +46,8 @@ export interface Server {
   /** The key pair of the account's root. */
   readonly keys: InstallKeys;
   runtimes(): readonly RuntimeState[];
+  /** What it serves: for the compatibility page, and for tests that leave no operation out. */
+  services(): Promise<readonly ServiceDefinition[]>;
   /** Resolves when the server can't go on: the store or the launcher has failed. */
   readonly failed: Promise<Error>;
   /** Running invocations get a little time; then everything is gone but the data. */
@@ -194,5 +196,6 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
     endpoint: `http://${host}:${port}`,
     keys: { accessKeyId: parts.secrets.accessKeyId, secretAccessKey: parts.secrets.secretAccessKey },
     runtimes: () => parts.runtimes.list(),
+    services: () => Promise.all([...services.values()].map((load) => load())),
   };
 }

@@ -120,7 +120,8 @@ export function accessOf(store: S3Store) {
     const named = Array.isArray(objects) && objects.length > 0 ? (objects as readonly Members[]) : [{ Key: "*" }];
     return named.map((one, index) => ({
       ...need(context, one["VersionId"] === undefined ? "DeleteObject" : "DeleteObjectVersion", bucket, textOf(one["Key"]), one),
-      part: String(index),
+      // Of a bucket that is missing, only who may delete in it learns that it is.
+      ...(store.buckets.get("", "", bucket) === undefined ? {} : { part: String(index) }),
     }));
   };
 

@@ -100,6 +100,8 @@ export function stsService(deps: StsDeps): StsService {
       clientClass: "STSClient",
       operations,
       constraints: "sts",
+      // They come with a token instead of a signature.
+      anonymous: new Set(["AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"]),
       // The others need no permission: they tell or give the caller only what is the caller's own.
       access: (operation, context, input) => (operation === "AssumeRole" ? assumeRoleAccess(roles, context, input as never) : []),
     },
