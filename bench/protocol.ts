@@ -6,6 +6,8 @@ import { connect, type AddressInfo, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import * as lambda from "@aws-sdk/client-lambda";
+import { systemClock } from "../src/base/clock.ts";
+import { jsonLog } from "../src/base/log.ts";
 import { fakeDoor, fakeService, type FakeDoor } from "../src/aws/fake-service.ts";
 import { cpuMicroseconds, describeResult, median, repeat, summarise, type Result } from "./measure.ts";
 
@@ -228,7 +230,8 @@ async function compareRequest(child: ChildProcess, name: string, fake: FakeDoor,
 
 export async function run(): Promise<Result[]> {
   const child = fork(fileURLToPath(import.meta.url), ["load"]);
-  const door = await fakeDoor([service]);
+  const log = jsonLog({ clock: systemClock, level: "info", write: () => {} });
+  const door = await fakeDoor([service], { log });
   try {
     const get = await bytesOf(door, (client) => client.send(new lambda.GetFunctionConfigurationCommand({ FunctionName: "resize" })));
     const payload = Buffer.from(JSON.stringify({ key: "x".repeat(1000) }));

@@ -7,7 +7,8 @@ import type { ServiceDefinition } from "./aws/definition.ts";
 import { CommonFault } from "./aws/fault.ts";
 import { systemClock, type Clock } from "./base/clock.ts";
 import { lifecycle, type Lifecycle } from "./base/lifecycle.ts";
-import { jsonLog, type Log } from "./base/log.ts";
+import { logLines } from "./base/log-lines.ts";
+import { jsonLog, textLog, type Log } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { installSecrets, type InstallKeys, type InstallSecrets } from "./install-keys.ts";
 import { lambdaService } from "./lambda/service.ts";
@@ -62,7 +63,7 @@ interface Started extends Parts {
 
 async function startParts(config: Config, given: Partial<Parts>, life: Lifecycle, fail: (cause: Error) => void): Promise<Started> {
   const clock = given.clock ?? systemClock;
-  const log = given.log ?? jsonLog({ clock, level: config.logLevel, write: (line) => void process.stderr.write(line) });
+  const log = given.log ?? serverLog(config, clock, life);
   const secrets = await installSecrets(config.dataDirectory);
   const storage = given.storage ?? (await sqliteStorage({ directory: config.dataDirectory, clock, log, failed: fail }));
   life.onStop("store", () => storage.close());
@@ -73,6 +74,16 @@ async function startParts(config: Config, given: Partial<Parts>, life: Lifecycle
   life.onStop("sandboxes", () => sandboxes.stop());
   const runtimes = given.runtimes ?? runtimeCatalog(config);
   return { clock, log, storage, logs, blobs, sandboxes, runtimes, secrets, fail };
+}
+
+function serverLog({ logLevel: level }: Config, clock: Clock, life: Lifecycle): Log {
+  const { write, flush } = logLines(clock, (text) => void process.stderr.write(text));
+  process.once("exit", flush);
+  life.onStop("log", () => {
+    process.off("exit", flush);
+    flush();
+  });
+  return (process.stderr.isTTY ? textLog : jsonLog)({ clock, level, write });
 }
 
 async function startSandboxes(config: Config, log: Log, fail: (cause: Error) => void): Promise<SandboxHost> {

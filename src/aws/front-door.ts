@@ -188,7 +188,8 @@ class Listener implements FrontDoor {
     const known = cause instanceof CommonFault;
     if (!known) this.#options.log.error("request failed at the front door", { requestId: id, cause });
     const fault = known ? cause : new CommonFault("InternalFailure", "We encountered an internal error. Please try again.", 500);
-    this.#options.log.debug("request refused at the front door", { requestId: id, code: fault.code, reason: fault.message });
+    const { status, code, message: reason } = fault;
+    this.#options.log.info("request refused at the front door", { status, requestId: id, code, reason });
     const answer = refusal(fault, id);
     // Whatever follows on this connection was framed by the same sender.
     if (!("stream" in response)) response.shouldKeepAlive = false;

@@ -1,5 +1,5 @@
 // One AWS request, from its head to its answer: route → authenticate → decode → authorise → validate → operation → encode.
-import type { Log } from "../base/log.ts";
+import type { Log, LogFields } from "../base/log.ts";
 import { anonymousSigner, authenticate, type AuthenticateOptions, type Signer } from "./authenticate.ts";
 import { authorise } from "./authorise.ts";
 import { inProtocol, internalFault, notImplemented, unknownOperation } from "./common-faults.ts";
@@ -13,7 +13,7 @@ import { parseQuery, type WireRequest, type WireResponse } from "./request.ts";
 import type { Route } from "./router.ts";
 import { Malformed } from "./scalar.ts";
 import { serviceNameOf } from "./service-name.ts";
-import { knownFault } from "./wire-fault.ts";
+import { knownFault, type WireFault } from "./wire-fault.ts";
 
 export interface ServicesOptions extends AuthenticateOptions {
   /** By SigV4 signing name; each is loaded at its first request. */
@@ -31,6 +31,22 @@ interface Progress {
   service?: LoadedService;
   context?: Context;
   operation: string;
+  refusal?: WireFault;
+}
+
+/** What the log has of every request. The time is that until the answer begins. */
+function described({ id }: WireRequest, progress: Progress, { status }: WireResponse, tookMs: number): LogFields {
+  const { service, operation, context, refusal } = progress;
+  const caller = context?.caller.arn;
+  return {
+    service: service?.definition.name,
+    operation,
+    status,
+    ms: Math.round(tookMs * 100) / 100,
+    requestId: id,
+    ...(caller === undefined ? {} : { caller }),
+    ...(refusal === undefined ? {} : { code: refusal.code, reason: refusal.message }),
+  };
 }
 
 type Perform = (context: Context, input: unknown) => unknown;
@@ -119,29 +135,32 @@ export function awsServices(options: ServicesOptions): Services {
     const output = await (perform as Perform)(context, input);
     const response = protocol.encode(operation, (output ?? {}) as Record<string, unknown>, request.id);
     for (const [header, value] of context.responseHeaders ?? []) response.headers[header] = value;
-    options.log.debug("request served", { requestId: request.id, service: name, operation: operation.name, status: response.status });
     return response;
   };
 
-  const fail = (request: WireRequest, { service, context, operation }: Progress, cause: unknown): WireResponse => {
+  const fail = (request: WireRequest, progress: Progress, cause: unknown): WireResponse => {
+    const { service, context, operation } = progress;
     const fault = knownFault(cause);
     const query = lenientQuery(request);
     const model = service?.model ?? guessedModel(serviceNameOf(request, query).name, request, query);
-    const fields = { requestId: request.id, service: model.name, operation };
-    if (fault === undefined) options.log.error("request failed", { ...fields, cause });
-    else options.log.debug("request refused", { ...fields, code: fault.code, status: fault.status, reason: fault.message });
+    progress.refusal = fault ?? internalFault(model);
+    if (fault === undefined) options.log.error("request failed", { requestId: request.id, service: model.name, operation, cause });
     const protocol = service?.protocolOf(request) ?? ownProtocol(model);
-    return withHeaders(protocol.encodeFault(inProtocol(model.protocol, fault ?? internalFault(model)), request.id), context);
+    return withHeaders(protocol.encodeFault(inProtocol(model.protocol, progress.refusal), request.id), context);
   };
 
   return {
     async handle(request) {
       const progress: Progress = { operation: "" };
+      const startedMs = options.clock.monotonic();
+      let response: WireResponse;
       try {
-        return await answer(request, progress);
+        response = await answer(request, progress);
       } catch (cause) {
-        return fail(request, progress, cause);
+        response = fail(request, progress, cause);
       }
+      options.log.info("request", described(request, progress, response, options.clock.monotonic() - startedMs));
+      return response;
     },
   };
 }

@@ -1,4 +1,4 @@
-// The server's own log: one JSON object a line. Function output never passes through it.
+// The server's own log: a line for each event, as JSON or to be read. Function output never passes through it.
 import type { Clock } from "./clock.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -15,24 +15,60 @@ export interface Log {
 
 const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
-function plain(value: unknown): unknown {
-  if (!(value instanceof Error)) return value;
-  return { name: value.name, message: value.message, stack: value.stack, cause: plain(value.cause) };
+export interface LogOptions {
+  readonly clock: Clock;
+  readonly level: LogLevel;
+  /** `isUrgent`: a warning or an error, which must not be lost with the process. */
+  readonly write: (line: string, isUrgent: boolean) => void;
 }
 
-export function jsonLog(options: { clock: Clock; level: LogLevel; write: (line: string) => void }, common: LogFields = {}): Log {
+type Format = (timeMs: number, level: LogLevel, message: string, fields: LogFields) => string;
+
+function logIn(format: Format, options: LogOptions, common: LogFields): Log {
   const line = (level: LogLevel) => (message: string, fields?: LogFields) => {
     if (RANK[level] < RANK[options.level]) return;
-    const time = new Date(options.clock.now()).toISOString();
-    options.write(`${JSON.stringify({ time, level, message, ...common, ...fields }, (_key, value) => plain(value))}\n`);
+    options.write(format(options.clock.now(), level, message, { ...common, ...fields }), RANK[level] >= RANK.warn);
   };
   return {
     debug: line("debug"),
     info: line("info"),
     warn: line("warn"),
     error: line("error"),
-    with: (fields) => jsonLog(options, { ...common, ...fields }),
+    with: (fields) => logIn(format, options, { ...common, ...fields }),
   };
 }
+
+function plain(error: Error): object {
+  const { name, message, stack, cause } = error;
+  return { name, message, stack, cause: cause instanceof Error ? plain(cause) : cause };
+}
+
+function jsonLine(timeMs: number, level: LogLevel, message: string, fields: LogFields): string {
+  const line: Record<string, unknown> = { time: new Date(timeMs).toISOString(), level, message };
+  for (const [name, value] of Object.entries(fields)) line[name] = value instanceof Error ? plain(value) : value;
+  return `${JSON.stringify(line)}\n`;
+}
+
+const BARE = /^[\w./:@$+-]+$/;
+
+function textOf(value: unknown): string {
+  if (value instanceof Error) return value.stack ?? String(value);
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return BARE.test(text) ? text : JSON.stringify(text);
+}
+
+function textLine(timeMs: number, level: LogLevel, message: string, fields: LogFields): string {
+  const shown = Object.entries(fields).filter(([, value]) => value !== undefined);
+  const pairs = shown.map(([name, value]) => ` ${name}=${textOf(value)}`).join("");
+  // What a client has sent must not move the cursor.
+  const text = `${message}${pairs}`.replaceAll(/[^\P{Cc}\n]/gu, "?");
+  return `${new Date(timeMs).toISOString().slice(11, -1)} ${level.padEnd(5)} ${text}\n`;
+}
+
+/** One JSON object a line. */
+export const jsonLog = (options: LogOptions): Log => logIn(jsonLine, options, {});
+
+/** For people at a terminal. */
+export const textLog = (options: LogOptions): Log => logIn(textLine, options, {});
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => silentLog };
