@@ -28,6 +28,8 @@ export interface Config {
   readonly environmentsMax: number;
   /** Wall time after which an unused execution environment is destroyed. */
   readonly idleExpiryMs: number;
+  /** Bytes of request bodies that the server holds at a time. */
+  readonly bodyBytesMax: number;
   readonly launcherPath: string;
   /** The repository's runtimes/ folder: our bootstraps. */
   readonly bootstrapsDirectory: string;
@@ -111,6 +113,7 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     logLevel: logLevel as LogLevel,
     environmentsMax: Math.max(8 * availableParallelism(), Math.min(1000, Math.floor((totalmem() * 0.8) / MEMORY_PER_ENVIRONMENT_BYTES))),
     idleExpiryMs: 10 * 60_000,
+    bodyBytesMax: Math.max(256 * 2 ** 20, Math.floor(totalmem() / 16)),
     launcherPath: join(ROOT, "native", "build", "launcher"),
     bootstrapsDirectory: join(ROOT, "runtimes"),
   };

@@ -169,6 +169,7 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
     account: config.account,
     region: config.region,
     hostNames: config.hostNames,
+    bodyBytesMax: config.bodyBytesMax,
   });
   life.onStop("front door", () => door.close());
   const { port } = await door.listen(config.port, config.host);

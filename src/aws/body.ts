@@ -2,12 +2,13 @@
 import { createHash, hash } from "node:crypto";
 import { pipeline, Transform, type Readable } from "node:stream";
 import { gunzip } from "node:zlib";
+import type { HeldBytes } from "./body-budget.ts";
 import { CommonFault } from "./fault.ts";
 
 export const EMPTY = Buffer.alloc(0);
 
-/** Reads to the end; rejects with `tooLarge` as soon as there are more than `bytesMax`, and leaves the rest unread. */
-export function readBytes(body: Readable, bytesMax: number, tooLarge: () => CommonFault): Promise<Buffer> {
+/** Reads to the end; rejects with `tooLarge` as soon as there are more than `bytesMax`, or no room, and leaves the rest unread. */
+export function readBytes(body: Readable, bytesMax: number, tooLarge: () => CommonFault, held: HeldBytes): Promise<Buffer> {
   // Events and not `for await`: the async iterator costs a noticeable share of a small request.
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -16,13 +17,19 @@ export function readBytes(body: Readable, bytesMax: number, tooLarge: () => Comm
       body.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose);
       settle();
     };
+    const refuse = (cause: Error) => {
+      body.pause();
+      done(() => reject(cause));
+    };
     const onData = (chunk: Buffer) => {
       length += chunk.length;
-      if (length <= bytesMax) chunks.push(chunk);
-      else {
-        body.pause();
-        done(() => reject(tooLarge()));
+      if (length > bytesMax) return refuse(tooLarge());
+      try {
+        held.take(chunk.length);
+      } catch (cause) {
+        return refuse(cause as Error);
       }
+      chunks.push(chunk);
     };
     const onEnd = () => done(() => resolve(chunks.length === 1 ? (chunks[0] ?? EMPTY) : Buffer.concat(chunks, length)));
     const onError = (cause: Error) => done(() => reject(cause));

@@ -18,6 +18,7 @@ const QUERY: ReadonlyMap<string, Renamed> = new Map([
   ["ExpiredTokenException", { code: "ExpiredToken" }],
   ["AccessDeniedException", { code: "AccessDenied" }],
   ["RequestEntityTooLargeException", { code: "RequestEntityTooLarge" }],
+  ["ServiceUnavailableException", { code: "ServiceUnavailable" }],
 ]);
 
 /** The older JSON protocols have one status for whatever is wrong with a request (CommonErrors of DynamoDB, CloudWatch Logs, SQS). */
@@ -46,6 +47,7 @@ const S3: ReadonlyMap<string, Renamed> = new Map([
   ["RequestEntityTooLargeException", { code: "MaxMessageLengthExceeded", status: 400, message: "Your request was too big." }],
   ["SerializationException", { code: "InvalidRequest", status: 400 }],
   ["NotImplementedException", { code: "NotImplemented", status: 501 }],
+  ["ServiceUnavailableException", { code: "SlowDown", status: 503, message: "Please reduce your request rate." }],
 ]);
 
 const RENAMED: Readonly<Partial<Record<ProtocolName, ReadonlyMap<string, Renamed>>>> = {

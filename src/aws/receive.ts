@@ -1,6 +1,7 @@
 // The body of a request, authenticated before anything of it is interpreted: whole, or as a checked stream.
 import type { Readable } from "node:stream";
 import type { Signer } from "./authenticate.ts";
+import type { HeldBytes } from "./body-budget.ts";
 import { checkedSha256, EMPTY, readBytes, through, unpack } from "./body.ts";
 import { chunkedDecoder, type ChunkedContent } from "./chunked.ts";
 import { tooLarge } from "./common-faults.ts";
@@ -78,6 +79,7 @@ export async function receiveBody(
   definition: Pick<ServiceDefinition, "name" | "bodyBytesMax" | "checkBody">,
   operation: OperationModel | undefined,
   authenticate: Authenticate,
+  held: HeldBytes,
 ): Promise<Received> {
   const name = operation?.name ?? "";
   const isChunked = usesChunks(request, definition.name);
@@ -89,7 +91,7 @@ export async function receiveBody(
   const bytesMax = definition.bodyBytesMax?.(name) ?? BODY_BYTES_MAX;
   const limit = () => tooLarge(name, bytesMax);
   if (Number(content.headers.get("content-length") ?? 0) > bytesMax) throw limit();
-  const raw = await readBytes(body, bytesMax, limit);
+  const raw = await readBytes(body, bytesMax, limit, held);
   const signer = signerOfStream ?? authenticate(raw);
   definition.checkBody?.(name, content.headers, raw);
   return { request: content, bytes: await unpacked(content, raw, bytesMax, limit), stream: undefined, signer };

@@ -2,6 +2,7 @@
 import type { Log, LogFields } from "../base/log.ts";
 import { anonymousSigner, authenticate, type AuthenticateOptions, type Signer } from "./authenticate.ts";
 import { authorise } from "./authorise.ts";
+import { bodyBudget, type HeldBytes } from "./body-budget.ts";
 import { inProtocol, internalFault, notImplemented, unknownOperation } from "./common-faults.ts";
 import type { ServiceDefinition } from "./definition.ts";
 import { CommonFault } from "./fault.ts";
@@ -19,6 +20,8 @@ export interface ServicesOptions extends AuthenticateOptions {
   /** By SigV4 signing name; each is loaded at its first request. */
   readonly services: ReadonlyMap<string, () => Promise<ServiceDefinition>>;
   readonly log: Log;
+  /** Bytes of request bodies held at a time, over all connections; streams are not counted. Absent: 256 MiB. */
+  readonly bodyBytesMax?: number;
 }
 
 export interface Services {
@@ -51,6 +54,7 @@ function described({ id }: WireRequest, progress: Progress, { status }: WireResp
 
 type Perform = (context: Context, input: unknown) => unknown;
 
+const BODY_BYTES_MAX = 256 * 2 ** 20;
 const NO_QUERY: Query = new Map();
 
 function asFault<T>(read: () => T): T {
@@ -104,8 +108,9 @@ function withHeaders(response: WireResponse, context: Context | undefined): Wire
 
 export function awsServices(options: ServicesOptions): Services {
   const load = serviceLoader(options.services);
+  const budget = bodyBudget(options.bodyBytesMax ?? BODY_BYTES_MAX);
 
-  const answer = async (request: WireRequest, progress: Progress): Promise<WireResponse> => {
+  const answer = async (request: WireRequest, progress: Progress, held: HeldBytes): Promise<WireResponse> => {
     const { name, isSigned } = serviceNameOf(request, lenientQuery(request));
     const service = await load(name);
     if (service === undefined) throw notImplemented(`the service "${name}"`);
@@ -115,12 +120,13 @@ export function awsServices(options: ServicesOptions): Services {
     const early = asFault(() => service.routeByHead(request, query));
     progress.operation = early?.operation.name ?? "";
 
-    const received = await receiveBody(request, definition, early?.operation, (bytes) => {
+    const authenticated = (bytes?: Uint8Array) => {
       // What an unsigned form asks for may be read at once: there is no signature that it could break.
       const allowed = isSigned ? undefined : (early ?? service.routeByForm(query, bytes ?? new Uint8Array()).route)?.operation.name;
       if (allowed !== undefined && definition.anonymous?.has(allowed) === true) return anonymousSigner(options);
       return authenticate(request, name, bytes, options);
-    });
+    };
+    const received = await receiveBody(request, definition, early?.operation, authenticated, held);
     const { operation, labels } = routeOf(service, early, query, received.bytes);
     progress.operation = operation.name;
     const perform = definition.operations[operation.name];
@@ -152,12 +158,15 @@ export function awsServices(options: ServicesOptions): Services {
   return {
     async handle(request) {
       const progress: Progress = { operation: "" };
+      const held = budget.hold();
       const startedMs = options.clock.monotonic();
       let response: WireResponse;
       try {
-        response = await answer(request, progress);
+        response = await answer(request, progress, held);
       } catch (cause) {
         response = fail(request, progress, cause);
+      } finally {
+        held.release();
       }
       options.log.info("request", described(request, progress, response, options.clock.monotonic() - startedMs));
       return response;

@@ -1,0 +1,58 @@
+// Bodies of all connections together have a bound, and room is made when requests end, however they end.
+import assert from "node:assert/strict";
+import { request, type ClientRequest } from "node:http";
+import { test, type TestContext } from "node:test";
+import * as lambda from "@aws-sdk/client-lambda";
+import { assertRefused, fakeDoor, fakeService } from "./fake-service.ts";
+
+const KIB = 1024;
+
+async function start(t: TestContext) {
+  const service = fakeService("lambda", lambda, "LambdaClient", { Invoke: () => ({ StatusCode: 200 }) });
+  const { door, port, settings } = await fakeDoor([service], { bodyBytesMax: 512 * KIB });
+  const client = new lambda.LambdaClient(settings());
+  t.after(async () => {
+    client.destroy();
+    await door.close();
+  });
+  const invoke = (bytes: number) => client.send(new lambda.InvokeCommand({ FunctionName: "f", Payload: Buffer.alloc(bytes, 0x20) }));
+  /** A request whose body does not end. */
+  const begin = async (bytes: number): Promise<ClientRequest> => {
+    const sent = request({ port, host: "127.0.0.1", method: "POST", path: "/2015-03-31/functions/f/invocations" });
+    sent.on("error", () => undefined); // cut on purpose below
+    sent.setHeader("authorization", "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/lambda/aws4_request");
+    sent.setHeader("content-length", String(900 * KIB));
+    await new Promise<void>((resolve) => sent.write(Buffer.alloc(bytes), () => resolve()));
+    return sent;
+  };
+  return { invoke, begin };
+}
+
+/** The server reads what was written at some later moment. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) if (await isSo()) return;
+  assert.fail("it did not come about");
+}
+
+test("a body that has no room beside the others is refused with 503, and finds room when they have gone", async (t) => {
+  const { invoke, begin } = await start(t);
+  await invoke(400 * KIB);
+  await invoke(400 * KIB);
+  const slow = await begin(300 * KIB);
+  const isFull = async () =>
+    await invoke(400 * KIB).then(
+      () => false,
+      () => true,
+    );
+  await until(isFull);
+  await assertRefused(invoke(400 * KIB), "ServiceUnavailableException", 503);
+  await invoke(100 * KIB);
+  slow.destroy();
+  await until(async () => !(await isFull()));
+});
+
+test("a request that holds too much itself is cut and leaves nothing held", async (t) => {
+  const { invoke } = await start(t);
+  for (let n = 0; n < 5; n++) await assertRefused(invoke(600 * KIB), "ServiceUnavailableException", 503);
+  await invoke(500 * KIB);
+});
