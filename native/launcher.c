@@ -4,6 +4,7 @@
 // in the form in which Node takes them from a child process. There is no policy here: a request spells everything out.
 #define _GNU_SOURCE
 #include "cgroup.h"
+#include "gateway.h"
 #include "request.h"
 #include "sandbox.h"
 #include "seccomp.h"
@@ -46,6 +47,7 @@ static struct sandbox *sandboxes[SANDBOXES_MAX];
 static size_t sandbox_count;
 static size_t ended_count;
 static bool is_rootless;
+static bool has_gateway;
 static int epoll;
 static char *title;
 static size_t title_size;
@@ -145,7 +147,7 @@ static const char *begin(struct sandbox *sandbox, const struct request *request,
   sandbox->pid = is_made ? clone_into_pid_namespace(cgroup, &sandbox->pidfd) : -1;
   if (sandbox->pid == 0) {
     memset(title, 0, title_size);  // the command line names a path of the host
-    sandbox_main(request, &(struct sandbox_descriptors){pairs[CONTROL_THEIRS], pairs[OUTPUT_THEIRS], pairs[REPORT_THEIRS]});
+    sandbox_main(request, &(struct sandbox_descriptors){pairs[CONTROL_THEIRS], pairs[OUTPUT_THEIRS], pairs[REPORT_THEIRS], request->slot ? GATEWAY : -1});
   }
   close_pairs(pairs, sandbox->pid > 0);
   if (sandbox->pid < 0) return is_made ? "a process in a new pid namespace" : "descriptors";
@@ -168,6 +170,10 @@ static const char *create(struct sandbox *sandbox, const struct request *request
 }
 
 static void start(struct request *request) {
+  if (request->slot && !has_gateway) {
+    tell_text(EVENT_REFUSED, request->id, "this launcher was started without a gateway to the internet");
+    return;
+  }
   struct sandbox *sandbox = calloc(1, sizeof *sandbox);
   if (!sandbox || sandbox_count == SANDBOXES_MAX || find(request->name)) {
     free(sandbox);
@@ -356,7 +362,7 @@ static const char *become_root(void) {
   return is_mapped ? NULL : "the user namespace can't be mapped (the system may restrict unprivileged user namespaces)";
 }
 
-static const char *prepare(const char *cgroup_parent) {
+static const char *prepare(const char *cgroup_parent, bool wants_gateway) {
   struct rlimit files;
   umask(022);
   is_rootless = geteuid() != 0;
@@ -367,16 +373,19 @@ static const char *prepare(const char *cgroup_parent) {
   const char *missing = seccomp_prepare();
   if (!missing) missing = cgroup_init(cgroup_parent);
   if (!missing && is_rootless) missing = become_root();
+  if (!missing && wants_gateway) missing = gateway_create();
+  has_gateway = wants_gateway && !missing;
   return missing ? missing : filesystem_prepare();
 }
 
-// The only argument: the control group below which this launcher's own are made, in each hierarchy.
+// Arguments, both optional: the control group below which this launcher's own are made, in each hierarchy (empty: the usual one), and
+// "internet" for a gateway.
 int main(int argc, char **argv) {
   title = argv[0];
   title_size = strlen(argv[argc - 1]) + (size_t)(argv[argc - 1] - argv[0]);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the whole group: the server decides what it means
-  const char *missing = prepare(argc > 1 ? argv[1] : NULL);
+  const char *missing = prepare(argc > 1 && argv[1][0] ? argv[1] : NULL, argc > 2 && !strcmp(argv[2], "internet"));
   if (missing) {
     char text[600];
     snprintf(text, sizeof text, "%s: %s", missing, strerror(errno));

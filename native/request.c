@@ -109,6 +109,7 @@ static const char *read_field(enum field tag, char *bytes, size_t length, struct
     case FIELD_TMP_BYTES: return read_number(bytes, length, &request->tmp_bytes);
     case FIELD_TMP_INODES: return read_number(bytes, length, &request->tmp_inodes);
     case FIELD_UID: return read_number(bytes, length, &request->uid);
+    case FIELD_SLOT: return read_number(bytes, length, &request->slot);
     default: return "unknown field";
   }
 }
@@ -120,6 +121,7 @@ static const char *check_start(const struct request *request) {
       !request->tmp_inodes || !request->uid)
     return "a start needs every limit";
   if (request->uid > UINT32_MAX - 1) return "the uid is out of range";
+  if (request->slot > SLOT_MAX) return "the slot is out of range";
   return NULL;
 }
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "sandbox.h"
 #include "cgroup.h"
+#include "gateway.h"
 #include "seccomp.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { INSIDE_UID = 993, INSIDE_GID = 990, FAILED = 111, CAPABILITIES_MAX = 63, CONTROL = 3, REPORT = 4, SYNC = 5 };
+enum { INSIDE_UID = 993, INSIDE_GID = 990, FAILED = 111, CAPABILITIES_MAX = 63, CONTROL = 3, REPORT = 4, SYNC = 5, OUTSIDE = 6 };
 
 __attribute__((noreturn)) static void fail(const char *step, const char *what) {
   char text[512];
@@ -85,13 +86,16 @@ static void drop_privileges(void) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("no new privileges", NULL);
 }
 
-// Descriptors 0 to 5 and nothing else; what is above 3 closes itself at exec.
+// Descriptors 0 to 6 and nothing else; what is above 3 closes itself at exec.
 static void arrange_descriptors(const struct sandbox_descriptors *given) {
   int control = fcntl(given->control, F_DUPFD_CLOEXEC, 10), output = fcntl(given->output, F_DUPFD_CLOEXEC, 10);
   int report = fcntl(given->report, F_DUPFD_CLOEXEC, 10);
+  int gateway = given->gateway < 0 ? -1 : fcntl(given->gateway, F_DUPFD_CLOEXEC, 10);
   if (control < 0 || output < 0 || report < 0 || dup3(report, REPORT, O_CLOEXEC) < 0) _exit(FAILED);
   if (dup2(output, 1) < 0 || dup2(output, 2) < 0 || dup2(control, CONTROL) < 0) fail("descriptors", NULL);
-  if (syscall(SYS_close_range, SYNC, ~0U, 0) || close(0)) fail("descriptors", "closing");
+  if (given->gateway >= 0 && dup3(gateway, OUTSIDE, O_CLOEXEC) < 0) fail("descriptors", "gateway");
+  if (syscall(SYS_close_range, SYNC, SYNC, 0) || syscall(SYS_close_range, given->gateway < 0 ? OUTSIDE : OUTSIDE + 1, ~0U, 0) || close(0))
+    fail("descriptors", "closing");
 }
 
 static void write_map(const char *path, unsigned inside, uint64_t outside) {
@@ -176,15 +180,25 @@ __attribute__((noreturn)) static void reap_until(pid_t first) {
   _exit(0);
 }
 
+// From the gateway's side first, then from the sandbox's own: nobody has to go back and forth.
+static void make_namespaces(unsigned slot) {
+  int outside = slot ? gateway_enter(OUTSIDE) : -1;
+  if (slot && outside < 0) fail("gateway", "entering it");
+  if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)) fail("namespaces", NULL);
+  const char *failed = network_up();
+  if (!failed && slot) failed = gateway_connect(outside, slot);
+  if (failed) fail("network", failed);
+  if (slot && (close(outside) || close(OUTSIDE))) fail("descriptors", "gateway");
+}
+
 void sandbox_main(const struct request *request, const struct sandbox_descriptors *descriptors) {
   arrange_descriptors(descriptors);
   struct cgroup_limits limits = {request->memory_bytes, request->cpu_millis, request->processes_max};
   const char *failed = cgroup_join(request->name, &limits);
   if (failed) fail(failed, NULL);
   if (prctl(PR_SET_NAME, "init", 0, 0, 0)) fail("name", NULL);
-  if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)) fail("namespaces", NULL);
+  make_namespaces((unsigned)request->slot);
   if (sethostname("sandbox", 7) || setdomainname("", 0)) fail("host name", NULL);
-  if ((failed = network_up())) fail(failed, NULL);
   for (size_t i = 0; i < request->listener_count; i++) send_listener(request->listeners[i]);
   if ((failed = filesystem_enter(request))) fail("file system", failed);
   if (open("/dev/null", O_RDWR) != 0) fail("descriptors", "/dev/null");

@@ -13,6 +13,7 @@ struct sandbox_descriptors {
   int output;   // becomes 1 and 2
   int report;   // sequenced packets to the launcher: 'L' + port brings a listener, 'S' says that the first process runs,
                 // 'X' + code + signal how it ended, 'E' + reason that a layer could not be made
+  int gateway;  // to the internet, or -1
 };
 
 // Runs as process 1 of a new pid namespace; never returns. Reports a reason and ends with 111 when a layer can't be made.

@@ -1,6 +1,7 @@
 // Flags and environment → one frozen Config; the only reader of process.env.
 import { availableParallelism, homedir, totalmem } from "node:os";
 import { join, resolve } from "node:path";
+import { networkProblem } from "./base/egress.ts";
 import type { LogLevel } from "./base/log.ts";
 
 export interface Config {
@@ -23,6 +24,8 @@ export interface Config {
   readonly hostNames: readonly string[];
   /** What functions can reach besides Lambent: nothing, or the internet. */
   readonly network: "endpoint" | "internet";
+  /** With `internet`: networks that are no public addresses and yet may be reached, as `10.1.0.0/16`. */
+  readonly networkAllow: readonly string[];
   readonly logLevel: LogLevel;
   /** Execution environments at most; their memory limits may not all be used at once, so this bounds what idle ones hold. */
   readonly environmentsMax: number;
@@ -46,6 +49,7 @@ export interface Flags {
   readonly account?: string;
   readonly region?: string;
   readonly network?: string;
+  readonly networkAllow?: readonly string[];
   readonly logLevel?: string;
   readonly hostName?: readonly string[];
   readonly acceptTestCredentials?: boolean;
@@ -90,8 +94,8 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     /^(?:endpoint|internet)$/,
     "endpoint or internet",
   );
-  if (network === "internet")
-    problems.push("network: functions can't be given a way to the internet yet; they reach Lambent's endpoint (network endpoint)");
+  const networkAllow = flags.networkAllow ?? list(environment["LAMBENT_NETWORK_ALLOW"]);
+  problems.push(...networkProblems(network, networkAllow));
   const logLevel = text(flags.logLevel, "LAMBENT_LOG_LEVEL", "info");
   if (!LOG_LEVELS.includes(logLevel)) problems.push(`log level: "${logLevel}" is none of ${LOG_LEVELS.join(", ")}`);
   const acceptTestCredentials = flags.acceptTestCredentials ?? environment["LAMBENT_ACCEPT_TEST_CREDENTIALS"] === "1";
@@ -108,8 +112,9 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     account: matching("account", text(flags.account, "LAMBENT_ACCOUNT", "000000000000"), /^\d{12}$/, "twelve digits"),
     region: matching("region", text(flags.region, "LAMBENT_REGION", "us-east-1"), /^[a-z]{2}(?:-[a-z]+)+-\d$/, "a region's name"),
     acceptTestCredentials,
-    hostNames: flags.hostName ?? (environment["LAMBENT_HOST_NAMES"] ?? "").split(",").filter((name) => name !== ""),
+    hostNames: flags.hostName ?? list(environment["LAMBENT_HOST_NAMES"]),
     network: network === "internet" ? "internet" : "endpoint",
+    networkAllow,
     logLevel: logLevel as LogLevel,
     environmentsMax: Math.max(8 * availableParallelism(), Math.min(1000, Math.floor((totalmem() * 0.8) / MEMORY_PER_ENVIRONMENT_BYTES))),
     idleExpiryMs: 10 * 60_000,
@@ -119,6 +124,17 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
   };
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);
+}
+
+/** Of a variable: words between commas. */
+const list = (value = ""): readonly string[] => value.split(",").filter((word) => word !== "");
+
+function networkProblems(network: string, allowed: readonly string[]): readonly string[] {
+  if (allowed.length > 0 && network !== "internet") return ["network allow: needs the network setting internet"];
+  return allowed.flatMap((one) => {
+    const problem = networkProblem(one);
+    return problem === undefined ? [] : [`network allow: "${one}" ${problem}`];
+  });
 }
 
 function pythonPlaces(environment: Environment): readonly string[] {

@@ -87,7 +87,8 @@ function serverLog({ logLevel: level }: Config, clock: Clock, life: Lifecycle): 
 }
 
 async function startSandboxes(config: Config, log: Log, fail: (cause: Error) => void): Promise<SandboxHost> {
-  const host = await linuxSandboxHost({ launcherPath: config.launcherPath, log });
+  const internet = config.network === "internet" ? { internet: { allowed: config.networkAllow } } : {};
+  const host = await linuxSandboxHost({ launcherPath: config.launcherPath, log, ...internet });
   void host.died.then(fail);
   return host;
 }

@@ -47,7 +47,12 @@ type Run = (action: Action, options: Shared) => Promise<void>;
 function addServing(program: Command, run: Run): void {
   serverOptions(program.command("up").description("serve until Ctrl-C"))
     .option("--accept-test-credentials", "take test/test as the account's root; loopback only (LAMBENT_ACCEPT_TEST_CREDENTIALS=1)")
-    .option("--network <kind>", "what functions reach besides Lambent: endpoint (nothing) or internet (LAMBENT_NETWORK)")
+    .option("--network <kind>", "what functions reach besides Lambent: endpoint (nothing) or internet: public addresses (LAMBENT_NETWORK)")
+    .option(
+      "--network-allow <cidr>",
+      "with internet: a private network that functions reach as well (repeatable; LAMBENT_NETWORK_ALLOW)",
+      collect,
+    )
     .option("--host-name <name>", "a further name under which clients reach this server (repeatable; LAMBENT_HOST_NAMES)", collect)
     .option("--insecure-network", "listen on another address than loopback without TLS")
     .addOption(new Option("--log-level <level>", "server log on stderr (LAMBENT_LOG_LEVEL)").choices(["debug", "info", "warn", "error"]))

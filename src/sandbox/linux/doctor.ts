@@ -1,6 +1,7 @@
 // What this machine can and cannot isolate: read, never changed. For `lambent doctor`.
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
+import { missingGatewayPackages } from "./tools.ts";
 
 export interface HostFinding {
   readonly name: string;
@@ -81,7 +82,21 @@ function freezer(): HostFinding {
   };
 }
 
-export function inspectHost(options: { launcherPath: string }): readonly HostFinding[] {
+function internet(network: "endpoint" | "internet"): HostFinding {
+  const name = "internet for functions";
+  const missing = missingGatewayPackages();
+  const canTunnel = existsSync("/dev/net/tun");
+  const setting = network === "internet" ? "on" : "off: the network setting internet gives it";
+  if (missing.length === 0 && canTunnel) return { name, state: "ok", detail: `possible, and ${setting}` };
+  return {
+    name,
+    state: network === "internet" ? "missing" : "degraded",
+    detail: missing.length > 0 ? `functions reach Lambent only: ${missing.join(" and ")} not installed` : "/dev/net/tun is not there",
+    remedy: missing.length > 0 ? `apt install ${missing.join(" ")}` : "modprobe tun",
+  };
+}
+
+export function inspectHost(options: { launcherPath: string; network: "endpoint" | "internet" }): readonly HostFinding[] {
   return [
     kernel(),
     user(),
@@ -90,10 +105,6 @@ export function inspectHost(options: { launcherPath: string }): readonly HostFin
     seccomp(),
     ...controllers(),
     freezer(),
-    {
-      name: "internet for functions",
-      state: "degraded",
-      detail: "functions reach Lambent only: the network setting internet is not built yet",
-    },
+    internet(options.network),
   ];
 }

@@ -19,6 +19,7 @@ const FIELD = {
   tmpInodes: 11,
   listener: 12,
   uid: 13,
+  slot: 14,
 } as const;
 
 function field(tag: number, bytes: Uint8Array): Buffer {
@@ -54,8 +55,8 @@ function frame(operation: number, id: number, fields: readonly Buffer[]): Buffer
   return Buffer.concat([head, ...fields]);
 }
 
-/** `uid` is the host's user id of everything inside. Texts must not hold NUL: the launcher refuses such a frame. */
-export function startFrame(id: number, spec: SandboxSpec, uid: number): Buffer {
+/** `uid` is the host's user id of everything inside; `slot` its place at the gateway to the internet, 0 without one. Texts must not hold NUL: the launcher refuses such a frame. */
+export function startFrame(id: number, spec: SandboxSpec, { uid, slot }: { uid: number; slot: number }): Buffer {
   return frame(OPERATION.start, id, [
     text(FIELD.name, spec.id),
     text(FIELD.directory, spec.workingDirectory),
@@ -70,6 +71,7 @@ export function startFrame(id: number, spec: SandboxSpec, uid: number): Buffer {
     number(FIELD.tmpBytes, spec.tmpBytes),
     number(FIELD.tmpInodes, spec.tmpInodes),
     number(FIELD.uid, uid),
+    number(FIELD.slot, slot),
   ]);
 }
 

@@ -1,16 +1,18 @@
 // The SandboxHost for Linux: namespaces, control groups and seccomp, made by the launcher.
 import { constants } from "node:os";
+import { join } from "node:path";
 import { Socket, createServer, type Server } from "node:net";
 import type { Readable } from "node:stream";
 import { systemClock, type Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { SandboxError, type Sandbox, type SandboxExit, type SandboxHost, type SandboxSpec, type SandboxUsage } from "../sandbox.ts";
 import { startFrame, type LauncherEvent } from "./frames.ts";
+import { openGateway, type Gateway } from "./gateway.ts";
 import { Launcher, type HandedOver } from "./launcher.ts";
 
 /** Host user ids of sandboxes: each has one of its own while it lives, so that limits per user are limits per sandbox. */
 const UID_FIRST = 1_300_000;
-const UID_COUNT = 65_536;
+const UID_COUNT = 65_534;
 
 /** Making one takes milliseconds; a directory on a network that does not answer takes for ever. */
 const START_MS_MAX = 30_000;
@@ -51,13 +53,21 @@ export interface LinuxSandboxOptions {
   readonly clock?: Clock;
   /** Control group below which Lambent's are made, in each hierarchy: `/machine/lambent`. By default the root's, or without root the user's own. */
   readonly cgroupParent?: string;
+  /** Opens a way to the internet, for sandboxes that ask for it; `allowed` are networks besides public addresses, as `10.1.0.0/16`. */
+  readonly internet?: { readonly allowed: readonly string[] };
 }
 
 /** Starts the launcher. Throws SandboxError when a layer of isolation is missing on this machine. */
 export async function linuxSandboxHost(options: LinuxSandboxOptions): Promise<LinuxSandboxHost> {
   const host = new Host({ clock: systemClock, ...options });
-  await host.ready;
-  return host;
+  try {
+    await host.ready;
+    if (options.internet !== undefined) await host.openGateway(options.internet.allowed);
+    return host;
+  } catch (error) {
+    await host.stop();
+    throw error;
+  }
 }
 
 class Host implements LinuxSandboxHost {
@@ -66,18 +76,24 @@ class Host implements LinuxSandboxHost {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #launcher: Launcher;
+  readonly #resolverFile: string;
   readonly #sandboxes = new Map<number, Starting>();
   readonly #isReady = Promise.withResolvers<void>();
   readonly #uids = new Set<number>();
   #nextUid = 0;
+  #gateway: Gateway | undefined;
 
   constructor(options: LinuxSandboxOptions & { readonly clock: Clock }) {
     this.#log = options.log;
     this.#clock = options.clock;
-    this.#launcher = new Launcher(options, {
-      seen: (event) => this.#seen(event),
-      handed: (handed) => this.#handed(handed),
-    });
+    this.#resolverFile = join(options.launcherPath, "..", "..", "resolv.conf");
+    this.#launcher = new Launcher(
+      { ...options, hasGateway: options.internet !== undefined },
+      {
+        seen: (event) => this.#seen(event),
+        handed: (handed) => this.#handed(handed),
+      },
+    );
     this.died = this.#launcher.died;
     this.ready = this.#isReady.promise;
     const late = options.clock.after(START_MS_MAX, () => this.#isReady.reject(new SandboxError("the launcher does not get ready")));
@@ -85,9 +101,22 @@ class Host implements LinuxSandboxHost {
     void this.died.then((reason) => this.#lost(reason));
   }
 
+  async openGateway(allowed: readonly string[]): Promise<void> {
+    const launcherPid = this.#launcher.pid;
+    if (launcherPid === undefined) throw new SandboxError("the launcher is not running");
+    this.#gateway = await openGateway({ launcherPid, allowed, log: this.#log, clock: this.#clock });
+  }
+
   async start(spec: SandboxSpec): Promise<Sandbox> {
-    if (spec.network === "internet")
-      throw new SandboxError("sandboxes with a way to the internet are not built yet: use the network setting endpoint");
+    if (spec.network === "endpoint") return await this.#start(spec, false);
+    if (this.#gateway === undefined)
+      throw new SandboxError("no sandbox here has a way to the internet: that is the network setting internet");
+    await this.#gateway.refresh();
+    const resolver = { source: this.#resolverFile, target: "/etc/resolv.conf" };
+    return await this.#start({ ...spec, mounts: [...spec.mounts, resolver] }, true);
+  }
+
+  async #start(spec: SandboxSpec, hasWayOut: boolean): Promise<Sandbox> {
     const id = this.#launcher.nextId();
     const starting: Starting = {
       spec,
@@ -102,7 +131,9 @@ class Host implements LinuxSandboxHost {
     this.#sandboxes.set(id, starting);
     const deadline = this.#clock.after(START_MS_MAX, () => this.#giveUp(starting));
     try {
-      this.#launcher.send(startFrame(id, spec, starting.uid));
+      // A user id is one sandbox's at a time, and so is what is counted from it.
+      const slot = hasWayOut ? starting.uid - UID_FIRST + 1 : 0;
+      this.#launcher.send(startFrame(id, spec, { uid: starting.uid, slot }));
       starting.isSent = true;
       return await starting.made.promise;
     } catch (error) {
@@ -125,6 +156,7 @@ class Host implements LinuxSandboxHost {
 
   async stop(): Promise<void> {
     await this.#launcher.stop();
+    await this.#gateway?.close();
     this.#lost(new SandboxError("the server stops"));
   }
 

@@ -26,6 +26,8 @@ export interface LauncherOptions {
   readonly log: Log;
   readonly clock: Clock;
   readonly cgroupParent?: string;
+  /** Whether it makes a gateway to the internet; see gateway.ts. */
+  readonly hasGateway?: boolean;
 }
 
 export interface LauncherSink {
@@ -50,9 +52,9 @@ export class Launcher {
   #ended: Error | undefined;
   #isStopping = false;
 
-  constructor({ launcherPath, log, clock, cgroupParent }: LauncherOptions, sink: LauncherSink) {
+  constructor({ launcherPath, log, clock, cgroupParent, hasGateway = false }: LauncherOptions, sink: LauncherSink) {
     this.#clock = clock;
-    const words = cgroupParent === undefined ? [] : [cgroupParent];
+    const words = [cgroupParent ?? "", ...(hasGateway ? ["internet"] : [])];
     this.#child = spawn(launcherPath, words, { env: {}, cwd: "/", stdio: ["pipe", "pipe", "pipe", "ipc"], serialization: "json" });
     if (this.#child.stdin === null || this.#child.stdout === null) throw new Error("the launcher has no pipes");
     this.#requests = this.#child.stdin;
@@ -73,6 +75,10 @@ export class Launcher {
         if (!this.#isStopping) resolve(reason);
       });
     });
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
   }
 
   get isRunning(): boolean {
