@@ -54,7 +54,11 @@ test(
   { timeout: 180_000 },
   (t) => {
     execFileSync("make", ["-s", "-C", NATIVE, "build/fuzz-request"], { stdio: ["ignore", "inherit", "inherit"] });
-    const frames = [startFrame(1, SPEC, { uid: 70_000, slot: 0 }), commandFrame(2, "kill", "sandbox-1"), commandFrame(3, "limitCpu", "sandbox-1", 500)];
+    const frames = [
+      startFrame(1, SPEC, { uid: 70_000, slot: 0 }),
+      commandFrame(2, "kill", "sandbox-1"),
+      commandFrame(3, "limitCpu", "sandbox-1", 500),
+    ];
     const chance = random(SEED);
     const input = Buffer.concat([...frames, ...Array.from({ length: FRAMES }, () => mutated(frames, chance))]);
     const { status, stdout, stderr } = spawnSync(join(NATIVE, "build", "fuzz-request"), { input, encoding: "utf8", timeout: 120_000 });
