@@ -1,5 +1,6 @@
 // Invoke: from a name to the data plane and back. The warm path reads memory only.
 import { randomBytes } from "node:crypto";
+import { buffer } from "node:stream/consumers";
 import {
   InvalidRequestContentException$,
   InvalidRuntimeException$,
@@ -57,7 +58,7 @@ export function invocations(lambda: Lambda) {
     },
     async InvokeAsync(context, { FunctionName = "", InvokeArgs }) {
       const reference = functionReference(context, FunctionName);
-      const payload = eventOf(InvokeArgs, limits.invokeAsyncBytesMax);
+      const payload = eventOf(InvokeArgs === undefined ? undefined : await buffer(InvokeArgs), limits.invokeAsyncBytesMax);
       await lambda.ready(reference);
       await accept(lambda, context, reference, payload, traceOf(lambda, context));
       return { Status: 202 };

@@ -300,6 +300,7 @@ test("a server that stops gives back what it was running, and that takes no atte
   await eventually(() => isRunning);
   await one.stop();
   assert.deepEqual(one.endings, []);
+  one.clock.advance(1000);
   const [given] = await one.storage.queue.claim("lambda.async/f", 1, 1000);
   assert.equal(decodeAsyncEvent(given?.body ?? new Uint8Array()).failures, 0);
 });

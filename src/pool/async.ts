@@ -130,8 +130,8 @@ function dispositionOf(deps: AsyncDeps, attempt: Attempt, outcome: Outcome, exec
     case "throttled":
       return congested(tryLater(deps, attempt, { status: 429, message: "Rate Exceeded." }));
     case "unavailable":
-      // Not tried at all: the next server begins with it.
-      if (outcome.code === "stopping") return { kind: "later", delayMs: 0 };
+      // It counts for nothing: the next server begins with it.
+      if (outcome.code === "stopping") return { kind: "later", delayMs: BACKOFF_MS.first };
       return congested(tryLater(deps, attempt, { status: 500, message: outcome.message }));
   }
 }
