@@ -14,7 +14,6 @@ type Input = Readonly<Record<string, unknown>>;
 
 /** One operation of the target's service, which takes the event. */
 interface Target {
-  readonly service: () => Promise<ServiceDefinition>;
   readonly operation: string;
   readonly inputOf: (target: string, event: Uint8Array, context: DeliveryContext) => Input;
 }
@@ -24,63 +23,77 @@ export interface DelivererDeps {
   readonly identities: Identities;
   /** Acts as the role; throws a fault when it is gone or does not trust the sender. */
   readonly callerOf: (roleArn: string, sessionName: string) => Caller;
-  readonly services: { readonly lambda: () => Promise<ServiceDefinition>; readonly s3: () => Promise<ServiceDefinition> };
+  /** By the name in their ARNs; may wait for a service that is still starting. */
+  readonly services: ReadonlyMap<string, () => Promise<ServiceDefinition>>;
 }
 
-/** By the service in the target's ARN. */
-function targetsOf({ services }: DelivererDeps): ReadonlyMap<string, Target> {
-  return new Map<string, Target>([
-    [
-      "lambda",
-      {
-        service: services.lambda,
-        operation: "Invoke",
-        inputOf: (FunctionName, Payload) => ({ FunctionName, InvocationType: "Event", Payload }),
-      },
-    ],
-    [
-      "s3",
-      {
-        service: services.s3,
-        operation: "PutObject",
-        inputOf: (target, event, { objectKey, id }) => ({
-          Bucket: parseArn(target)?.resource,
-          Key: objectKey ?? id,
-          Body: Readable.from([event]),
-          ContentLength: event.byteLength,
-          ContentType: "application/json",
-        }),
-      },
-    ],
-  ]);
-}
+const toFunction: Target = {
+  operation: "Invoke",
+  inputOf: (FunctionName, Payload) => ({ FunctionName, InvocationType: "Event", Payload }),
+};
+
+const toBucket: Target = {
+  operation: "PutObject",
+  inputOf: (target, event, { objectKey, id }) => ({
+    Bucket: parseArn(target)?.resource,
+    Key: objectKey ?? id,
+    Body: Readable.from([event]),
+    ContentLength: event.byteLength,
+    ContentType: "application/json",
+  }),
+};
+
+const toQueue: Target = {
+  operation: "SendMessage",
+  inputOf(target, event, { attributes = {} }) {
+    const { account, resource } = parseArn(target) ?? {};
+    return { QueueUrl: `${ENDPOINT}/${account}/${resource}`, MessageBody: Buffer.from(event).toString(), MessageAttributes: attributes };
+  },
+};
+
+/** By the service in the target's ARN; those that this server does not have are no targets. */
+const TARGETS: ReadonlyMap<string, Target> = new Map([
+  ["lambda", toFunction],
+  ["s3", toBucket],
+  ["sqs", toQueue],
+]);
+
+/** No client ever sees it. */
+const ENDPOINT = "http://localhost";
+
+const serviceOf = (arn: string) => parseArn(arn)?.service ?? "";
 
 export function deliverer(deps: DelivererDeps): Deliverer {
-  const targets = targetsOf(deps);
-  const targetOf = (arn: string) => targets.get(parseArn(arn)?.service ?? "");
   const deliver: Deliver = async (arn, event, context) => {
-    const target = targetOf(arn);
-    if (target === undefined) return { kind: "refused", message: `there is no way to ${arn}` };
+    const [target, load] = [TARGETS.get(serviceOf(arn)), deps.services.get(serviceOf(arn))];
+    if (target === undefined || load === undefined) return { kind: "refused", message: `there is no way to ${arn}` };
     try {
-      await send(deps, target, arn, event, context);
+      await send(deps, target, await load(), arn, event, context);
       return { kind: "delivered" };
     } catch (cause) {
       return outcomeOf(cause);
     }
   };
-  return { supports: (arn) => targetOf(arn) !== undefined, deliver };
+  return { supports: (arn) => TARGETS.has(serviceOf(arn)) && deps.services.has(serviceOf(arn)), deliver };
 }
 
-async function send(deps: DelivererDeps, target: Target, arn: string, event: Uint8Array, sent: DeliveryContext): Promise<void> {
-  const { id, account, region, roleArn, sessionName, traceHeader } = sent;
-  const service = await target.service();
+async function send(
+  deps: DelivererDeps,
+  target: Target,
+  service: ServiceDefinition,
+  arn: string,
+  event: Uint8Array,
+  sent: DeliveryContext,
+): Promise<void> {
+  const { id, account, roleArn, sessionName, traceHeader } = sent;
+  const region = parseArn(arn)?.region ?? "";
   const context: Context = {
     // The same each time, so that who has it already may know it again.
     requestId: id,
     account,
-    region,
+    region: region === "" ? sent.region : region,
     caller: deps.callerOf(roleArn, sessionName),
-    endpoint: "http://localhost",
+    endpoint: ENDPOINT,
     ...(traceHeader === undefined ? {} : { traceHeader }),
     signal: new AbortController().signal,
   };

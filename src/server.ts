@@ -206,7 +206,7 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
     blobs,
     packagesDirectory: join(config.dataDirectory, "packages"),
     invoker: plane,
-    deliverer: deliveriesTo({ lambda: () => lambdaDefinition.promise, s3: () => Promise.resolve(s3.definition) }, parts, iam, sts),
+    deliverer: deliveriesTo(services, parts, iam, sts),
     asyncConcurrency: Math.max(1, Math.floor(ASYNC_SHARE * Math.min(config.environmentsMax, limits.accountConcurrency))),
     clock,
     log,

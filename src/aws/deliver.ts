@@ -37,6 +37,6 @@ export type Deliver = (target: string, event: Uint8Array, context: DeliveryConte
 
 export interface Deliverer {
   /** Whether there is a way to targets of this kind: for who stores the ARN. */
-  supports(target: string): boolean;
+  readonly supports: (target: string) => boolean;
   readonly deliver: Deliver;
 }
