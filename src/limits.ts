@@ -12,6 +12,14 @@ export const limits = {
   createFunctionBodyBytesMax: 70_167_211,
   /** "Invocation payload", synchronous request. */
   invokePayloadBytesMax: 6_291_456,
+  /** "Invocation payload", asynchronous request. */
+  eventPayloadBytesMax: 1_048_576,
+  /** Arguments of InvokeAsync. https://docs.aws.amazon.com/lambda/latest/api/API_InvokeAsync.html */
+  invokeAsyncBytesMax: 262_144,
+  /** Attempts after the first one. https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-configuring.html */
+  eventRetriesMax: 2,
+  /** How long an event is kept in the queue, in seconds. */
+  eventAgeSecondsMax: 21_600,
   /** "Environment variables", the map as compact JSON. */
   environmentBytesMax: 4_096,
   /** "Memory", in MB. */

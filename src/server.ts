@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Socket } from "node:net";
 import { authorise } from "./aws/authorise.ts";
+import type { Deliverer } from "./aws/deliver.ts";
 import { frontDoor, type FrontDoor } from "./aws/front-door.ts";
 import type { ServiceDefinition } from "./aws/definition.ts";
 import { CommonFault } from "./aws/fault.ts";
@@ -14,6 +15,7 @@ import { installSecrets, type InstallKeys, type InstallSecrets } from "./install
 import { lambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
 import { dataPlane, type DataPlane } from "./pool/invoke.ts";
+import { deliverer, type DelivererDeps } from "./deliver.ts";
 import { codeDownloads } from "./code-downloads.ts";
 import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
 import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtime/managed.ts";
@@ -107,6 +109,8 @@ async function identityServices(config: Config, parts: Started): Promise<{ iam: 
 }
 
 const LAMBDA_PRINCIPAL = "lambda.amazonaws.com";
+const roleNotAssumable = () =>
+  new CommonFault("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", 403);
 
 function startDataPlane(
   config: Config,
@@ -121,8 +125,7 @@ function startDataPlane(
     logs: parts.logs,
     async credentials(roleArn, functionName) {
       const found = sts.assumeAsService(roleArn, functionName, LAMBDA_PRINCIPAL);
-      if (typeof found === "string")
-        throw new CommonFault("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", 403);
+      if (typeof found === "string") throw roleNotAssumable();
       return found;
     },
     endpoint: { port, onConnection: accept },
@@ -130,6 +133,24 @@ function startDataPlane(
     clock: parts.clock,
     log: parts.log,
     limits: { accountConcurrency: limits.accountConcurrency, environmentsMax: config.environmentsMax, idleExpiryMs: config.idleExpiryMs },
+  });
+}
+
+/** Of the environments and of the account's concurrency: what is left is for those who wait for an answer. */
+const ASYNC_SHARE = 0.75;
+
+function deliveriesTo(services: DelivererDeps["services"], { clock }: Started, iam: IamService, sts: StsService): Deliverer {
+  const { identities } = iam;
+  return deliverer({
+    clock,
+    identities,
+    services,
+    callerOf(roleArn, sessionName) {
+      const session = sts.assumeAsService(roleArn, sessionName, LAMBDA_PRINCIPAL);
+      const found = typeof session === "string" ? session : identities.credential(session.accessKeyId, session.sessionToken);
+      if (typeof found === "string") throw roleNotAssumable();
+      return found.caller;
+    },
   });
 }
 
@@ -174,13 +195,19 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   });
   life.onStop("front door", () => door.close());
   const { port } = await door.listen(config.port, config.host);
+  // After the data plane, which ends what runs: the events of it go back into the queue.
+  const after = { lambda: () => Promise.resolve() };
+  life.onStop("lambda", () => after.lambda());
   const plane = startDataPlane(config, parts, sts, port, (socket, sandboxId) => door.accept(socket, { sandboxId }));
   life.onStop("data plane", () => plane.stop());
   const lambda = await lambdaService({
     meta: storage.meta,
+    queue: storage.queue,
     blobs,
     packagesDirectory: join(config.dataDirectory, "packages"),
     invoker: plane,
+    deliverer: deliveriesTo(services, parts, iam, sts),
+    asyncConcurrency: Math.max(1, Math.floor(ASYNC_SHARE * Math.min(config.environmentsMax, limits.accountConcurrency))),
     clock,
     log,
     async getObject(context, Bucket, Key, VersionId) {
@@ -199,7 +226,8 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
     codeUrl: (context, sha256) => downloads.urlOf(context, sha256),
     accountConcurrency: limits.accountConcurrency,
   });
-  life.onStop("lambda", () => lambda.stop());
+  after.lambda = () => lambda.stop();
+  life.onStop("asynchronous invocations", () => lambda.pause());
   lambdaDefinition.resolve(lambda.definition);
   const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
   const collection = startBlobCollection({ blobs, clock, log, references: async () => [code, await s3.referencedBlobs()] });

@@ -31,8 +31,8 @@ type NameOf<K> = K extends `${infer Name}Command` ? (Name extends "$" ? never : 
 /** Names of all operations that the client module `C` has. */
 export type OperationName<C> = NameOf<keyof C & string>;
 
-// A streaming `Body` is the SDK's client-side union; on the server it is a byte stream (or bytes, on the way out). A `Payload` is bytes.
-type ServerInput<I> = { [K in keyof I]: K extends "Body" ? Readable : K extends "Payload" ? Uint8Array | undefined : I[K] };
+// Streaming members are the SDK's client-side union; on the server they are a byte stream (or bytes, on the way out). A `Payload` is bytes.
+type ServerInput<I> = { [K in keyof I]: K extends "Body" | "InvokeArgs" ? Readable : K extends "Payload" ? Uint8Array | undefined : I[K] };
 type ServerOutput<O> = { [K in keyof O]: K extends "Body" ? Readable | Uint8Array | undefined : O[K] };
 
 export type Input<C, N extends string> =

@@ -93,6 +93,7 @@ export function configurationOf(runtimes: LambdaDeps["runtimes"], name: string, 
   const Handler = given.Handler ?? before?.Handler;
   if (Runtime === undefined || Handler === undefined)
     throw invalidParameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.");
+  const DeadLetterTargetArn = given.DeadLetterConfig?.TargetArn ?? before?.DeadLetterTargetArn ?? "";
   const Variables = given.Environment === undefined ? before?.Variables : given.Environment.Variables;
   const made: Configuration = {
     Runtime,
@@ -106,6 +107,7 @@ export function configurationOf(runtimes: LambdaDeps["runtimes"], name: string, 
     LoggingConfig: loggingOf(given.LoggingConfig, name, before?.LoggingConfig),
     TracingMode: given.TracingConfig?.Mode ?? before?.TracingMode ?? "PassThrough",
     ...(Variables === undefined || Object.keys(Variables).length === 0 ? {} : { Variables }),
+    ...(DeadLetterTargetArn === "" ? {} : { DeadLetterTargetArn }),
   };
   if (given.Runtime !== undefined) checkRuntime(Runtime, runtimes);
   checkNumbers(made);
@@ -165,6 +167,7 @@ export function describeFunction(
     ConfigSha256: configurationSha256(configuration),
     Version: "$LATEST",
     ...(configuration.Variables === undefined ? {} : { Environment: { Variables: { ...configuration.Variables } } }),
+    ...(configuration.DeadLetterTargetArn === undefined ? {} : { DeadLetterConfig: { TargetArn: configuration.DeadLetterTargetArn } }),
     TracingConfig: { Mode: configuration.TracingMode },
     RevisionId: record.revisionId,
     ...(shape === "listed" ? {} : states(record)),

@@ -1,5 +1,5 @@
 // From a function's record to what the data plane needs to run it.
-import type { Deployment } from "../pool/invocation.ts";
+import type { Deployment, Invoker } from "../pool/invocation.ts";
 import type { Deployed, Lambda } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 
@@ -15,6 +15,19 @@ export function deploymentCache({ packages }: Pick<Lambda, "packages">): (refere
     const made = deploymentOf(reference, deployed, packages.pathOf(deployed.code.sha256));
     cache.set(deployed, made);
     return made;
+  };
+}
+
+/** After a sandbox could not be made, its code is looked at again: somebody may have removed the directory. */
+export function recheckingInvoker(invoker: Invoker, packages: Pick<Lambda["packages"], "recheck">): Invoker {
+  return {
+    async invoke(deployment, request) {
+      const outcome = await invoker.invoke(deployment, request);
+      if (outcome.kind === "unavailable" && outcome.code === "sandbox-failed") await packages.recheck(deployment.codeDirectory);
+      return outcome;
+    },
+    retire: (keys) => invoker.retire(keys),
+    concurrency: (account, region) => invoker.concurrency(account, region),
   };
 }
 

@@ -6,6 +6,8 @@ import { limits } from "../limits.ts";
 import { StorageError, type Write } from "../store/storage.ts";
 import { codeOf } from "./code.ts";
 import { checkRole, configurationOf, describeFunction } from "./configuration.ts";
+import { checkDeadLetterConfig } from "./dead-letter-config.ts";
+import { eventInvokeKeysOf } from "./event-invoke.ts";
 import { conflict, invalidParameter, notFound, notForVersions, validation } from "./faults.ts";
 import { functionKey, VERSION_COUNTER_KIND, type FunctionEntry, type FunctionRecord, type Lambda } from "./model.ts";
 import { functionArn, functionReference } from "./names.ts";
@@ -53,6 +55,7 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
     );
   refuseUnsupported(input);
   checkTags(Tags);
+  checkDeadLetterConfig(lambda, input.DeadLetterConfig);
   const configuration = configurationOf(lambda.runtimes, reference.name, input);
   checkRole(lambda, input.Role);
   const exists = () => conflict(`Function already exist: ${reference.name}`);
@@ -78,6 +81,7 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
 async function updateFunctionConfiguration(lambda: Lambda, context: Context, input: client.UpdateFunctionConfigurationCommandInput) {
   const found = findFunction(lambda, context, input.FunctionName ?? "");
   refuseUnsupported(input);
+  checkDeadLetterConfig(lambda, input.DeadLetterConfig);
   assertChangeable(found, input.RevisionId);
   const before = found.entry.value;
   const configuration = configurationOf(lambda.runtimes, found.reference.name, input, before.wanted.configuration);
@@ -109,7 +113,8 @@ async function deleteFunction(lambda: Lambda, context: Context, { FunctionName =
 async function removeFunction(lambda: Lambda, entry: FunctionEntry): Promise<void> {
   const counterKey = { ...entry.key, kind: VERSION_COUNTER_KIND };
   const [counter] = await lambda.meta.get([counterKey]);
-  const writes: Write[] = [{ key: entry.key }];
+  const configs = eventInvokeKeysOf(lambda, { ...entry.key, name: entry.key.id });
+  const writes: Write[] = [entry.key, ...configs].map((key) => ({ key }));
   if (counter === undefined) writes.push({ key: counterKey, value: { next: 1 } });
   await lambda.meta.write(writes);
 }

@@ -1,8 +1,10 @@
 // Invoke: from a name to the data plane and back. The warm path reads memory only.
 import { randomBytes } from "node:crypto";
+import { buffer } from "node:stream/consumers";
 import {
   InvalidRequestContentException$,
   InvalidRuntimeException$,
+  RecursiveInvocationException$,
   ServiceException$,
   TooManyRequestsException$,
   type InvokeCommandInput,
@@ -10,13 +12,14 @@ import {
 } from "@aws-sdk/client-lambda";
 import type * as client from "@aws-sdk/client-lambda";
 import { CommonFault, Fault } from "../aws/fault.ts";
-import type { Context, Input, Operations } from "../aws/operations.ts";
+import type { Context, Operations } from "../aws/operations.ts";
 import type { Outcome } from "../pool/invocation.ts";
 import { limits } from "../limits.ts";
+import { isRecursive } from "../pool/recursion.ts";
 import { deploymentCache } from "./deployments.ts";
 import { conflict, invalidParameter, notFound } from "./faults.ts";
 import { jsonProblem } from "./json-syntax.ts";
-import { isPending, type Deployed, type Lambda } from "./model.ts";
+import { isPending, type Deployed, type Lambda, type ReadyDeployment } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
 
 type Answer = Omit<InvokeCommandOutput, "$metadata">;
@@ -26,20 +29,22 @@ const EMPTY_EVENT: Uint8Array = Buffer.from("{}");
 const TRACE_ROOT = /(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})\s*(?:;|$)/;
 
 export function invocations(lambda: Lambda) {
-  const deploymentOf = deploymentCache(lambda);
   return {
     async Invoke(context, input) {
       const reference = functionReference(context, input.FunctionName ?? "", input.Qualifier);
-      const deployed = invocable(lambda, reference);
+      invocable(lambda, reference);
       refuseUnsupported(input);
-      const payload = eventOf(input);
+      const isEvent = input.InvocationType === "Event";
+      const payload = eventOf(input.Payload, isEvent ? limits.eventPayloadBytesMax : limits.invokePayloadBytesMax);
       const clientContext = clientContextOf(input.ClientContext);
       if (input.InvocationType === "DryRun") return { StatusCode: 204 };
-      if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
-      const { sha256 } = deployed.code;
-      if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
-      const deployment = deploymentOf(reference, deployed);
+      const deployment = await lambda.ready(reference);
       const traceHeader = traceOf(lambda, context);
+      if (isEvent) {
+        await accept(lambda, context, reference, payload, traceHeader);
+        return { StatusCode: 202 };
+      }
+      if (isRecursive(traceHeader, deployment.functionArn)) throw recursive();
       const outcome = await lambda.invoker.invoke(deployment, {
         requestId: context.requestId,
         payload,
@@ -49,14 +54,37 @@ export function invocations(lambda: Lambda) {
         traceHeader,
         signal: context.signal,
       });
-      if (outcome.kind === "unavailable" && outcome.code === "sandbox-failed") await lambda.packages.recheck(sha256);
       return answerOf(outcome, deployment.version);
     },
-  } satisfies Pick<Operations<typeof client>, "Invoke">;
+    async InvokeAsync(context, { FunctionName = "", InvokeArgs }) {
+      const reference = functionReference(context, FunctionName);
+      const payload = eventOf(InvokeArgs === undefined ? undefined : await buffer(InvokeArgs), limits.invokeAsyncBytesMax);
+      await lambda.ready(reference);
+      await accept(lambda, context, reference, payload, traceOf(lambda, context));
+      return { Status: 202 };
+    },
+  } satisfies Pick<Operations<typeof client>, "Invoke" | "InvokeAsync">;
+}
+
+/** Resolves when the event is durable. Events wait in a line for each function. */
+async function accept(lambda: Lambda, { requestId }: Context, reference: FunctionReference, payload: Uint8Array, traceHeader: string) {
+  const { qualifier: _qualifier, ...unqualified } = reference;
+  await lambda.events.accept(functionArn(unqualified), { requestId, invokedArn: functionArn(reference), traceHeader, payload });
+}
+
+export function readyDeployments(lambda: Pick<Lambda, "functions" | "packages" | "architecture">): ReadyDeployment {
+  const deploymentOf = deploymentCache(lambda);
+  return async (reference) => {
+    const deployed = invocable(lambda, reference);
+    if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
+    const { sha256 } = deployed.code;
+    if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
+    return deploymentOf(reference, deployed);
+  };
 }
 
 /** What runs when this is invoked: of a function that is being updated, what was there before. */
-function invocable(lambda: Lambda, reference: FunctionReference): Deployed {
+function invocable(lambda: Pick<Lambda, "functions">, reference: FunctionReference): Deployed {
   const entry = lambda.functions.get(reference.account, reference.region, reference.name);
   const qualifier = reference.qualifier ?? "$LATEST";
   if (entry === undefined || qualifier !== "$LATEST") throw notFound(`Function not found: ${functionArn({ ...reference, qualifier })}`);
@@ -66,10 +94,8 @@ function invocable(lambda: Lambda, reference: FunctionReference): Deployed {
   return running;
 }
 
-function refuseUnsupported(given: Pick<InvokeCommandInput, "InvocationType" | "TenantId" | "DurableExecutionName">): void {
-  const { InvocationType, TenantId, DurableExecutionName } = given;
-  if (InvocationType === "Event")
-    throw new CommonFault("NotImplementedException", "Lambent does not implement lambda:Invoke with InvocationType Event yet.", 501);
+function refuseUnsupported(given: Pick<InvokeCommandInput, "TenantId" | "DurableExecutionName">): void {
+  const { TenantId, DurableExecutionName } = given;
   if (TenantId !== undefined)
     throw invalidParameter(
       "The function is not configured with tenancy configuration. Remove the tenant-id from the request and try again.",
@@ -79,17 +105,17 @@ function refuseUnsupported(given: Pick<InvokeCommandInput, "InvocationType" | "T
 }
 
 /** The event goes to the function byte for byte; it is only looked at to tell a caller early that it is no JSON. */
-function eventOf({ Payload }: Pick<Input<typeof client, "Invoke">, "Payload">): Uint8Array {
-  if (Payload === undefined || Payload.length === 0) return EMPTY_EVENT;
-  if (Payload.length > limits.invokePayloadBytesMax)
+function eventOf(payload: Uint8Array | undefined, bytesMax: number): Uint8Array {
+  if (payload === undefined || payload.length === 0) return EMPTY_EVENT;
+  if (payload.length > bytesMax)
     throw new CommonFault(
       "RequestEntityTooLargeException",
-      `Request must be smaller than ${limits.invokePayloadBytesMax} bytes for the InvokeFunction operation`,
+      `Request must be smaller than ${bytesMax} bytes for the InvokeFunction operation`,
       413,
     );
-  const problem = jsonProblem(Payload);
+  const problem = jsonProblem(payload);
   if (problem !== undefined) throw badContent(`Could not parse request body into json: Could not parse payload into json: ${problem}`);
-  return Payload;
+  return payload;
 }
 
 const badContent = (message: string): Fault => new Fault(InvalidRequestContentException$, message, { Type: "User" });
@@ -157,7 +183,14 @@ function unavailable({ code, message }: Unavailable): Error {
   }
 }
 
-const wrongArchitecture = ({ architecture }: Lambda, { configuration }: Deployed): Fault =>
+const recursive = (): Fault =>
+  new Fault(
+    RecursiveInvocationException$,
+    "Lambda has detected that your function is being invoked in a recursive loop with other AWS resources and stopped the function's invocation.",
+    { Type: "User" },
+  );
+
+const wrongArchitecture = ({ architecture }: Pick<Lambda, "architecture">, { configuration }: Deployed): Fault =>
   new Fault(
     InvalidRuntimeException$,
     `The function is for ${configuration.Architecture} and this server runs on ${architecture}: update it with Architectures [${architecture}], and with code that is built for it.`,

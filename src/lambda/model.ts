@@ -1,13 +1,17 @@
 // Stored records of Lambda, and what its operations share.
 import type * as client from "@aws-sdk/client-lambda";
 import type { Readable } from "node:stream";
+import type { Deliverer } from "../aws/deliver.ts";
 import type { Context } from "../aws/operations.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import type { Invoker } from "../pool/invocation.ts";
+import type { AsyncInvocations } from "../pool/async.ts";
+import type { Deployment, Invoker } from "../pool/invocation.ts";
 import type { BlobStore } from "../store/blob-store.ts";
-import type { Entry, Key, MetaStore } from "../store/storage.ts";
+import type { DurableQueue, Entry, Key, MetaStore } from "../store/storage.ts";
 import type { View } from "../store/view.ts";
+import type { EventInvokeRecord } from "./event-invoke.ts";
+import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
 
 export const FUNCTION_KIND = "lambda.function";
@@ -27,6 +31,7 @@ export interface Configuration {
   readonly Architecture: "x86_64" | "arm64";
   readonly LoggingConfig: client.LoggingConfig;
   readonly TracingMode: client.TracingMode;
+  readonly DeadLetterTargetArn?: string;
 }
 
 export interface CodePackage {
@@ -54,10 +59,16 @@ export interface FunctionRecord {
 
 export interface LambdaDeps {
   readonly meta: MetaStore;
+  /** Of asynchronous invocations. */
+  readonly queue: DurableQueue;
   readonly blobs: BlobStore;
   /** Where unpacked packages are kept; a cache that the service may empty. */
   readonly packagesDirectory: string;
   readonly invoker: Invoker;
+  /** The way to destinations and dead-letter queues. */
+  readonly deliverer: Deliverer;
+  /** Asynchronous invocations that run at once; the rest of the machine is for those who wait for an answer. */
+  readonly asyncConcurrency: number;
   readonly clock: Clock;
   readonly log: Log;
   /** S3's GetObject with the caller's own rights; throws S3's faults. */
@@ -77,11 +88,17 @@ export interface LambdaDeps {
   readonly architecture?: Configuration["Architecture"];
 }
 
+/** What runs now under a name, with its code in place. Throws AWS's faults. */
+export type ReadyDeployment = (reference: FunctionReference) => Promise<Deployment>;
+
 /** What the resources of the service work with. */
 export interface Lambda extends LambdaDeps {
   readonly architecture: Configuration["Architecture"];
   readonly functions: View<FunctionRecord>;
+  readonly eventInvokeConfigs: View<EventInvokeRecord>;
   readonly packages: Packages;
+  readonly ready: ReadyDeployment;
+  readonly events: AsyncInvocations;
   /** Completes a function's creation or update soon. */
   readonly complete: (key: Key) => void;
 }

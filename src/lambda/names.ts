@@ -25,7 +25,7 @@ export function readFunctionName(context: Pick<Context, "account" | "region">, t
 }
 
 /** The reference of a request; throws when name and parameter disagree or the function can't be reached from here. */
-export function functionReference(context: Context, text: string, qualifier?: string): FunctionReference {
+export function functionReference(context: Pick<Context, "account" | "region">, text: string, qualifier?: string): FunctionReference {
   const found = readFunctionName(context, text);
   if (found.region !== context.region)
     throw notFound(`Functions from '${found.region}' are not reachable in this region ('${context.region}')`);

@@ -88,10 +88,10 @@ test("what somebody else removed is found missing, and made again", async (t) =>
   const { open } = await setUp(t);
   const packages = await open();
   const { sha256 } = await packages.add(await zipOf("removed"));
-  await packages.recheck(sha256);
+  await packages.recheck(packages.pathOf(sha256));
   assert.ok(packages.isReady(sha256));
   await rm(packages.pathOf(sha256), { recursive: true });
-  await packages.recheck(sha256);
+  await packages.recheck(packages.pathOf(sha256));
   assert.ok(!packages.isReady(sha256));
   await packages.ensure(sha256);
   assert.ok(packages.isReady(sha256));

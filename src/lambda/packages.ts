@@ -138,12 +138,12 @@ export class Packages {
   }
 
   /** After a sandbox could not be made: a directory that somebody removed is made again at the next use. */
-  async recheck(sha256: string): Promise<void> {
+  async recheck(directory: string): Promise<void> {
     try {
-      await access(this.pathOf(sha256));
+      await access(directory);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-      this.#ready.delete(sha256);
+      for (const sha256 of this.#ready) if (this.pathOf(sha256) === directory) this.#ready.delete(sha256);
     }
   }
 

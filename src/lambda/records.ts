@@ -11,7 +11,12 @@ export interface Found {
 }
 
 /** The function that a name means; versions and aliases other than `$LATEST` are not there yet, so they are not found. */
-export function findVersion(lambda: Lambda, context: Context, name: string, qualifier?: string): Found {
+export function findVersion(
+  lambda: Pick<Lambda, "functions">,
+  context: Pick<Context, "account" | "region">,
+  name: string,
+  qualifier?: string,
+): Found {
   const reference = functionReference(context, name, qualifier);
   const entry = lambda.functions.get(reference.account, reference.region, reference.name);
   const isThere = reference.qualifier === undefined || reference.qualifier === "$LATEST";

@@ -8,11 +8,13 @@ import type { Key } from "../store/storage.ts";
 import { View } from "../store/view.ts";
 import { access } from "./access.ts";
 import { account } from "./account.ts";
+import { startAsyncInvocations } from "./async-invocations.ts";
 import { backgroundWork } from "./background.ts";
 import { code } from "./code.ts";
-import { deploymentKey } from "./deployments.ts";
+import { deploymentKey, recheckingInvoker } from "./deployments.ts";
+import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
 import { functions } from "./functions.ts";
-import { invocations } from "./invocations.ts";
+import { invocations, readyDeployments } from "./invocations.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
 import { functionArn } from "./names.ts";
 import { PackageReferences } from "./package-references.ts";
@@ -40,7 +42,6 @@ const NOT_BUILT = {
   DeleteEventSourceMapping: notBuilt,
   DeleteFunctionCodeSigningConfig: notBuilt,
   DeleteFunctionConcurrency: notBuilt,
-  DeleteFunctionEventInvokeConfig: notBuilt,
   DeleteFunctionUrlConfig: notBuilt,
   DeleteLayerVersion: notBuilt,
   DeleteProvisionedConcurrencyConfig: notBuilt,
@@ -54,7 +55,6 @@ const NOT_BUILT = {
   GetEventSourceMapping: notBuilt,
   GetFunctionCodeSigningConfig: notBuilt,
   GetFunctionConcurrency: notBuilt,
-  GetFunctionEventInvokeConfig: notBuilt,
   GetFunctionRecursionConfig: notBuilt,
   GetFunctionScalingConfig: notBuilt,
   GetFunctionUrlConfig: notBuilt,
@@ -65,14 +65,12 @@ const NOT_BUILT = {
   GetProvisionedConcurrencyConfig: notBuilt,
   GetResourcePolicy: notBuilt,
   GetRuntimeManagementConfig: notBuilt,
-  InvokeAsync: notBuilt,
   InvokeWithResponseStream: notBuilt,
   ListAliases: notBuilt,
   ListCapacityProviders: notBuilt,
   ListCodeSigningConfigs: notBuilt,
   ListDurableExecutionsByFunction: notBuilt,
   ListEventSourceMappings: notBuilt,
-  ListFunctionEventInvokeConfigs: notBuilt,
   ListFunctionUrlConfigs: notBuilt,
   ListFunctionVersionsByCapacityProvider: notBuilt,
   ListFunctionsByCodeSigningConfig: notBuilt,
@@ -84,7 +82,6 @@ const NOT_BUILT = {
   PublishVersion: notBuilt,
   PutFunctionCodeSigningConfig: notBuilt,
   PutFunctionConcurrency: notBuilt,
-  PutFunctionEventInvokeConfig: notBuilt,
   PutFunctionRecursionConfig: notBuilt,
   PutFunctionScalingConfig: notBuilt,
   PutProvisionedConcurrencyConfig: notBuilt,
@@ -100,7 +97,6 @@ const NOT_BUILT = {
   UpdateCapacityProvider: notBuilt,
   UpdateCodeSigningConfig: notBuilt,
   UpdateEventSourceMapping: notBuilt,
-  UpdateFunctionEventInvokeConfig: notBuilt,
   UpdateFunctionUrlConfig: notBuilt,
 } as const;
 
@@ -109,6 +105,7 @@ function operationsOf(lambda: Lambda) {
     ...functions(lambda),
     ...code(lambda),
     ...invocations(lambda),
+    ...eventInvoke(lambda),
     ...tags(lambda),
     ...account(lambda),
     ...NOT_BUILT,
@@ -117,6 +114,7 @@ function operationsOf(lambda: Lambda) {
 
 function bodyBytesMax(operation: string): number {
   if (operation === "Invoke") return limits.invokePayloadBytesMax;
+  if (operation === "InvokeAsync") return limits.invokeAsyncBytesMax;
   return operation === "CreateFunction" || operation === "UpdateFunctionCode" ? limits.createFunctionBodyBytesMax : 2 ** 20;
 }
 
@@ -125,6 +123,8 @@ export interface LambdaService {
   readonly operations: ReturnType<typeof operationsOf>;
   /** Whether a function's code is this blob: for who cleans up the blob store. */
   isReferenced(sha256: string): boolean;
+  /** No more events are taken from the queue; what has begun goes on. */
+  pause(): void;
   stop(): Promise<void>;
 }
 
@@ -148,12 +148,28 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   await packages.collect(isReferenced, clock.monotonic(), 0);
   for (const { key, value } of view.all()) if (isPending(value) || isUpdating(value)) complete(key);
   background.every(COLLECT_INTERVAL_MS, () => packages.collect(isReferenced, clock.monotonic(), UNUSED_PACKAGE_MS));
-  const operations = operationsOf({ ...deps, architecture: deps.architecture ?? HERE, packages, functions: view, complete });
+  const eventInvokeConfigs = await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND);
+  const rechecking = recheckingInvoker(invoker, packages);
+  const base = {
+    ...deps,
+    invoker: rechecking,
+    architecture: deps.architecture ?? HERE,
+    packages,
+    functions: view,
+    eventInvokeConfigs,
+    complete,
+  };
+  const ready = readyDeployments(base);
+  const events = startAsyncInvocations(base, ready);
+  const operations = operationsOf({ ...base, ready, events });
   return {
     definition: { name: "lambda", client, clientClass: "LambdaClient", operations, constraints: "lambda", access, bodyBytesMax },
     operations,
     isReferenced,
+    pause: () => events.pause(),
     async stop() {
+      await events.stop();
+      eventInvokeConfigs.close();
       view.close();
       await background.stop();
     },

@@ -48,7 +48,6 @@ export const REFUSED_MEMBERS: readonly RefusedMember[] = [
     operations: [CREATE, CONFIGURATION],
     isGiven: ({ VpcConfig }) => !isEmpty({ ...VpcConfig, Ipv6AllowedForDualStack: undefined }),
   },
-  { member: "DeadLetterConfig", operations: [CREATE, CONFIGURATION], isGiven: ({ DeadLetterConfig }) => !isEmpty(DeadLetterConfig) },
   { member: "Layers", operations: [CREATE, CONFIGURATION], isGiven: ({ Layers }) => !isEmpty(Layers) },
   { member: "FileSystemConfigs", operations: [CREATE, CONFIGURATION], isGiven: ({ FileSystemConfigs }) => !isEmpty(FileSystemConfigs) },
   { member: "CodeSigningConfigArn", operations: [CREATE], isGiven: ({ CodeSigningConfigArn }) => !isEmpty(CodeSigningConfigArn) },

@@ -37,6 +37,15 @@ function lineageThrough(lineage: string | undefined, id: string): string {
   return passes.with(at, `${id}:${Math.min(Number(passes[at]?.slice(id.length + 1)) + 1, HOPS_MAX)}`).join("|");
 }
 
+/** How often the request has been through the function before. */
+export function passesThrough(header: string | undefined, id: string): number {
+  if (header?.includes(id) !== true) return 0;
+  const passes = valid(fieldsOf(header).get("Lineage"), LINEAGE)?.split("|") ?? [];
+  const found = passes.find((pass) => pass.startsWith(`${id}:`));
+  // The first pass is written as 0.
+  return found === undefined ? 0 : Number(found.slice(id.length + 1)) + 1;
+}
+
 /** `Root=1-<8 hex>-<24 hex>;Parent=<16 hex>;Sampled=0|1;Lineage=<8 hex>:<n>`; without tracing a new trace is not sampled. */
 export function traceHeader(incoming: string | undefined, lineage: string, nowMs: number): string {
   const fields = fieldsOf(incoming);

@@ -122,6 +122,7 @@ function durableQueue(clock: Clock, driver: Driver, hints: Hints, withEffects: W
       for (const queue of await driver.run("releaseClaims", [tokens, delayMs, clock.now()])) hints.visible(queue, visibleAtMs);
     },
     depth: (queue) => driver.run("depth", [queue, clock.now()]),
+    waiting: (prefix) => driver.run("waitingQueues", [prefix, clock.now()]),
     onHint: (queue, wake) => hints.listen(queue, wake),
   };
 }

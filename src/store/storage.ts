@@ -121,6 +121,8 @@ export interface DurableQueue {
   release(tokens: readonly string[], delayMs: number): Promise<void>;
   /** How many are visible, hidden by a claim, and delayed. */
   depth(queue: string): Promise<{ visible: number; claimed: number; delayed: number }>;
+  /** The queues whose names begin with the prefix and that have a message to claim now. */
+  waiting(prefix: string): Promise<readonly string[]>;
   /** Calls `wake` soon after messages of the queue become visible; lossy: poll as well. */
   onHint(queue: string, wake: () => void): { stop(): void };
 }

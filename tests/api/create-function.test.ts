@@ -251,7 +251,20 @@ test("CreateFunction: what is accepted and what is refused", async (t) => {
     {
       name: "DeadLetterConfig",
       given: { DeadLetterConfig: { TargetArn: "arn:aws:sqs:eu-west-1:000000000000:q" } },
-      fault: notYet("DeadLetterConfig"),
+      fault: [
+        400,
+        "InvalidParameterValueException",
+        "Lambent cannot deliver to sqs yet: leave DeadLetterConfig out. See docs/compatibility.md.",
+      ],
+    },
+    {
+      name: "dead letters to a bucket",
+      given: { DeadLetterConfig: { TargetArn: "arn:aws:s3:::b" } },
+      fault: [
+        400,
+        "InvalidParameterValueException",
+        "The dead letter target arn:aws:s3:::b is invalid: it must be an SQS queue or an SNS topic.",
+      ],
     },
     { name: "Layers", given: { Layers: [layer] }, fault: notYet("Layers") },
     { name: "SnapStart", given: { SnapStart: { ApplyOn: "PublishedVersions" } }, fault: notYet("SnapStart PublishedVersions") },

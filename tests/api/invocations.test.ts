@@ -165,13 +165,6 @@ test("Invoke: what is refused never reaches the data plane", async (t) => {
       "ValidationException",
       /at 'invocationType' .*\[Event, RequestResponse, DryRun\]/,
     ),
-    row(
-      "Event",
-      { InvocationType: "Event" },
-      501,
-      "NotImplementedException",
-      "Lambent does not implement lambda:Invoke with InvocationType Event yet.",
-    ),
     row("tenant", { TenantId: "t" }, 400, "InvalidParameterValueException", /tenancy/),
     row("durable", { DurableExecutionName: "d" }, 400, "InvalidParameterValueException", /durable/),
     row(

@@ -95,9 +95,12 @@ async function startOn(t: TestContext, kept: Kept, options: Partial<LambdaDeps>)
   const objects = new Map<string, Uint8Array>();
   const service = await lambdaService({
     meta: storage.meta,
+    queue: storage.queue,
     blobs: await diskBlobs({ directory: join(directory, "blobs"), clock: systemClock }),
     packagesDirectory: join(directory, "packages"),
     invoker,
+    deliverer: { supports: () => false, deliver: () => assert.fail("nothing is delivered") },
+    asyncConcurrency: 100,
     clock,
     log: silentLog,
     getObject: (_context, bucket, key) => {

@@ -21,6 +21,22 @@ export function queues(withStorage: WithStorage): void {
 }
 
 function claims(withStorage: WithStorage): void {
+  withStorage("the queues of a prefix that have something to claim", async ({ queue }, clock) => {
+    assert.deepEqual(await queue.waiting("a/"), []);
+    await queue.enqueue(["a/2", "a/1", "a", "a0", "b/1", "a/1", "a/\u{10fffe}", "a/late"].map((name, n) => message(String(n), name)));
+    await queue.enqueue([{ ...message("later", "a/delayed"), visibleAtMs: clock.now() + 500 }]);
+    assert.deepEqual(await queue.waiting("a/"), ["a/1", "a/2", "a/late", "a/\u{10fffe}"]);
+    const [claimed] = await queue.claim("a/2", 1, 1000);
+    await queue.claim("a/1", 1, 1000);
+    assert.deepEqual(await queue.waiting("a/"), ["a/1", "a/late", "a/\u{10fffe}"]);
+    await queue.acknowledge([claimed?.token ?? ""]);
+    clock.advance(500);
+    assert.deepEqual(await queue.waiting("a/d"), ["a/delayed"]);
+    clock.advance(500);
+    assert.deepEqual(await queue.waiting("a/"), ["a/1", "a/delayed", "a/late", "a/\u{10fffe}"]);
+    assert.deepEqual((await queue.waiting("")).length, 7);
+  });
+
   withStorage("messages are claimed oldest first, hidden while claimed, gone when acknowledged", async ({ queue }, clock) => {
     await queue.enqueue([message("1"), message("2")]);
     await queue.enqueue([message("elsewhere", "other")]);

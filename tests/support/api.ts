@@ -11,7 +11,7 @@ import { STSClient } from "@aws-sdk/client-sts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { loadConfig } from "../../src/config.ts";
-import { fakeSandboxHost } from "../../src/sandbox/fake.ts";
+import { fakeSandboxHost, type FakeScript } from "../../src/sandbox/fake.ts";
 import { startServer } from "../../src/server.ts";
 import { memoryLogSink } from "../../src/store/memory/memory-log-sink.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
@@ -22,8 +22,8 @@ export interface Credentials {
   readonly sessionToken?: string;
 }
 
-/** Functions of this server answer their event; it stops when the test ends. */
-export async function startApi(t: TestContext) {
+/** Functions of this server answer their event, or do what the script says; it stops when the test ends. */
+export async function startApi(t: TestContext, script: FakeScript = () => (event: unknown) => event) {
   const data = await mkdtemp(join(tmpdir(), "lambent-api-"));
   const storage = memoryStorage({ clock: systemClock });
   const config = loadConfig({ data, port: "0" }, {});
@@ -31,7 +31,7 @@ export async function startApi(t: TestContext) {
     storage,
     log: silentLog,
     logs: memoryLogSink({ clock: systemClock }),
-    sandboxes: fakeSandboxHost(() => (event: unknown) => event),
+    sandboxes: fakeSandboxHost(script),
   });
   t.after(async () => {
     await server.stop();

@@ -74,3 +74,18 @@ export function depth(sql: Statements, queue: string, nowMs: number): { visible:
   );
   return { visible: Number(row?.["visible"]), claimed: Number(row?.["claimed"]), delayed: Number(row?.["delayed"]) };
 }
+
+/** From name to name through the index, however many messages each has. Nothing sorts behind U+10FFFF. */
+export function waitingQueues(sql: Statements, prefix: string, nowMs: number): string[] {
+  const rows = sql.all(
+    `WITH RECURSIVE name (queue) AS (
+       SELECT min(queue) FROM message WHERE queue >= ?1 AND queue < ?1 || char(1114111)
+       UNION ALL
+       SELECT (SELECT min(queue) FROM message WHERE queue > name.queue AND queue < ?1 || char(1114111)) FROM name WHERE name.queue IS NOT NULL
+     )
+     SELECT queue FROM name WHERE queue IS NOT NULL AND EXISTS (SELECT 1 FROM message WHERE message.queue = name.queue AND hidden_ms <= ?2)`,
+    prefix,
+    nowMs,
+  );
+  return rows.map((row) => String(row["queue"]));
+}

@@ -4,7 +4,7 @@ import type { StoredEffects, StoredWrite } from "../stored.ts";
 import { drawBudget, giveBackBudgets, limitPool } from "./budgets.ts";
 import { appendEvents, readEvents, removeEvents } from "./journals.ts";
 import { acquireLeases, checkHeld, releaseLeases, renewLeases } from "./leases.ts";
-import { claim, depth, enqueue, extendClaims, releaseClaims, removeClaimed } from "./queues.ts";
+import { claim, depth, enqueue, extendClaims, releaseClaims, removeClaimed, waitingQueues } from "./queues.ts";
 import { allRecords, getRecords, listRecords, writeRecords } from "./records.ts";
 import type { Statements } from "./statements.ts";
 import { cancelTimers, claimTimers, removeFired, setTimers } from "./timers.ts";
@@ -13,7 +13,14 @@ type Effects = StoredEffects;
 type Tokens = readonly string[];
 
 /** Calls that only read: they go on when the disk is full. */
-export const READS: ReadonlySet<keyof Tables> = new Set(["getRecords", "listRecords", "allRecords", "depth", "readEvents"] as const);
+export const READS: ReadonlySet<keyof Tables> = new Set([
+  "getRecords",
+  "listRecords",
+  "allRecords",
+  "depth",
+  "waitingQueues",
+  "readEvents",
+] as const);
 
 /** Those with effects answer with the revisions of the effects' writes. */
 export function tables(sql: Statements) {
@@ -33,6 +40,7 @@ export function tables(sql: Statements) {
     extendClaims: (tokens: Tokens, visibilityMs: number, nowMs: number) => extendClaims(sql, tokens, visibilityMs, nowMs),
     releaseClaims: (tokens: Tokens, delayMs: number, nowMs: number) => releaseClaims(sql, tokens, delayMs, nowMs),
     depth: (queue: string, nowMs: number) => depth(sql, queue, nowMs),
+    waitingQueues: (prefix: string, nowMs: number) => waitingQueues(sql, prefix, nowMs),
     acknowledge(tokens: Tokens, effects: Effects, nowMs: number) {
       removeClaimed(sql, tokens, nowMs);
       return apply(effects, nowMs);

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { text } from "node:stream/consumers";
+import type { Readable } from "node:stream";
+import { test } from "node:test";
+import type { DeliveryContext } from "./aws/deliver.ts";
+import type { ServiceDefinition } from "./aws/definition.ts";
+import { FAKE_ROOT, FAKE_STRANGER } from "./aws/fake-service.ts";
+import { CommonFault } from "./aws/fault.ts";
+import { memoryIdentities } from "./aws/memory-identities.ts";
+import type { Context } from "./aws/operations.ts";
+import { manualClock } from "./base/manual-clock.ts";
+import { deliverer } from "./deliver.ts";
+import { StorageError } from "./store/storage.ts";
+
+const CONTEXT: DeliveryContext = {
+  id: "0196b2a0-0000-4000-8000-000000000000",
+  account: "000000000000",
+  region: "us-east-1",
+  sourceArn: "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST",
+  roleArn: "arn:aws:iam::000000000000:role/r",
+  sessionName: "f",
+  traceHeader: "Root=1-5759e988-bd862e3fe1be46a994272793",
+  attributes: { ErrorCode: { DataType: "Number", StringValue: "200" } },
+  objectKey: "a/b",
+};
+
+/** Services with one operation each, which keeps what it was called with or throws what it is told to. */
+function setUp(names: readonly string[], options: { failure?: Error; isStranger?: boolean } = {}) {
+  const calls: { operation: string; context: Context; input: Record<string, unknown> }[] = [];
+  const operation = (name: string) => (context: Context, input: Record<string, unknown>) => {
+    if (options.failure !== undefined) throw options.failure;
+    calls.push({ operation: name, context, input });
+  };
+  const definition = (name: string): ServiceDefinition => ({
+    name,
+    client: {},
+    clientClass: "",
+    operations: { Invoke: operation("Invoke"), PutObject: operation("PutObject"), SendMessage: operation("SendMessage") },
+    constraints: name,
+    access: (action) => [{ action: `${name}:${action}`, resource: "*" }],
+  });
+  const one = deliverer({
+    clock: manualClock(),
+    identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER]),
+    callerOf: () => (options.isStranger === true ? FAKE_STRANGER : FAKE_ROOT).caller,
+    services: new Map(names.map((name) => [name, () => Promise.resolve(definition(name))])),
+  });
+  return { ...one, calls };
+}
+
+const EVENT = Buffer.from('{"é":1}');
+const QUEUE = "arn:aws:sqs:eu-west-1:000000000000:q";
+
+test("functions, buckets and queues get the event by their own operation, in the target's region, in the role's name", async () => {
+  const { deliver, calls } = setUp(["lambda", "s3", "sqs"]);
+  const name = "arn:aws:lambda:us-east-1:000000000000:function:g";
+  for (const target of [name, "arn:aws:s3:::bucket", QUEUE]) assert.deepEqual(await deliver(target, EVENT, CONTEXT), { kind: "delivered" });
+  const [invoke, put, send] = calls;
+  assert.deepEqual(invoke?.input, { FunctionName: name, InvocationType: "Event", Payload: EVENT });
+  assert.deepEqual(
+    [invoke.context.requestId, invoke.context.traceHeader, invoke.context.caller],
+    [CONTEXT.id, CONTEXT.traceHeader, FAKE_ROOT.caller],
+  );
+  const { Body, ...object } = put?.input ?? {};
+  assert.equal(await text(Body as Readable), EVENT.toString());
+  assert.deepEqual(object, { Bucket: "bucket", Key: "a/b", ContentLength: EVENT.byteLength, ContentType: "application/json" });
+  assert.deepEqual(send?.input, {
+    QueueUrl: "http://localhost/000000000000/q",
+    MessageBody: EVENT.toString(),
+    MessageAttributes: CONTEXT.attributes,
+  });
+  assert.deepEqual(
+    calls.map(({ context }) => context.region),
+    ["us-east-1", "us-east-1", "eu-west-1"],
+  );
+});
+
+test("what the server does not have is no target", async () => {
+  const { deliver, supports } = setUp(["lambda"]);
+  assert.deepEqual(
+    [QUEUE, "arn:aws:sns:us-east-1:000000000000:t", "arn:aws:lambda:us-east-1:000000000000:function:g", "nonsense"].map(supports),
+    [false, false, true, false],
+  );
+  assert.deepEqual(await deliver(QUEUE, EVENT, CONTEXT), { kind: "refused", message: `there is no way to ${QUEUE}` });
+});
+
+for (const { what, failure, kind } of [
+  { what: "a missing target", failure: new CommonFault("NoSuchBucket", "no", 404), kind: "refused" },
+  { what: "a throttle", failure: new CommonFault("TooManyRequestsException", "no", 429), kind: "unavailable" },
+  { what: "a function that is being made", failure: new CommonFault("ResourceConflictException", "no", 409), kind: "unavailable" },
+  { what: "a server that is stopping", failure: new CommonFault("ServiceUnavailableException", "no", 503), kind: "unavailable" },
+  { what: "a full disk", failure: new StorageError("Unavailable", "no"), kind: "unavailable" },
+])
+  test(`${what}: ${kind}`, async () => {
+    assert.equal((await setUp(["s3"], { failure }).deliver("arn:aws:s3:::b", EVENT, CONTEXT)).kind, kind);
+  });
+
+test("without the right nothing is delivered, and a bug is one", async () => {
+  const { deliver, calls } = setUp(["s3"], { isStranger: true });
+  const outcome = await deliver("arn:aws:s3:::b", EVENT, CONTEXT);
+  assert.ok(outcome.kind === "refused" && outcome.message.startsWith("AccessDeniedException"));
+  assert.deepEqual(calls, []);
+  await assert.rejects(setUp(["s3"], { failure: new TypeError("bug") }).deliver("arn:aws:s3:::b", EVENT, CONTEXT), TypeError);
+});

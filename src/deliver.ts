@@ -1,0 +1,115 @@
+// The Deliverer: hands events of one service to resources of another, in process, with the rights of the sender's role.
+import { Readable } from "node:stream";
+import { parseArn } from "./aws/arn.ts";
+import { authorise } from "./aws/authorise.ts";
+import type { ServiceDefinition } from "./aws/definition.ts";
+import type { Deliver, Deliverer, DeliveryContext, DeliveryOutcome } from "./aws/deliver.ts";
+import type { Caller, Identities } from "./aws/identity.ts";
+import type { Context } from "./aws/operations.ts";
+import { knownFault } from "./aws/wire-fault.ts";
+import type { Clock } from "./base/clock.ts";
+import { StorageError } from "./store/storage.ts";
+
+type Input = Readonly<Record<string, unknown>>;
+
+/** One operation of the target's service, which takes the event. */
+interface Target {
+  readonly operation: string;
+  readonly inputOf: (target: string, event: Uint8Array, context: DeliveryContext) => Input;
+}
+
+export interface DelivererDeps {
+  readonly clock: Clock;
+  readonly identities: Identities;
+  /** Acts as the role; throws a fault when it is gone or does not trust the sender. */
+  readonly callerOf: (roleArn: string, sessionName: string) => Caller;
+  /** By the name in their ARNs; may wait for a service that is still starting. */
+  readonly services: ReadonlyMap<string, () => Promise<ServiceDefinition>>;
+}
+
+const toFunction: Target = {
+  operation: "Invoke",
+  inputOf: (FunctionName, Payload) => ({ FunctionName, InvocationType: "Event", Payload }),
+};
+
+const toBucket: Target = {
+  operation: "PutObject",
+  inputOf: (target, event, { objectKey, id }) => ({
+    Bucket: parseArn(target)?.resource,
+    Key: objectKey ?? id,
+    Body: Readable.from([event]),
+    ContentLength: event.byteLength,
+    ContentType: "application/json",
+  }),
+};
+
+const toQueue: Target = {
+  operation: "SendMessage",
+  inputOf(target, event, { attributes = {} }) {
+    const { account, resource } = parseArn(target) ?? {};
+    return { QueueUrl: `${ENDPOINT}/${account}/${resource}`, MessageBody: Buffer.from(event).toString(), MessageAttributes: attributes };
+  },
+};
+
+/** By the service in the target's ARN; those that this server does not have are no targets. */
+const TARGETS: ReadonlyMap<string, Target> = new Map([
+  ["lambda", toFunction],
+  ["s3", toBucket],
+  ["sqs", toQueue],
+]);
+
+/** No client ever sees it. */
+const ENDPOINT = "http://localhost";
+
+const serviceOf = (arn: string) => parseArn(arn)?.service ?? "";
+
+export function deliverer(deps: DelivererDeps): Deliverer {
+  const deliver: Deliver = async (arn, event, context) => {
+    const [target, load] = [TARGETS.get(serviceOf(arn)), deps.services.get(serviceOf(arn))];
+    if (target === undefined || load === undefined) return { kind: "refused", message: `there is no way to ${arn}` };
+    try {
+      await send(deps, target, await load(), arn, event, context);
+      return { kind: "delivered" };
+    } catch (cause) {
+      return outcomeOf(cause);
+    }
+  };
+  return { supports: (arn) => TARGETS.has(serviceOf(arn)) && deps.services.has(serviceOf(arn)), deliver };
+}
+
+async function send(
+  deps: DelivererDeps,
+  target: Target,
+  service: ServiceDefinition,
+  arn: string,
+  event: Uint8Array,
+  sent: DeliveryContext,
+): Promise<void> {
+  const { id, account, roleArn, sessionName, traceHeader } = sent;
+  const region = parseArn(arn)?.region ?? "";
+  const context: Context = {
+    // The same each time, so that who has it already may know it again.
+    requestId: id,
+    account,
+    region: region === "" ? sent.region : region,
+    caller: deps.callerOf(roleArn, sessionName),
+    endpoint: ENDPOINT,
+    ...(traceHeader === undefined ? {} : { traceHeader }),
+    signal: new AbortController().signal,
+  };
+  const input = target.inputOf(arn, event, sent);
+  authorise(undefined, context, await service.access(target.operation, context, input), deps);
+  const operation = service.operations[target.operation] as (context: Context, input: Input) => unknown;
+  await operation(context, input);
+}
+
+/** What is the sender's fault will not get better by itself. */
+function outcomeOf(cause: unknown): DeliveryOutcome {
+  const fault = knownFault(cause);
+  if (fault !== undefined) {
+    const mayPass = fault.status >= 500 || fault.status === 429 || fault.status === 409;
+    return { kind: mayPass ? "unavailable" : "refused", message: `${fault.code}: ${fault.message}` };
+  }
+  if (cause instanceof StorageError) return { kind: "unavailable", message: cause.message };
+  throw cause;
+}

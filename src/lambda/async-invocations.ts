@@ -1,0 +1,78 @@
+// Asynchronous invocations of functions: what the queue's rules need to know of them, and what follows from an event's end.
+import { Fault } from "../aws/fault.ts";
+import { asyncInvocations, type AsyncDeps, type AsyncInvocations, type Ending } from "../pool/async.ts";
+import type { AsyncEvent } from "../pool/async-event.ts";
+import type { DurableQueue } from "../store/storage.ts";
+import { deliveries } from "./deliveries.ts";
+import { deliveriesOf, type Sender } from "./destinations.ts";
+import { asyncSettingsOf, eventInvokeOf } from "./event-invoke.ts";
+import type { Lambda, ReadyDeployment } from "./model.ts";
+import { readFunctionName, type FunctionReference } from "./names.ts";
+import { findVersion } from "./records.ts";
+
+type Deps = Omit<Lambda, "events" | "ready"> & { readonly queue: DurableQueue };
+
+const NOWHERE = { account: "", region: "" };
+
+/** Begins with what is in the queue; what it delivers goes on until it is stopped as well. */
+export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): AsyncInvocations {
+  const { queue, clock, log, invoker, deliverer } = lambda;
+  const outgoing = deliveries({ queue, clock, log, deliver: deliverer.deliver });
+  const ended: AsyncDeps["ended"] = (ending) => {
+    const sender = senderOf(lambda, ending);
+    const messages = sender === undefined ? [] : outgoing.messagesOf(deliveriesOf(ending, sender, clock.now()));
+    return { effects: { enqueue: messages }, settled: () => outgoing.wake(messages) };
+  };
+  const events = asyncInvocations({
+    queue,
+    invoker,
+    clock,
+    log,
+    concurrencyMax: lambda.asyncConcurrency,
+    settingsOf(event) {
+      const reference = referenceOf(event);
+      return isThere(lambda, reference) ? asyncSettingsOf(eventInvokeOf(lambda, reference)?.value) : undefined;
+    },
+    deploymentOf: (event) => ready(referenceOf(event)),
+    ended,
+  });
+  return {
+    accept: (name, event) => events.accept(name, event),
+    pause() {
+      events.pause();
+      outgoing.pause();
+    },
+    async stop() {
+      await events.stop();
+      await outgoing.stop();
+    },
+  };
+}
+
+const referenceOf = ({ invokedArn }: AsyncEvent): FunctionReference => readFunctionName(NOWHERE, invokedArn);
+
+function isThere(lambda: Deps, reference: FunctionReference): boolean {
+  try {
+    findVersion(lambda, reference, reference.name, reference.qualifier);
+    return true;
+  } catch (cause) {
+    if (cause instanceof Fault && cause.name === "ResourceNotFoundException") return false;
+    throw cause;
+  }
+}
+
+/** Undefined: the function is gone, and with it who wants to be told. */
+function senderOf(lambda: Deps, { event }: Ending): Sender | undefined {
+  const reference = referenceOf(event);
+  const running = lambda.functions.get(reference.account, reference.region, reference.name)?.value.running;
+  if (running === undefined) return undefined;
+  const { Role, DeadLetterTargetArn } = running.configuration;
+  const { onSuccess, onFailure } = eventInvokeOf(lambda, reference)?.value ?? {};
+  return {
+    reference,
+    roleArn: Role,
+    ...(onSuccess === undefined ? {} : { onSuccess }),
+    ...(onFailure === undefined ? {} : { onFailure }),
+    ...(DeadLetterTargetArn === undefined ? {} : { deadLetter: DeadLetterTargetArn }),
+  };
+}

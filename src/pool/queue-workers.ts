@@ -1,0 +1,203 @@
+// Works off durable queues that share a prefix: claims with bounded concurrency, gives every queue its turn, keeps claims alive, settles.
+import { backoffMs } from "../base/backoff.ts";
+import type { Clock, Timer } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import { StorageError, type ClaimedMessage, type DurableQueue, type Effects } from "../store/storage.ts";
+
+/** What becomes of a message: in every case one transaction. */
+export type Disposition =
+  /** It is removed, together with the effects; `settled` is called when that is durable. */
+  | { readonly kind: "done"; readonly effects?: Effects; readonly settled?: () => void }
+  /** It comes again after a while, with a new body where one is given. */
+  | {
+      readonly kind: "later";
+      readonly delayMs: number;
+      readonly body?: Uint8Array;
+      /** There was no room for it: fewer of this queue are claimed at once from now on. */
+      readonly isCongested?: true;
+    };
+
+export interface QueueWorkersDeps {
+  readonly queue: DurableQueue;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** All queues whose names begin with it. */
+  readonly prefix: string;
+  /** Messages at once, of all queues. */
+  readonly concurrencyMax: number;
+  /** What it throws is a bug: it is logged, and the message comes again. */
+  readonly work: (message: ClaimedMessage) => Promise<Disposition>;
+}
+
+/** Long enough for a busy machine to extend it in time, short enough that what a killed server held does not wait long. */
+const VISIBILITY_MS = 15_000;
+const EXTEND_INTERVAL_MS = 5000;
+/** Finds what nobody tells of: messages whose delay or claim has ended, or that were there before the start. */
+const POLL_INTERVAL_MS = 1000;
+const CLAIM_MAX = 32;
+const ALLOWANCE_FIRST = 16;
+const RETRY_MS = { first: 1000, max: 300_000 };
+
+interface Line {
+  readonly name: string;
+  inFlight: number;
+  /** In flight at once: one more with each success, half as many when there was no room. */
+  allowance: number;
+  mayHaveMore: boolean;
+  isClaiming: boolean;
+}
+
+export class QueueWorkers {
+  readonly #deps: QueueWorkersDeps;
+  readonly #lines = new Map<string, Line>();
+  /** Lines of which more could be claimed, in the order of their turns. */
+  readonly #ready = new Set<Line>();
+  readonly #tokens = new Set<string>();
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #timers = new Map<string, Timer>();
+  /** In flight, and room that is kept for what is being claimed. */
+  #taken = 0;
+  #isPaused = false;
+
+  /** Begins with what is there. */
+  constructor(deps: QueueWorkersDeps) {
+    this.#deps = deps;
+    this.#every("poll", 0, POLL_INTERVAL_MS, () => this.#poll());
+    this.#every("extend", EXTEND_INTERVAL_MS, EXTEND_INTERVAL_MS, () => this.#extend());
+  }
+
+  /** There is something in the queue. */
+  wake(name: string): void {
+    let line = this.#lines.get(name);
+    if (line === undefined) {
+      const allowance = Math.min(ALLOWANCE_FIRST, this.#deps.concurrencyMax);
+      line = { name, inFlight: 0, allowance, mayHaveMore: false, isClaiming: false };
+      this.#lines.set(name, line);
+    }
+    line.mayHaveMore = true;
+    this.#offer(line);
+  }
+
+  /** Nothing more is claimed; what is in flight goes on. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#cancel("poll");
+  }
+
+  /** Resolves when what was in flight is settled. */
+  async stop(): Promise<void> {
+    this.pause();
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+    this.#cancel("extend");
+  }
+
+  #cancel(name: string): void {
+    this.#timers.get(name)?.cancel();
+    this.#timers.delete(name);
+  }
+
+  #every(name: string, delayMs: number, intervalMs: number, run: () => Promise<void>): void {
+    const timer = this.#deps.clock.after(delayMs, () => {
+      void this.#own(async () => {
+        try {
+          await run();
+        } catch (cause) {
+          this.#deps.log.warn("the queue does not answer; it is asked again", { prefix: this.#deps.prefix, cause });
+        }
+        if (this.#timers.get(name) === timer) this.#every(name, intervalMs, intervalMs, run);
+      });
+    });
+    this.#timers.set(name, timer);
+  }
+
+  async #own(run: () => Promise<void>): Promise<void> {
+    const task = run();
+    this.#tasks.add(task);
+    try {
+      await task;
+    } finally {
+      this.#tasks.delete(task);
+    }
+  }
+
+  async #poll(): Promise<void> {
+    for (const name of await this.#deps.queue.waiting(this.#deps.prefix)) this.wake(name);
+  }
+
+  async #extend(): Promise<void> {
+    if (this.#tokens.size > 0) await this.#deps.queue.extend([...this.#tokens], VISIBILITY_MS);
+  }
+
+  #offer(line: Line): void {
+    if (line.mayHaveMore && !line.isClaiming && line.inFlight < line.allowance) this.#ready.add(line);
+    else if (!line.mayHaveMore && !line.isClaiming && line.inFlight === 0) this.#lines.delete(line.name);
+    this.#turn();
+  }
+
+  #turn(): void {
+    for (const line of this.#ready) {
+      const room = Math.min(this.#deps.concurrencyMax - this.#taken, line.allowance - line.inFlight, CLAIM_MAX);
+      if (this.#isPaused || this.#taken >= this.#deps.concurrencyMax) return;
+      this.#ready.delete(line);
+      if (room > 0) void this.#own(() => this.#claim(line, room));
+    }
+  }
+
+  async #claim(line: Line, room: number): Promise<void> {
+    line.isClaiming = true;
+    line.mayHaveMore = false;
+    this.#taken += room;
+    let claimed: readonly ClaimedMessage[] = [];
+    try {
+      claimed = await this.#deps.queue.claim(line.name, room, VISIBILITY_MS);
+    } catch (cause) {
+      // The next poll finds them.
+      this.#deps.log.warn("events could not be claimed", { queue: line.name, cause });
+    }
+    this.#taken -= room - claimed.length;
+    line.isClaiming = false;
+    line.inFlight += claimed.length;
+    if (claimed.length === room) line.mayHaveMore = true;
+    for (const message of claimed) void this.#own(() => this.#handle(line, message));
+    this.#offer(line);
+  }
+
+  async #handle(line: Line, message: ClaimedMessage): Promise<void> {
+    const { token, queue, id, attempt } = message;
+    this.#tokens.add(token);
+    const disposition = await this.#deps.work(message).catch((cause: unknown): Disposition => {
+      this.#deps.log.error("an event could not be worked on", { queue, id, cause });
+      return { kind: "later", delayMs: backoffMs(attempt, RETRY_MS.first, RETRY_MS.max) };
+    });
+    try {
+      await this.#settle(message, disposition);
+    } catch (cause) {
+      // The claim runs out, and the event comes again: at least once.
+      const isOvertaken = cause instanceof StorageError && cause.failure === "Fenced";
+      this.#deps.log.warn(isOvertaken ? "a claim was held too long" : "an event could not be settled", { queue, id, cause });
+    }
+    this.#tokens.delete(token);
+    this.#taken--;
+    line.inFlight--;
+    line.allowance = this.#allowanceAfter(line, disposition);
+    this.#offer(line);
+  }
+
+  #allowanceAfter({ allowance }: Line, disposition: Disposition): number {
+    if (disposition.kind === "later" && disposition.isCongested === true) return Math.max(1, Math.floor(allowance / 2));
+    return disposition.kind === "done" ? Math.min(this.#deps.concurrencyMax, allowance + 1) : allowance;
+  }
+
+  async #settle({ token, queue, id }: ClaimedMessage, disposition: Disposition): Promise<void> {
+    const durable = this.#deps.queue;
+    if (disposition.kind === "done") {
+      await durable.acknowledge([token], disposition.effects);
+      disposition.settled?.();
+      return;
+    }
+    const { delayMs, body } = disposition;
+    if (body === undefined) return await durable.release([token], delayMs);
+    const visibleAtMs = this.#deps.clock.now() + delayMs;
+    await durable.acknowledge([token], { enqueue: [{ queue, id, body, visibleAtMs }] });
+  }
+}
