@@ -402,8 +402,8 @@ test("more memory is more CPU", { skip }, async () => {
     shares.push((await invoke(target, { work })).value);
   }
   const [small = 1, large = 0] = shares;
-  const told = `256 MB: ${small.toFixed(3)} CPUs, 1024 MB: ${large.toFixed(3)} CPUs`;
-  assert.ok(small < (256 / 1769) * 1.5 && large < (1024 / 1769) * 1.5 && large > (256 / 1769) * 1.5, told);
+  const measured = `256 MB: ${small.toFixed(3)} CPUs, 1024 MB: ${large.toFixed(3)} CPUs`;
+  assert.ok(small < (256 / 1769) * 1.5 && large < (1024 / 1769) * 1.5 && large > (256 / 1769) * 1.5, measured);
 });
 
 test("a flood of output costs the server no memory, and the invocation ends", { skip }, async () => {
