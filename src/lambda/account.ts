@@ -20,7 +20,7 @@ export function account(lambda: Lambda) {
 }
 
 /** Of one account in one region. */
-export function usage(lambda: Pick<Lambda, "functions">, { account: id, region }: Pick<Context, "account" | "region">) {
+export function usage(lambda: Pick<Lambda, "functions" | "versions">, { account: id, region }: Pick<Context, "account" | "region">) {
   let FunctionCount = 0;
   let TotalCodeSize = 0;
   for (const { key, value } of lambda.functions.all()) {
@@ -28,5 +28,7 @@ export function usage(lambda: Pick<Lambda, "functions">, { account: id, region }
     FunctionCount += 1;
     TotalCodeSize += value.wanted.code.bytes;
   }
+  for (const { key, value } of lambda.versions.all())
+    if (key.account === id && key.region === region) TotalCodeSize += value.deployed.code.bytes;
   return { TotalCodeSize, FunctionCount };
 }

@@ -8,7 +8,7 @@ import { deliveriesOf, type Sender } from "./destinations.ts";
 import { asyncSettingsOf, eventInvokeOf } from "./event-invoke.ts";
 import type { Lambda, ReadyDeployment } from "./model.ts";
 import { readFunctionName, type FunctionReference } from "./names.ts";
-import { findVersion } from "./records.ts";
+import { findVersion, type FoundVersion } from "./records.ts";
 
 type Deps = Omit<Lambda, "events" | "ready"> & { readonly queue: DurableQueue };
 
@@ -31,7 +31,7 @@ export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): Asy
     concurrencyMax: lambda.asyncConcurrency,
     settingsOf(event) {
       const reference = referenceOf(event);
-      return isThere(lambda, reference) ? asyncSettingsOf(eventInvokeOf(lambda, reference)?.value) : undefined;
+      return foundOf(lambda, reference) !== undefined ? asyncSettingsOf(eventInvokeOf(lambda, reference)?.value) : undefined;
     },
     deploymentOf: (event) => ready(referenceOf(event)),
     ended,
@@ -51,12 +51,11 @@ export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): Asy
 
 const referenceOf = ({ invokedArn }: AsyncEvent): FunctionReference => readFunctionName(NOWHERE, invokedArn);
 
-function isThere(lambda: Deps, reference: FunctionReference): boolean {
+function foundOf(lambda: Deps, reference: FunctionReference): FoundVersion | undefined {
   try {
-    findVersion(lambda, reference, reference.name, reference.qualifier);
-    return true;
+    return findVersion(lambda, reference, reference.name, reference.qualifier);
   } catch (cause) {
-    if (cause instanceof Fault && cause.name === "ResourceNotFoundException") return false;
+    if (cause instanceof Fault && cause.name === "ResourceNotFoundException") return undefined;
     throw cause;
   }
 }
@@ -64,7 +63,8 @@ function isThere(lambda: Deps, reference: FunctionReference): boolean {
 /** Undefined: the function is gone, and with it who wants to be told. */
 function senderOf(lambda: Deps, { event }: Ending): Sender | undefined {
   const reference = referenceOf(event);
-  const running = lambda.functions.get(reference.account, reference.region, reference.name)?.value.running;
+  const found = foundOf(lambda, reference);
+  const running = found?.version?.value.deployed ?? found?.entry.value.running;
   if (running === undefined) return undefined;
   const { Role, DeadLetterTargetArn } = running.configuration;
   const { onSuccess, onFailure } = eventInvokeOf(lambda, reference)?.value ?? {};

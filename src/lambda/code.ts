@@ -7,11 +7,12 @@ import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
 import { limits } from "../limits.ts";
 import { usage } from "./account.ts";
-import { describeFunction } from "./configuration.ts";
+import { describeFunction, describeVersion } from "./configuration.ts";
 import { invalidParameter } from "./faults.ts";
 import type { CodePackage, FunctionRecord, Lambda } from "./model.ts";
 import { assertChangeable, changeFunction, findFunction } from "./records.ts";
 import { refuseUnsupported } from "./unsupported.ts";
+import { alreadyPublished, newVersion } from "./version-records.ts";
 
 export function code(lambda: Lambda) {
   return {
@@ -38,8 +39,15 @@ async function updateFunctionCode(lambda: Lambda, context: Context, input: clien
     revisionId: requestId(),
     lastModifiedMs: lambda.clock.now(),
   };
-  await changeFunction(lambda, found, record);
-  return describeFunction(found.reference, record);
+  if (input.Publish !== true) {
+    await changeFunction(lambda, found, record);
+    return describeFunction(found.reference, record);
+  }
+  const known = alreadyPublished(lambda, found.reference, record.wanted);
+  const { version, writes } =
+    known === undefined ? await newVersion(lambda, found.reference, record.wanted) : { version: known.value, writes: [] };
+  await changeFunction(lambda, found, record, writes);
+  return describeVersion(found.reference, record, version);
 }
 
 /** Exactly one of ZipFile and S3Bucket with S3Key. */

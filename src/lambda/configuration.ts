@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { limits } from "../limits.ts";
 import { invalidParameter, validation } from "./faults.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
-import { isPending, isUpdating, type Configuration, type FunctionRecord, type LambdaDeps } from "./model.ts";
+import { isPending, isUpdating, type Configuration, type Deployed, type FunctionRecord, type LambdaDeps } from "./model.ts";
+import { isVersionPending, type VersionRecord } from "./version-records.ts";
 
 type Given = Partial<client.CreateFunctionCommandInput & client.UpdateFunctionConfigurationCommandInput>;
 
@@ -132,8 +133,15 @@ export const formatTime = (timeMs: number): string => new Date(timeMs).toISOStri
 const runtimeVersionArn = (region: string, runtime: string) =>
   `arn:aws:lambda:${region}::runtime:${createHash("sha256").update(runtime).digest("hex")}`;
 
+const CREATING: client.FunctionConfiguration = {
+  State: "Pending",
+  StateReason: "The function is being created.",
+  StateReasonCode: "Creating",
+};
+const READY: client.FunctionConfiguration = { State: "Active", LastUpdateStatus: "Successful" };
+
 function states(record: FunctionRecord): client.FunctionConfiguration {
-  if (isPending(record)) return { State: "Pending", StateReason: "The function is being created.", StateReasonCode: "Creating" };
+  if (isPending(record)) return CREATING;
   if (isUpdating(record))
     return {
       State: "Active",
@@ -142,16 +150,46 @@ function states(record: FunctionRecord): client.FunctionConfiguration {
       // Not in the model, but what AWS sends.
       LastUpdateStatusReasonCode: "Creating" as client.LastUpdateStatusReasonCode,
     };
-  return { State: "Active", LastUpdateStatus: "Successful" };
+  return READY;
 }
 
-/** Members that are unset are absent: clients tell null from absent. Lists leave out states and the runtime's version. */
+type Shape = "full" | "listed";
+
+/** `$LATEST`. */
 export function describeFunction(
   reference: FunctionReference,
   record: FunctionRecord,
-  shape: "full" | "listed" = "full",
+  shape: Shape = "full",
 ): client.FunctionConfiguration {
-  const { configuration, code } = record.wanted;
+  const { wanted, lastModifiedMs, revisionId } = record;
+  return describe(reference, { deployed: wanted, version: "$LATEST", lastModifiedMs, revisionId, states: states(record) }, shape);
+}
+
+/** `record` is that of its function. A reference without a qualifier, or with another than an alias, becomes the version's. */
+export function describeVersion(
+  reference: FunctionReference,
+  record: FunctionRecord,
+  published: VersionRecord,
+  shape: Shape = "full",
+): client.FunctionConfiguration {
+  const { number, deployed, lastModifiedMs, revisionId } = published;
+  const version = String(number);
+  const isPublishing = isVersionPending(record, published);
+  const described: Described = { deployed, version, lastModifiedMs, revisionId, states: isPublishing ? CREATING : READY };
+  return describe({ ...reference, qualifier: reference.qualifier ?? version }, described, shape);
+}
+
+interface Described {
+  readonly deployed: Deployed;
+  readonly version: string;
+  readonly lastModifiedMs: number;
+  readonly revisionId: string;
+  readonly states: client.FunctionConfiguration;
+}
+
+/** Members that are unset are absent: clients tell null from absent. Lists leave out states and the runtime's version. */
+function describe(reference: FunctionReference, described: Described, shape: Shape): client.FunctionConfiguration {
+  const { configuration, code } = described.deployed;
   return {
     FunctionName: reference.name,
     FunctionArn: functionArn(reference),
@@ -162,15 +200,15 @@ export function describeFunction(
     Description: configuration.Description,
     Timeout: configuration.Timeout,
     MemorySize: configuration.MemorySize,
-    LastModified: formatTime(record.lastModifiedMs),
+    LastModified: formatTime(described.lastModifiedMs),
     CodeSha256: Buffer.from(code.sha256, "hex").toString("base64"),
     ConfigSha256: configurationSha256(configuration),
-    Version: "$LATEST",
+    Version: described.version,
     ...(configuration.Variables === undefined ? {} : { Environment: { Variables: { ...configuration.Variables } } }),
     ...(configuration.DeadLetterTargetArn === undefined ? {} : { DeadLetterConfig: { TargetArn: configuration.DeadLetterTargetArn } }),
     TracingConfig: { Mode: configuration.TracingMode },
-    RevisionId: record.revisionId,
-    ...(shape === "listed" ? {} : states(record)),
+    RevisionId: described.revisionId,
+    ...(shape === "listed" ? {} : described.states),
     PackageType: "Zip",
     Architectures: [configuration.Architecture],
     EphemeralStorage: { Size: configuration.EphemeralStorageSize },

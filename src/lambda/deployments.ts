@@ -3,16 +3,24 @@ import type { Deployment, Invoker } from "../pool/invocation.ts";
 import type { Deployed, Lambda } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 
-export const deploymentKey = ({ account, region, name }: FunctionReference, { id }: Deployed): string =>
-  `${account}/${region}/${name}/$LATEST/${id}`;
+/** What is to run: a state of `$LATEST`, or a version. */
+export interface Runnable {
+  readonly deployed: Deployed;
+  /** `$LATEST` or a number. */
+  readonly version: string;
+}
+
+export const deploymentKey = ({ account, region, name }: FunctionReference, { deployed, version }: Runnable): string =>
+  `${account}/${region}/${name}/${version}/${deployed.id}`;
 
 /** One Deployment for each deployed state: the warm path should not build objects anew. */
-export function deploymentCache({ packages }: Pick<Lambda, "packages">): (reference: FunctionReference, deployed: Deployed) => Deployment {
+export function deploymentCache({ packages }: Pick<Lambda, "packages">): (reference: FunctionReference, runnable: Runnable) => Deployment {
   const cache = new WeakMap<Deployed, Deployment>();
-  return (reference, deployed) => {
+  return (reference, runnable) => {
+    const { deployed } = runnable;
     const known = cache.get(deployed);
     if (known !== undefined) return known;
-    const made = deploymentOf(reference, deployed, packages.pathOf(deployed.code.sha256));
+    const made = deploymentOf(reference, runnable, packages.pathOf(deployed.code.sha256));
     cache.set(deployed, made);
     return made;
   };
@@ -31,16 +39,16 @@ export function recheckingInvoker(invoker: Invoker, packages: Pick<Lambda["packa
   };
 }
 
-function deploymentOf(reference: FunctionReference, deployed: Deployed, codeDirectory: string): Deployment {
+function deploymentOf(reference: FunctionReference, runnable: Runnable, codeDirectory: string): Deployment {
   const { account, region, name } = reference;
-  const { configuration } = deployed;
+  const { configuration } = runnable.deployed;
   const { LogFormat = "Text", LogGroup = `/aws/lambda/${name}`, ApplicationLogLevel, SystemLogLevel } = configuration.LoggingConfig;
   return {
-    key: deploymentKey(reference, deployed),
+    key: deploymentKey(reference, runnable),
     account,
     region,
     functionName: name,
-    version: "$LATEST",
+    version: runnable.version,
     functionArn: functionArn({ account, region, name }),
     runtime: configuration.Runtime,
     handler: configuration.Handler,

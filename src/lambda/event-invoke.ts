@@ -3,14 +3,13 @@ import type * as client from "@aws-sdk/client-lambda";
 import { parseArn } from "../aws/arn.ts";
 import { Fault } from "../aws/fault.ts";
 import type { Context, Operations } from "../aws/operations.ts";
-import { decodeMarker, encodeMarker } from "../aws/page.ts";
 import { limits } from "../limits.ts";
 import type { AsyncSettings } from "../pool/async.ts";
 import { StorageError, type Key } from "../store/storage.ts";
-import type { View } from "../store/view.ts";
-import { conflict, invalidParameter, notFound, validation } from "./faults.ts";
+import { conflict, invalidParameter, notFound } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import { functionArn, functionReference, readFunctionName, type FunctionReference } from "./names.ts";
+import { page } from "./page.ts";
 import { findVersion } from "./records.ts";
 
 export const EVENT_INVOKE_KIND = "lambda.event-invoke-config";
@@ -175,21 +174,15 @@ function describe(reference: FunctionReference, record: EventInvokeRecord) {
 function listConfigs(lambda: Lambda, context: Context, input: client.ListFunctionEventInvokeConfigsCommandInput) {
   const { qualifier: _qualifier, ...reference } = existing(lambda, context, input.FunctionName ?? "");
   const { name } = reference;
-  const list = `event-invoke-configs/${name}`;
-  const { Marker = "", MaxItems = limits.pageItemsMax } = input;
-  const after = Marker === "" ? undefined : decodeMarker(list, Marker);
-  if (Marker !== "" && after === undefined)
-    throw validation(`Value '${Marker}' at 'marker' failed to satisfy constraint: Member must be a marker of an earlier answer`);
-  const limit = Math.min(MaxItems, limits.pageItemsMax);
-  const found = pageOf(lambda.eventInvokeConfigs, reference, after, limit + 1);
-  const page = found.slice(0, limit);
-  const last = page.at(-1);
+  const list = (after: string | undefined, limit: number) =>
+    lambda.eventInvokeConfigs.list(reference.account, reference.region, {
+      prefix: `${name}/`,
+      limit,
+      ...(after === undefined ? {} : { after }),
+    });
+  const { found, more } = page(`event-invoke-configs/${name}`, input, ({ key }) => key.id, list);
   return {
-    FunctionEventInvokeConfigs: page.map(({ key, value }) => describe({ ...reference, qualifier: key.id.slice(name.length + 1) }, value)),
-    ...(found.length > limit && last !== undefined ? { NextMarker: encodeMarker(list, last.key.id) } : {}),
+    FunctionEventInvokeConfigs: found.map(({ key, value }) => describe({ ...reference, qualifier: key.id.slice(name.length + 1) }, value)),
+    ...more,
   };
-}
-
-function pageOf(configs: View<EventInvokeRecord>, { account, region, name }: FunctionReference, after: string | undefined, limit: number) {
-  return configs.list(account, region, { prefix: `${name}/`, limit, ...(after === undefined ? {} : { after }) });
 }

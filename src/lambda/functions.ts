@@ -4,16 +4,20 @@ import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
 import { limits } from "../limits.ts";
 import { StorageError, type Write } from "../store/storage.ts";
+import { aliasesOf } from "./alias-records.ts";
 import { codeOf } from "./code.ts";
-import { checkRole, configurationOf, describeFunction } from "./configuration.ts";
+import { checkRole, configurationOf, describeFunction, describeVersion } from "./configuration.ts";
 import { checkDeadLetterConfig } from "./dead-letter-config.ts";
 import { eventInvokeKeysOf } from "./event-invoke.ts";
-import { conflict, invalidParameter, notFound, notForVersions, validation } from "./faults.ts";
+import { conflict, invalidParameter, notFound, notForVersions } from "./faults.ts";
 import { functionKey, VERSION_COUNTER_KIND, type FunctionEntry, type FunctionRecord, type Lambda } from "./model.ts";
 import { functionArn, functionReference } from "./names.ts";
-import { assertChangeable, changeFunction, findFunction, findVersion } from "./records.ts";
+import { page } from "./page.ts";
+import { assertChangeable, changeFunction, findFunction, findVersion, type FoundVersion } from "./records.ts";
 import { checkTags } from "./tags.ts";
 import { refuseUnsupported } from "./unsupported.ts";
+import { newVersion, versionsOf } from "./version-records.ts";
+import { deleteVersion } from "./versions.ts";
 
 type Names =
   | "CreateFunction"
@@ -27,23 +31,25 @@ export function functions(lambda: Lambda) {
   return {
     CreateFunction: (context, input) => createFunction(lambda, context, input),
     GetFunction(context, { FunctionName = "", Qualifier }) {
-      const { reference, entry } = findVersion(lambda, context, FunctionName, Qualifier);
-      const { tags, wanted } = entry.value;
+      const found = findVersion(lambda, context, FunctionName, Qualifier);
+      const { tags, wanted } = found.entry.value;
+      const { code } = found.version?.value.deployed ?? wanted;
       return {
-        Configuration: describeFunction(reference, entry.value),
-        Code: { RepositoryType: "S3", Location: lambda.codeUrl(context, wanted.code.sha256) },
+        Configuration: describeFound(found),
+        Code: { RepositoryType: "S3", Location: lambda.codeUrl(context, code.sha256) },
         ...(Object.keys(tags).length === 0 ? {} : { Tags: { ...tags } }),
       };
     },
-    GetFunctionConfiguration(context, { FunctionName = "", Qualifier }) {
-      const { reference, entry } = findVersion(lambda, context, FunctionName, Qualifier);
-      return describeFunction(reference, entry.value);
-    },
+    GetFunctionConfiguration: (context, { FunctionName = "", Qualifier }) =>
+      describeFound(findVersion(lambda, context, FunctionName, Qualifier)),
     UpdateFunctionConfiguration: (context, input) => updateFunctionConfiguration(lambda, context, input),
     DeleteFunction: (context, input) => deleteFunction(lambda, context, input),
     ListFunctions: (context, input) => listFunctions(lambda, context, input),
   } satisfies Pick<Operations<typeof client>, Names>;
 }
+
+const describeFound = ({ reference, entry, version }: FoundVersion) =>
+  version === undefined ? describeFunction(reference, entry.value) : describeVersion(reference, entry.value, version.value);
 
 async function createFunction(lambda: Lambda, context: Context, input: client.CreateFunctionCommandInput) {
   const { FunctionName = "", Tags = {} } = input;
@@ -68,14 +74,16 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
     tags: { ...Tags },
   };
   const key = functionKey(reference, reference.name);
+  const published = input.Publish === true ? await newVersion(lambda, reference, record.wanted) : undefined;
   try {
-    await lambda.meta.write([{ key, value: record, expect: "absent" }]);
+    await lambda.meta.write([{ key, value: record, expect: "absent" }, ...(published?.writes ?? [])]);
   } catch (error) {
     if (error instanceof StorageError && error.failure === "Conflict") throw exists();
     throw error;
   }
   lambda.complete(key);
-  return describeFunction(reference, record);
+  const described = describeFunction(reference, record);
+  return published === undefined ? described : { ...described, Version: String(published.version.number) };
 }
 
 async function updateFunctionConfiguration(lambda: Lambda, context: Context, input: client.UpdateFunctionConfigurationCommandInput) {
@@ -102,8 +110,10 @@ async function deleteFunction(lambda: Lambda, context: Context, { FunctionName =
   const entry = lambda.functions.get(reference.account, reference.region, reference.name);
   if (entry === undefined) throw notFound(`Function not found: ${functionArn(unqualified)}`);
   if (qualifier === "$LATEST") throw invalidParameter("$LATEST version cannot be deleted without deleting the function.");
-  // A version that an existing function does not have is deleted already.
-  if (qualifier !== undefined && /^\d+$/.test(qualifier)) return { StatusCode: 204 };
+  if (qualifier !== undefined && /^\d+$/.test(qualifier)) {
+    await deleteVersion(lambda, unqualified, qualifier);
+    return { StatusCode: 204 };
+  }
   if (qualifier !== undefined) throw invalidParameter("Deletion of aliases is not currently supported.");
   await removeFunction(lambda, entry);
   return { StatusCode: 204 };
@@ -113,31 +123,50 @@ async function deleteFunction(lambda: Lambda, context: Context, { FunctionName =
 async function removeFunction(lambda: Lambda, entry: FunctionEntry): Promise<void> {
   const counterKey = { ...entry.key, kind: VERSION_COUNTER_KIND };
   const [counter] = await lambda.meta.get([counterKey]);
-  const configs = eventInvokeKeysOf(lambda, { ...entry.key, name: entry.key.id });
-  const writes: Write[] = [entry.key, ...configs].map((key) => ({ key }));
+  const place = { ...entry.key, name: entry.key.id };
+  const belongings = [...versionsOf(lambda, place), ...aliasesOf(lambda, place)].map(({ key }) => key);
+  const writes: Write[] = [entry.key, ...belongings, ...eventInvokeKeysOf(lambda, place)].map((key) => ({ key }));
   if (counter === undefined) writes.push({ key: counterKey, value: { next: 1 } });
   await lambda.meta.write(writes);
 }
 
-function listFunctions(
-  lambda: Lambda,
-  context: Context,
-  { FunctionVersion, Marker, MaxItems, MasterRegion }: client.ListFunctionsCommandInput,
-) {
+function listFunctions(lambda: Lambda, context: Context, input: client.ListFunctionsCommandInput) {
+  const { FunctionVersion, MasterRegion } = input;
   // Functions are not replicated to other regions here, so only those that are at home match.
   if (MasterRegion !== undefined && MasterRegion !== "ALL" && MasterRegion !== context.region) return { Functions: [] };
-  const limit = Math.min(MaxItems ?? limits.pageItemsMax, limits.pageItemsMax);
-  const after = Marker === undefined || Marker === "" ? undefined : Buffer.from(Marker, "base64url").toString("utf8");
-  if (after !== undefined && !/^[\w-]+$/.test(after))
-    throw validation(`Value '${Marker}' at 'marker' failed to satisfy constraint: Member must be a marker of an earlier answer`);
-  const found = lambda.functions.list(context.account, context.region, { limit: limit + 1, ...(after === undefined ? {} : { after }) });
-  const page = found.slice(0, limit);
-  const last = page.at(-1);
-  const qualifier = FunctionVersion === "ALL" ? { qualifier: "$LATEST" } : {};
-  return {
-    Functions: page.map(({ key, value }) =>
-      describeFunction({ account: key.account, region: key.region, name: key.id, ...qualifier }, value, "listed"),
-    ),
-    ...(found.length > limit && last !== undefined ? { NextMarker: Buffer.from(last.key.id).toString("base64url") } : {}),
-  };
+  const list = FunctionVersion === "ALL" ? listedVersions : listedFunctions;
+  const { found, more } = page(
+    `functions/${FunctionVersion ?? ""}`,
+    input,
+    ({ id }: Listed) => id,
+    (after, limit) => list(lambda, context, after, limit),
+  );
+  return { Functions: found.map(({ described }) => described), ...more };
+}
+
+interface Listed {
+  readonly id: string;
+  readonly described: client.FunctionConfiguration;
+}
+
+function listedFunctions(lambda: Lambda, { account, region }: Context, after: string | undefined, limit: number): Listed[] {
+  const entries = lambda.functions.list(account, region, { limit, ...(after === undefined ? {} : { after }) });
+  return entries.map(({ key, value }) => ({ id: key.id, described: describeFunction({ account, region, name: key.id }, value, "listed") }));
+}
+
+/** Behind each function its versions; ids are a function's name and, behind a slash, that of its version. */
+function listedVersions(lambda: Lambda, { account, region }: Context, after: string | undefined, limit: number): Listed[] {
+  const [name = ""] = after?.split("/") ?? [];
+  const started = lambda.functions.get(account, region, name);
+  const following = lambda.functions.list(account, region, { limit, ...(after === undefined ? {} : { after: name }) });
+  const found: Listed[] = [];
+  for (const entry of started === undefined ? following : [started, ...following]) {
+    if (found.length >= limit) break;
+    const reference = { account, region, name: entry.key.id };
+    if (entry !== started)
+      found.push({ id: entry.key.id, described: describeFunction({ ...reference, qualifier: "$LATEST" }, entry.value, "listed") });
+    for (const { key, value } of versionsOf(lambda, reference, entry === started ? after : undefined, limit))
+      found.push({ id: key.id, described: describeVersion(reference, entry.value, value, "listed") });
+  }
+  return found.slice(0, limit);
 }

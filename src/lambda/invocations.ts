@@ -16,11 +16,13 @@ import type { Context, Operations } from "../aws/operations.ts";
 import type { Outcome } from "../pool/invocation.ts";
 import { limits } from "../limits.ts";
 import { isRecursive } from "../pool/recursion.ts";
-import { deploymentCache } from "./deployments.ts";
+import { aliasOf, routedVersion } from "./alias-records.ts";
+import { deploymentCache, type Runnable } from "./deployments.ts";
 import { conflict, invalidParameter, notFound } from "./faults.ts";
 import { jsonProblem } from "./json-syntax.ts";
-import { isPending, type Deployed, type Lambda, type ReadyDeployment } from "./model.ts";
+import type { Deployed, Lambda, ReadyDeployment } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
+import { isVersionPending, versionOf } from "./version-records.ts";
 
 type Answer = Omit<InvokeCommandOutput, "$metadata">;
 type Unavailable = Extract<Outcome, { kind: "unavailable" }>;
@@ -72,26 +74,34 @@ async function accept(lambda: Lambda, { requestId }: Context, reference: Functio
   await lambda.events.accept(functionArn(unqualified), { requestId, invokedArn: functionArn(reference), traceHeader, payload });
 }
 
-export function readyDeployments(lambda: Pick<Lambda, "functions" | "packages" | "architecture">): ReadyDeployment {
+type Records = Pick<Lambda, "functions" | "versions" | "aliases" | "chance">;
+
+export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "architecture">): ReadyDeployment {
   const deploymentOf = deploymentCache(lambda);
   return async (reference) => {
-    const deployed = invocable(lambda, reference);
+    const runnable = invocable(lambda, reference);
+    const { deployed } = runnable;
     if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
     const { sha256 } = deployed.code;
     if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
-    return deploymentOf(reference, deployed);
+    return deploymentOf(reference, runnable);
   };
 }
 
-/** What runs when this is invoked: of a function that is being updated, what was there before. */
-function invocable(lambda: Pick<Lambda, "functions">, reference: FunctionReference): Deployed {
-  const entry = lambda.functions.get(reference.account, reference.region, reference.name);
-  const qualifier = reference.qualifier ?? "$LATEST";
-  if (entry === undefined || qualifier !== "$LATEST") throw notFound(`Function not found: ${functionArn({ ...reference, qualifier })}`);
-  const { running } = entry.value;
-  if (isPending(entry.value) || running === undefined)
-    throw conflict("The operation cannot be performed at this time. The function is currently in the following state: Pending");
-  return running;
+/** What runs when this is invoked: of a function that is being updated, what was there before; of an alias, a version by its share. */
+function invocable(lambda: Records, reference: FunctionReference): Runnable {
+  const { account, region, name, qualifier = "$LATEST" } = reference;
+  const entry = lambda.functions.get(account, region, name);
+  const alias = aliasOf(lambda, reference, qualifier);
+  const version = alias === undefined ? qualifier : routedVersion(alias.value, alias.value.weights === undefined ? 0 : lambda.chance());
+  if (version === "$LATEST" && entry !== undefined) return { deployed: entry.value.running ?? pending(), version };
+  const published = versionOf(lambda, reference, version);
+  if (entry === undefined || published === undefined) throw notFound(`Function not found: ${functionArn({ ...reference, qualifier })}`);
+  return { deployed: isVersionPending(entry.value, published.value) ? pending() : published.value.deployed, version };
+}
+
+function pending(): never {
+  throw conflict("The operation cannot be performed at this time. The function is currently in the following state: Pending");
 }
 
 function refuseUnsupported(given: Pick<InvokeCommandInput, "TenantId" | "DurableExecutionName">): void {

@@ -10,9 +10,11 @@ import type { Deployment, Invoker } from "../pool/invocation.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import type { DurableQueue, Entry, Key, MetaStore } from "../store/storage.ts";
 import type { View } from "../store/view.ts";
+import type { AliasRecord } from "./alias-records.ts";
 import type { EventInvokeRecord } from "./event-invoke.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
+import type { VersionRecord } from "./version-records.ts";
 
 export const FUNCTION_KIND = "lambda.function";
 /** Version numbers are never used again, not even by a function of the same name that is made later. */
@@ -84,6 +86,8 @@ export interface LambdaDeps {
   /** A URL from which the zip can be fetched for ten minutes. */
   readonly codeUrl: (context: Context, sha256: string) => string;
   readonly accountConcurrency: number;
+  /** From 0 up to 1: which version of an alias with weights a request goes to. Default: `Math.random`. */
+  readonly chance?: () => number;
   /** What this machine can run. Default: the architecture of this process. */
   readonly architecture?: Configuration["Architecture"];
 }
@@ -93,8 +97,11 @@ export type ReadyDeployment = (reference: FunctionReference) => Promise<Deployme
 
 /** What the resources of the service work with. */
 export interface Lambda extends LambdaDeps {
+  readonly chance: () => number;
   readonly architecture: Configuration["Architecture"];
   readonly functions: View<FunctionRecord>;
+  readonly versions: View<VersionRecord>;
+  readonly aliases: View<AliasRecord>;
   readonly eventInvokeConfigs: View<EventInvokeRecord>;
   readonly packages: Packages;
   readonly ready: ReadyDeployment;

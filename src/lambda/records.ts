@@ -1,34 +1,44 @@
 // Finding and changing the records of functions.
 import type { Context } from "../aws/operations.ts";
-import { StorageError } from "../store/storage.ts";
+import { StorageError, type Write } from "../store/storage.ts";
+import { aliasOf } from "./alias-records.ts";
 import { conflict, notFound, revisionMismatch } from "./faults.ts";
 import { isPending, isUpdating, type FunctionEntry, type FunctionRecord, type Lambda } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
+import { versionOf, type VersionEntry } from "./version-records.ts";
 
 export interface Found {
   readonly reference: FunctionReference;
   readonly entry: FunctionEntry;
 }
 
-/** The function that a name means; versions and aliases other than `$LATEST` are not there yet, so they are not found. */
-export function findVersion(
-  lambda: Pick<Lambda, "functions">,
-  context: Pick<Context, "account" | "region">,
-  name: string,
-  qualifier?: string,
-): Found {
-  const reference = functionReference(context, name, qualifier);
-  const entry = lambda.functions.get(reference.account, reference.region, reference.name);
-  const isThere = reference.qualifier === undefined || reference.qualifier === "$LATEST";
-  if (entry === undefined || !isThere) throw notFound(`Function not found: ${functionArn(reference)}`);
-  return { reference, entry };
+export interface FoundVersion extends Found {
+  /** Absent: `$LATEST`. */
+  readonly version?: VersionEntry;
 }
 
-/** The same for operations on the function itself: they ignore a `$LATEST` and know no other qualifier. */
+type Records = Pick<Lambda, "functions" | "versions" | "aliases">;
+
+/** What a name means: `$LATEST`, a version, or the version that an alias points to (the first of two). */
+export function findVersion(lambda: Records, context: Pick<Context, "account" | "region">, name: string, qualifier?: string): FoundVersion {
+  const reference = functionReference(context, name, qualifier);
+  const entry = lambda.functions.get(reference.account, reference.region, reference.name);
+  const { qualifier: given = "$LATEST" } = reference;
+  const wanted = aliasOf(lambda, reference, given)?.value.FunctionVersion ?? given;
+  const version = versionOf(lambda, reference, wanted);
+  if (entry === undefined || (version === undefined && wanted !== "$LATEST"))
+    throw notFound(`Function not found: ${functionArn(reference)}`);
+  return { reference, entry, ...(version === undefined ? {} : { version }) };
+}
+
+/** For operations on the function itself: they ignore a `$LATEST` and know no other qualifier. */
 export function findFunction(lambda: Lambda, context: Context, name: string): Found {
-  const { reference, entry } = findVersion(lambda, context, name);
-  const { qualifier: _latest, ...unqualified } = reference;
-  return { reference: unqualified, entry };
+  const { qualifier, ...reference } = functionReference(context, name);
+  const entry = lambda.functions.get(reference.account, reference.region, reference.name);
+  const isFunction = qualifier === undefined || qualifier === "$LATEST";
+  if (entry === undefined || !isFunction)
+    throw notFound(`Function not found: ${functionArn(qualifier === undefined ? reference : { ...reference, qualifier })}`);
+  return { reference, entry };
 }
 
 const updateInProgress = (reference: FunctionReference) =>
@@ -44,10 +54,18 @@ export function assertChangeable({ reference, entry }: Found, expectedRevisionId
   if (expectedRevisionId !== undefined && expectedRevisionId !== entry.value.revisionId) throw revisionMismatch();
 }
 
-/** Replaces the record that was found; somebody else's change since then is a conflict that the caller may try again. */
-export async function changeFunction(lambda: Lambda, { reference, entry }: Found, record: FunctionRecord): Promise<void> {
+/**
+ * Replaces the record that was found, together with `more`; somebody else's change since then is a conflict that the caller may try
+ * again.
+ */
+export async function changeFunction(
+  lambda: Lambda,
+  { reference, entry }: Found,
+  record: FunctionRecord,
+  more: readonly Write[] = [],
+): Promise<void> {
   try {
-    await lambda.meta.write([{ key: entry.key, value: record, expect: entry.revision }]);
+    await lambda.meta.write([{ key: entry.key, value: record, expect: entry.revision }, ...more]);
   } catch (error) {
     if (error instanceof StorageError && error.failure === "Conflict") throw updateInProgress(reference);
     throw error;

@@ -4,9 +4,11 @@ import type { ServiceDefinition } from "../aws/definition.ts";
 import { notBuilt, type Operations } from "../aws/operations.ts";
 import { limits } from "../limits.ts";
 import type { Invoker } from "../pool/invocation.ts";
-import type { Key } from "../store/storage.ts";
+import type { Key, MetaStore } from "../store/storage.ts";
 import { View } from "../store/view.ts";
 import { access } from "./access.ts";
+import { ALIAS_KIND, type AliasRecord } from "./alias-records.ts";
+import { aliases } from "./aliases.ts";
 import { account } from "./account.ts";
 import { startAsyncInvocations } from "./async-invocations.ts";
 import { backgroundWork } from "./background.ts";
@@ -16,11 +18,12 @@ import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-
 import { functions } from "./functions.ts";
 import { invocations, readyDeployments } from "./invocations.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
-import { functionArn } from "./names.ts";
-import { PackageReferences } from "./package-references.ts";
+import { PackageReferences, packagesOfFunction, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
 import { completeSoon } from "./states.ts";
 import { tags } from "./tags.ts";
+import { VERSION_KIND, type VersionRecord } from "./version-records.ts";
+import { versions } from "./versions.ts";
 
 const COLLECT_INTERVAL_MS = 3_600_000;
 /** Longer than an invocation may take: none runs any more on what has been unused for so long. */
@@ -31,12 +34,10 @@ const NOT_BUILT = {
   AddLayerVersionPermission: notBuilt,
   AddPermission: notBuilt,
   CheckpointDurableExecution: notBuilt,
-  CreateAlias: notBuilt,
   CreateCapacityProvider: notBuilt,
   CreateCodeSigningConfig: notBuilt,
   CreateEventSourceMapping: notBuilt,
   CreateFunctionUrlConfig: notBuilt,
-  DeleteAlias: notBuilt,
   DeleteCapacityProvider: notBuilt,
   DeleteCodeSigningConfig: notBuilt,
   DeleteEventSourceMapping: notBuilt,
@@ -46,7 +47,6 @@ const NOT_BUILT = {
   DeleteLayerVersion: notBuilt,
   DeleteProvisionedConcurrencyConfig: notBuilt,
   DeleteResourcePolicy: notBuilt,
-  GetAlias: notBuilt,
   GetCapacityProvider: notBuilt,
   GetCodeSigningConfig: notBuilt,
   GetDurableExecution: notBuilt,
@@ -66,7 +66,6 @@ const NOT_BUILT = {
   GetResourcePolicy: notBuilt,
   GetRuntimeManagementConfig: notBuilt,
   InvokeWithResponseStream: notBuilt,
-  ListAliases: notBuilt,
   ListCapacityProviders: notBuilt,
   ListCodeSigningConfigs: notBuilt,
   ListDurableExecutionsByFunction: notBuilt,
@@ -77,9 +76,7 @@ const NOT_BUILT = {
   ListLayerVersions: notBuilt,
   ListLayers: notBuilt,
   ListProvisionedConcurrencyConfigs: notBuilt,
-  ListVersionsByFunction: notBuilt,
   PublishLayerVersion: notBuilt,
-  PublishVersion: notBuilt,
   PutFunctionCodeSigningConfig: notBuilt,
   PutFunctionConcurrency: notBuilt,
   PutFunctionRecursionConfig: notBuilt,
@@ -93,7 +90,6 @@ const NOT_BUILT = {
   SendDurableExecutionCallbackHeartbeat: notBuilt,
   SendDurableExecutionCallbackSuccess: notBuilt,
   StopDurableExecution: notBuilt,
-  UpdateAlias: notBuilt,
   UpdateCapacityProvider: notBuilt,
   UpdateCodeSigningConfig: notBuilt,
   UpdateEventSourceMapping: notBuilt,
@@ -104,6 +100,8 @@ function operationsOf(lambda: Lambda) {
   return {
     ...functions(lambda),
     ...code(lambda),
+    ...versions(lambda),
+    ...aliases(lambda),
     ...invocations(lambda),
     ...eventInvoke(lambda),
     ...tags(lambda),
@@ -129,34 +127,25 @@ export interface LambdaService {
 }
 
 export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
-  const { meta, invoker, clock } = deps;
+  const { invoker, clock } = deps;
   const packages = await Packages.open(deps.blobs, deps.packagesDirectory);
   const background = backgroundWork(deps);
   const references = new PackageReferences();
   const complete = (key: Key) => completeSoon(deps, background, key);
-  const known = new Map<string, FunctionRecord>();
-  const view = await View.open<FunctionRecord>(meta, FUNCTION_KIND, (key, entry) => {
-    const name = functionArn({ account: key.account, region: key.region, name: key.id });
-    const before = known.get(name);
-    references.change(before, entry?.value);
-    retireFormer(invoker, key, before, entry?.value);
-    if (entry === undefined) known.delete(name);
-    else known.set(name, entry.value);
-  });
+  const records = await openRecords(deps, references);
   const isReferenced = (sha256: string) => references.has(sha256);
   // Nothing runs yet, so what nobody refers to can go at once.
   await packages.collect(isReferenced, clock.monotonic(), 0);
-  for (const { key, value } of view.all()) if (isPending(value) || isUpdating(value)) complete(key);
+  for (const { key, value } of records.functions.all()) if (isPending(value) || isUpdating(value)) complete(key);
   background.every(COLLECT_INTERVAL_MS, () => packages.collect(isReferenced, clock.monotonic(), UNUSED_PACKAGE_MS));
-  const eventInvokeConfigs = await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND);
   const rechecking = recheckingInvoker(invoker, packages);
   const base = {
     ...deps,
+    ...records,
     invoker: rechecking,
     architecture: deps.architecture ?? HERE,
     packages,
-    functions: view,
-    eventInvokeConfigs,
+    chance: deps.chance ?? Math.random,
     complete,
   };
   const ready = readyDeployments(base);
@@ -169,10 +158,24 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     pause: () => events.pause(),
     async stop() {
       await events.stop();
-      eventInvokeConfigs.close();
-      view.close();
+      for (const view of Object.values(records)) view.close();
       await background.stop();
     },
+  };
+}
+
+async function openRecords({ meta, invoker }: LambdaDeps, references: PackageReferences) {
+  return {
+    functions: await openTracked<FunctionRecord>(meta, FUNCTION_KIND, (key, before, after) => {
+      references.change(packagesOfFunction(before), packagesOfFunction(after));
+      retireFormer(invoker, key, before, after);
+    }),
+    versions: await openTracked<VersionRecord>(meta, VERSION_KIND, (key, before, after) => {
+      references.change(packagesOfVersion(before), packagesOfVersion(after));
+      if (before !== undefined && after === undefined) retireVersion(invoker, key, before);
+    }),
+    aliases: await View.open<AliasRecord>(meta, ALIAS_KIND),
+    eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
   };
 }
 
@@ -180,5 +183,21 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
 function retireFormer(invoker: Invoker, key: Key, before: FunctionRecord | undefined, after: FunctionRecord | undefined): void {
   const running = before?.running;
   if (running === undefined || after?.running?.id === running.id) return;
-  invoker.retire([deploymentKey({ account: key.account, region: key.region, name: key.id }, running)]);
+  invoker.retire([deploymentKey({ account: key.account, region: key.region, name: key.id }, { deployed: running, version: "$LATEST" })]);
+}
+
+function retireVersion(invoker: Invoker, key: Key, { deployed, number }: VersionRecord): void {
+  const place = { account: key.account, region: key.region, name: key.id.slice(0, key.id.indexOf("/")) };
+  invoker.retire([deploymentKey(place, { deployed, version: String(number) })]);
+}
+
+/** A view that tells what each record was before it changed. */
+async function openTracked<T>(meta: MetaStore, kind: string, changed: (key: Key, before: T | undefined, after: T | undefined) => void) {
+  const known = new Map<string, T>();
+  return await View.open<T>(meta, kind, (key, entry) => {
+    const name = `${key.account}/${key.region}/${key.id}`;
+    changed(key, known.get(name), entry?.value);
+    if (entry === undefined) known.delete(name);
+    else known.set(name, entry.value);
+  });
 }

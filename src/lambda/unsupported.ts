@@ -7,11 +7,12 @@ import { invalidParameter } from "./faults.ts";
 type Create = client.CreateFunctionCommandInput;
 type UpdateCode = client.UpdateFunctionCodeCommandInput;
 type UpdateConfiguration = client.UpdateFunctionConfigurationCommandInput;
-type Given = Partial<Create & UpdateCode & UpdateConfiguration>;
+type Given = Partial<Create & UpdateCode & UpdateConfiguration & Pick<client.PublishVersionCommandInput, "PublishTo">>;
 
 const CREATE = "CreateFunction";
 const CODE = "UpdateFunctionCode";
 const CONFIGURATION = "UpdateFunctionConfiguration";
+const PUBLISH = "PublishVersion";
 
 export interface RefusedMember {
   readonly member: string;
@@ -26,8 +27,7 @@ const isEmpty = (value: unknown): boolean =>
 
 /** Given with content they are refused; the empty forms, with which deployment tools say "none", are accepted. */
 export const REFUSED_MEMBERS: readonly RefusedMember[] = [
-  { member: "Publish", operations: [CREATE, CODE], isGiven: ({ Publish }) => Publish === true },
-  { member: "PublishTo", operations: [CREATE, CODE], isGiven: ({ PublishTo }) => PublishTo !== undefined },
+  { member: "PublishTo", operations: [CREATE, CODE, PUBLISH], isGiven: ({ PublishTo }) => PublishTo !== undefined },
   { member: "PackageType Image", operations: [CREATE], isGiven: ({ PackageType }) => PackageType === "Image" },
   { member: "ImageConfig", operations: [CREATE, CONFIGURATION], isGiven: ({ ImageConfig }) => !isEmpty(ImageConfig) },
   { member: "Code.ImageUri", operations: [CREATE], isGiven: ({ Code }) => Code?.ImageUri !== undefined },

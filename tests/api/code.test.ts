@@ -126,7 +126,6 @@ test("UpdateFunctionCode: what is accepted and what is refused", async (t) => {
       "PreconditionFailedException",
       /^The Revision Id provided does not match/,
     ),
-    row("Publish", { ZipFile: zip, Publish: true }, 400, invalid, /^Lambent does not support Publish yet/),
     row("PublishTo", { ZipFile: zip, PublishTo: "LATEST_PUBLISHED" }, 400, invalid, /^Lambent does not support PublishTo yet/),
     row(
       "a key",

@@ -243,7 +243,6 @@ test("CreateFunction: what is accepted and what is refused", async (t) => {
       given: { Tags: Object.fromEntries(Array.from({ length: 51 }, (_, n) => [`k${n}`, "v"])) },
       fault: [400, "InvalidParameterValueException", "Number of tags exceeds resource tag limit."],
     },
-    { name: "Publish", given: { Publish: true }, fault: notYet("Publish") },
     { name: "PublishTo", given: { PublishTo: "LATEST_PUBLISHED" }, fault: notYet("PublishTo") },
     { name: "image", given: { PackageType: "Image", Code: { ImageUri: "x" } }, fault: notYet("PackageType Image") },
     { name: "image of a zip function", given: { Code: { ImageUri: "x" } }, fault: notYet("Code.ImageUri") },
