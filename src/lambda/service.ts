@@ -19,6 +19,7 @@ import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda,
 import { functionArn } from "./names.ts";
 import { PackageReferences } from "./package-references.ts";
 import { Packages } from "./packages.ts";
+import { recursion } from "./recursion.ts";
 import { completeSoon } from "./states.ts";
 import { tags } from "./tags.ts";
 
@@ -55,7 +56,6 @@ const NOT_BUILT = {
   GetEventSourceMapping: notBuilt,
   GetFunctionCodeSigningConfig: notBuilt,
   GetFunctionConcurrency: notBuilt,
-  GetFunctionRecursionConfig: notBuilt,
   GetFunctionScalingConfig: notBuilt,
   GetFunctionUrlConfig: notBuilt,
   GetLayerVersionByArn: notBuilt,
@@ -82,7 +82,6 @@ const NOT_BUILT = {
   PublishVersion: notBuilt,
   PutFunctionCodeSigningConfig: notBuilt,
   PutFunctionConcurrency: notBuilt,
-  PutFunctionRecursionConfig: notBuilt,
   PutFunctionScalingConfig: notBuilt,
   PutProvisionedConcurrencyConfig: notBuilt,
   PutResourcePolicy: notBuilt,
@@ -106,6 +105,7 @@ function operationsOf(lambda: Lambda) {
     ...code(lambda),
     ...invocations(lambda),
     ...eventInvoke(lambda),
+    ...recursion(lambda),
     ...tags(lambda),
     ...account(lambda),
     ...NOT_BUILT,
