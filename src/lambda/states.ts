@@ -26,7 +26,7 @@ export function completeSoon(deps: Deps, background: Background, key: Key, delay
   });
 }
 
-/** A change that comes in between completes by itself. */
+/** A change that comes in between may be one that completes nothing (a tag, a setting), so it is looked at again. */
 async function complete(meta: MetaStore, key: Key): Promise<void> {
   const [entry] = await meta.get<FunctionRecord>([key]);
   if (entry === undefined || (!isPending(entry.value) && !isUpdating(entry.value))) return;
@@ -34,7 +34,7 @@ async function complete(meta: MetaStore, key: Key): Promise<void> {
   try {
     await meta.write([{ key, value, expect: entry.revision }]);
   } catch (error) {
-    if (error instanceof StorageError && error.failure === "Conflict") return;
+    if (error instanceof StorageError && error.failure === "Conflict") return await complete(meta, key);
     throw error;
   }
 }
