@@ -55,6 +55,22 @@ test("a store that does not answer is asked again until it does", async (t) => {
   await background.stop();
 });
 
+test("a change in between that completes nothing does not leave it pending", async (t) => {
+  let changes = 2;
+  const { storage, read, advance, soon, background } = setUp(t, (meta) => ({
+    get: async (keys) => {
+      const found = await meta.get<never>(keys);
+      if (changes-- > 0) await meta.write([{ key: KEY, value: { ...RECORD, tags: { a: String(changes) } } }]);
+      return found;
+    },
+  }));
+  await storage.meta.write([{ key: KEY, value: RECORD }]);
+  soon();
+  for (let count = 0; count < 4; count++) await advance(1000);
+  assert.deepEqual([(await read())?.running, (await read())?.tags], [RECORD.wanted, { a: "0" }]);
+  await background.stop();
+});
+
 test("a function that is deleted or changed meanwhile is left alone", async (t) => {
   const { storage, read, advance, soon, background } = setUp(t, (meta) => ({
     get: async (keys) => {

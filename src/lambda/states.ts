@@ -18,23 +18,24 @@ interface Deps {
 export function completeSoon(deps: Deps, background: Background, key: Key, delayMs = COMPLETE_DELAY_MS): void {
   background.after(delayMs, async () => {
     try {
-      await complete(deps.meta, key);
+      if (await complete(deps.meta, key)) return;
     } catch (cause) {
       deps.log.warn("a function's state could not be changed yet", { function: key.id, cause });
-      completeSoon(deps, background, key, Math.min(delayMs * 4, RETRY_MS_MAX));
     }
+    completeSoon(deps, background, key, Math.min(delayMs * 4, RETRY_MS_MAX));
   });
 }
 
-/** A change that comes in between may be one that completes nothing (a tag, a setting), so it is looked at again. */
-async function complete(meta: MetaStore, key: Key): Promise<void> {
+/** False when a change came in between: it may be one that completes nothing itself (a tag, a setting). */
+async function complete(meta: MetaStore, key: Key): Promise<boolean> {
   const [entry] = await meta.get<FunctionRecord>([key]);
-  if (entry === undefined || (!isPending(entry.value) && !isUpdating(entry.value))) return;
+  if (entry === undefined || (!isPending(entry.value) && !isUpdating(entry.value))) return true;
   const value: FunctionRecord = { ...entry.value, running: entry.value.wanted, revisionId: requestId() };
   try {
     await meta.write([{ key, value, expect: entry.revision }]);
+    return true;
   } catch (error) {
-    if (error instanceof StorageError && error.failure === "Conflict") return await complete(meta, key);
+    if (error instanceof StorageError && error.failure === "Conflict") return false;
     throw error;
   }
 }
