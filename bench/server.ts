@@ -9,7 +9,7 @@ import { ZipFile } from "yazl";
 import { silentLog } from "../src/base/log.ts";
 import { ensureRole } from "../src/cli/role.ts";
 import { loadConfig } from "../src/config.ts";
-import { startServer } from "../src/server.ts";
+import { startServer, type Parts } from "../src/server.ts";
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
@@ -28,9 +28,9 @@ async function zipOf(files: Files): Promise<Uint8Array> {
   return await buffer(zip.outputStream);
 }
 
-export async function startBenchServer(): Promise<BenchServer> {
+export async function startBenchServer(parts: Partial<Parts> = {}): Promise<BenchServer> {
   const dataDirectory = await mkdtemp(join(tmpdir(), "lambent-bench-"));
-  const server = await startServer({ ...loadConfig(), dataDirectory, port: 0 }, { log: silentLog });
+  const server = await startServer({ ...loadConfig(), dataDirectory, port: 0 }, { log: silentLog, ...parts });
   const settings = { endpoint: server.endpoint, region: "us-east-1", credentials: server.keys };
   const lambda = new LambdaClient(settings);
   const iam = new IAMClient(settings);

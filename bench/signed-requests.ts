@@ -39,10 +39,11 @@ export async function signedInvoke(
   credentials: { accessKeyId: string; secretAccessKey: string },
   name: string,
   body: string,
+  invocationType: "RequestResponse" | "Event" = "RequestResponse",
 ): Promise<Prepared> {
   const url = new URL(`/2015-03-31/functions/${name}/invocations`, endpoint);
   const signer = new SignatureV4({ service: "lambda", region: "us-east-1", credentials, sha256: Sha256 });
-  const headers = { host: url.host, "content-type": "application/json" };
+  const headers = { host: url.host, "content-type": "application/json", "x-amz-invocation-type": invocationType };
   const signed = await signer.sign({
     method: "POST",
     protocol: "http:",
@@ -65,7 +66,8 @@ export function send({ url, headers, body }: Prepared, agent: Agent): Promise<nu
     const request = httpRequest(url, { method: "POST", headers, agent }, (response) => {
       response.resume();
       response.on("end", () => {
-        if (response.statusCode === 200 && response.headers["x-amz-function-error"] === undefined) resolve(performance.now() - startedMs);
+        if ((response.statusCode ?? 500) < 300 && response.headers["x-amz-function-error"] === undefined)
+          resolve(performance.now() - startedMs);
         else reject(new Error(`answered ${response.statusCode}`));
       });
     });
