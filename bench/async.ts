@@ -10,7 +10,7 @@ import { timeOrderedId } from "../src/base/id.ts";
 import { silentLog } from "../src/base/log.ts";
 import { fakeSandboxHost } from "../src/sandbox/fake.ts";
 import { sqliteStorage } from "../src/store/sqlite/sqlite-storage.ts";
-import { describeResult, median, repeat, summarise, type Result } from "./measure.ts";
+import { cpuMicroseconds, describeResult, median, repeat, summarise, type Result } from "./measure.ts";
 import { startBenchServer } from "./server.ts";
 import { connections, send, signedInvoke, type Prepared } from "./signed-requests.ts";
 
@@ -96,13 +96,15 @@ export async function run(): Promise<Result[]> {
     agent.destroy();
     const accepts = async () => {
       const wanted = started + CALLERS * EACH;
+      const cpuBefore = cpuMicroseconds();
       const beforeMs = systemClock.monotonic();
       const { promise, resolve } = Promise.withResolvers<void>();
       begun = () => started === wanted && resolve();
       clients.postMessage({ href: url.href, prepared } satisfies Load);
       const [measured] = (await once(clients, "message")) as [Measured];
       await promise;
-      return { measured, workedOff: (CALLERS * EACH * 1000) / (systemClock.monotonic() - beforeMs) };
+      const cpuEach = (cpuMicroseconds() - cpuBefore) / (CALLERS * EACH);
+      return { measured, workedOff: (CALLERS * EACH * 1000) / (systemClock.monotonic() - beforeMs), cpuEach };
     };
     await accepts();
     const runs = await repeat(RUNS, accepts);
@@ -115,6 +117,11 @@ export async function run(): Promise<Result[]> {
         "async: accepted and run",
         "1/s",
         runs.map(({ workedOff }) => workedOff),
+      ),
+      summarise(
+        "async: CPU of an event, client and function included",
+        "us",
+        runs.map(({ cpuEach }) => cpuEach),
       ),
       summarise("async: call to start of the function, 1 caller", "ms", alone, bare.aloneMs),
     ];

@@ -1,4 +1,4 @@
-// `lambent invoke NAME [JSON|-]`: the answer on stdout, log and timings on stderr.
+// `lambent invoke NAME [JSON|-]`: the answer on stdout, log and timings on stderr; with --async the request id alone.
 import { text } from "node:stream/consumers";
 import { InvokeCommand, type LambdaClient } from "@aws-sdk/client-lambda";
 import { systemClock } from "../base/clock.ts";
@@ -25,6 +25,12 @@ export async function invoke(lambda: LambdaClient, FunctionName: string, payload
     ...(answer.$metadata.requestId === undefined ? {} : { requestId: answer.$metadata.requestId }),
     elapsedMs,
   };
+}
+
+/** Resolves with the request id when the event is in the queue: what comes of it stands in the log. */
+export async function invokeLater(lambda: LambdaClient, FunctionName: string, payload: string): Promise<string> {
+  const answer = await lambda.send(new InvokeCommand({ FunctionName, InvocationType: "Event", Payload: Buffer.from(payload) }));
+  return answer.$metadata.requestId ?? "";
 }
 
 /** `-` reads the event from stdin; nothing is an empty event. */

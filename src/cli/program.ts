@@ -7,7 +7,7 @@ import { clientsFor, connection, endpointOf, type Clients } from "./clients.ts";
 import { demo } from "./demo.ts";
 import { deploy, describeDeployed, watchAndDeploy, type DeployOptions } from "./deploy.ts";
 import { doctor } from "./doctor.ts";
-import { describeInvoked, eventText, invoke } from "./invoke.ts";
+import { describeInvoked, eventText, invoke, invokeLater } from "./invoke.ts";
 import { logs, type LogsOptions } from "./logs.ts";
 import { removeRole } from "./role.ts";
 import { chooser, ensureRuntimes, installRuntimes, listRuntimes } from "./runtime.ts";
@@ -87,8 +87,9 @@ function addFunctions(program: Command, run: Run): void {
       run((config, terminal) => deployCommand(config, terminal, path, options), options),
     );
   serverOptions(program.command("invoke <name> [event]").description("invoke a function; the event is JSON, or - for stdin"))
+    .option("--async", "put the event into the function's queue and print the request id; do not wait for the answer")
     .option("--json", "print answer, log and timings as one JSON object")
-    .action((name: string, event: string | undefined, options: Shared) =>
+    .action((name: string, event: string | undefined, options: Shared & { async?: boolean }) =>
       run((config, terminal) => invokeCommand(config, terminal, name, event, options), options),
     );
   serverOptions(program.command("logs <name>").description("what a function wrote"))
@@ -191,13 +192,17 @@ async function invokeCommand(
   terminal: Terminal,
   name: string,
   event: string | undefined,
-  options: Shared,
+  options: Shared & { async?: boolean },
 ): Promise<number> {
   const payload = await eventText(event);
   let exitCode = 0;
   await withClients(
     config,
     async (clients) => {
+      if (options.async) {
+        const requestId = await invokeLater(clients.lambda, name, payload);
+        return terminal.out(options.json ? JSON.stringify({ requestId }) : requestId);
+      }
       const result = await invoke(clients.lambda, name, payload);
       if (options.json) terminal.out(JSON.stringify(result));
       else describeInvoked(terminal, result);

@@ -44,6 +44,12 @@ test("deploys a directory, invokes, lists, shows the log, deletes", async () => 
   assert.match(invoked.stderr, /INFO\thi you[\s\S]*REPORT RequestId[\s\S]*ok {2}cold/);
   assert.match(lambent("list").stdout, /NAME[\s\S]*hello/);
   await eventually("the log has the line", () => /hi you/.test(lambent("logs", "hello").stdout));
+  const later = lambent("invoke", "hello", '{"name":"later"}', "--async");
+  assert.match(later.stdout, /^[0-9a-f-]{36}\n$/);
+  await eventually("the event was worked off", () => {
+    const { stdout } = lambent("logs", "hello");
+    return stdout.includes("hi later") && stdout.includes(`END RequestId: ${later.stdout.trim()}`);
+  });
   assert.equal(lambent("delete", "hello").status, 0);
   assert.match(lambent("invoke", "hello").stderr, /ResourceNotFoundException: Function not found: arn:aws:lambda/);
 });
