@@ -108,7 +108,7 @@ test(`${KILLS} times SIGKILL during asynchronous invocations: accepted and lost 
       const found = await results(s3, known);
       return [...ledger.keys()].every((id) => found.has(id)) && found;
     },
-    120_000,
+    60_000,
   );
   const again = [...counts.values()].reduce((sum, times) => sum + times - 1, 0);
   t.diagnostic(`${ledger.size} accepted, 0 lost, ${again} more than once, ${counts.size - ledger.size} of unanswered calls`);
