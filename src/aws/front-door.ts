@@ -225,6 +225,8 @@ class Listener implements FrontDoor {
     };
     request.once("end", done);
     connection.once("close", done);
+    // A check that nobody reads from any more would hold the body back.
+    request.unpipe();
     request.resume();
   }
 
