@@ -9,6 +9,7 @@ import { asyncSettingsOf, eventInvokeOf } from "./event-invoke.ts";
 import type { Lambda, ReadyDeployment } from "./model.ts";
 import { readFunctionName, type FunctionReference } from "./names.ts";
 import { findVersion, type FoundVersion } from "./records.ts";
+import { isStopped } from "./recursion.ts";
 
 type Deps = Omit<Lambda, "events" | "ready"> & { readonly queue: DurableQueue };
 
@@ -33,6 +34,7 @@ export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): Asy
       const reference = referenceOf(event);
       return foundOf(lambda, reference) !== undefined ? asyncSettingsOf(eventInvokeOf(lambda, reference)?.value) : undefined;
     },
+    isStopped: (event) => isStopped(lambda, referenceOf(event), event.traceHeader),
     deploymentOf: (event) => ready(referenceOf(event)),
     ended,
   });

@@ -10,9 +10,11 @@ import { conflict, invalidParameter, notFound } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import { functionArn, functionReference, readFunctionName, type FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
-import { findVersion } from "./records.ts";
+import { findVersion, type Found } from "./records.ts";
 
 export const EVENT_INVOKE_KIND = "lambda.event-invoke-config";
+/** When somebody else changes function or configuration in between. */
+const TRIES_MAX = 10;
 
 export interface EventInvokeRecord {
   readonly MaximumRetryAttempts?: number;
@@ -81,9 +83,9 @@ function present(lambda: Lambda, reference: FunctionReference) {
   return entry;
 }
 
-function existing(lambda: Lambda, context: Context, name: string, qualifier?: string): FunctionReference {
+function existing(lambda: Lambda, context: Context, name: string, qualifier?: string): Found {
   try {
-    return findVersion(lambda, context, name, qualifier).reference;
+    return findVersion(lambda, context, name, qualifier);
   } catch (cause) {
     if (cause instanceof Fault && cause.name === "ResourceNotFoundException") throw notFound("The function doesn't exist.");
     throw cause;
@@ -95,23 +97,29 @@ type Given = Pick<
   "FunctionName" | "Qualifier" | "MaximumRetryAttempts" | "MaximumEventAgeInSeconds" | "DestinationConfig"
 >;
 
+/** Only while the function is there, so that none is left behind by one that is being deleted. */
 async function putConfig(lambda: Lambda, context: Context, input: Given, how: "replaces" | "merges") {
-  const reference = existing(lambda, context, input.FunctionName ?? "", input.Qualifier);
-  const { MaximumRetryAttempts, MaximumEventAgeInSeconds, DestinationConfig } = input;
-  if (MaximumRetryAttempts === undefined && MaximumEventAgeInSeconds === undefined && DestinationConfig === undefined)
-    throw invalidParameter("You must specify at least one of error handling or destination setting.");
-  checkDestinations(lambda, reference, DestinationConfig);
-  const before = how === "merges" ? present(lambda, reference) : undefined;
-  const record = merged(before?.value, input, lambda.clock.now());
-  try {
-    await lambda.meta.write([
-      { key: eventInvokeKey(reference), value: record, ...(before === undefined ? {} : { expect: before.revision }) },
-    ]);
-  } catch (cause) {
-    if (!(cause instanceof StorageError && cause.failure === "Conflict")) throw cause;
-    throw conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${functionArn(reference)}`);
+  for (let tries = 1; ; tries++) {
+    const { reference, entry } = existing(lambda, context, input.FunctionName ?? "", input.Qualifier);
+    checkGiven(lambda, reference, input);
+    const before = how === "merges" ? present(lambda, reference) : undefined;
+    const record = merged(before?.value, input, lambda.clock.now());
+    const write = { key: eventInvokeKey(reference), value: record, ...(before === undefined ? {} : { expect: before.revision }) };
+    try {
+      await lambda.meta.write([write, { key: entry.key, keep: true, expect: entry.revision }]);
+      return describe(reference, record);
+    } catch (cause) {
+      if (!(cause instanceof StorageError && cause.failure === "Conflict")) throw cause;
+      if (tries === TRIES_MAX)
+        throw conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${functionArn(reference)}`);
+    }
   }
-  return describe(reference, record);
+}
+
+function checkGiven(lambda: Lambda, reference: FunctionReference, given: Given): void {
+  if (given.MaximumRetryAttempts === undefined && given.MaximumEventAgeInSeconds === undefined && given.DestinationConfig === undefined)
+    throw invalidParameter("You must specify at least one of error handling or destination setting.");
+  checkDestinations(lambda, reference, given.DestinationConfig);
 }
 
 /** An empty ARN says that there is no destination. */
@@ -172,7 +180,7 @@ function describe(reference: FunctionReference, record: EventInvokeRecord) {
 }
 
 function listConfigs(lambda: Lambda, context: Context, input: client.ListFunctionEventInvokeConfigsCommandInput) {
-  const { qualifier: _qualifier, ...reference } = existing(lambda, context, input.FunctionName ?? "");
+  const { qualifier: _qualifier, ...reference } = existing(lambda, context, input.FunctionName ?? "").reference;
   const { name } = reference;
   const list = (after: string | undefined, limit: number) =>
     lambda.eventInvokeConfigs.list(reference.account, reference.region, {

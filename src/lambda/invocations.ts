@@ -4,7 +4,6 @@ import { buffer } from "node:stream/consumers";
 import {
   InvalidRequestContentException$,
   InvalidRuntimeException$,
-  RecursiveInvocationException$,
   ServiceException$,
   TooManyRequestsException$,
   type InvokeCommandInput,
@@ -15,13 +14,13 @@ import { CommonFault, Fault } from "../aws/fault.ts";
 import type { Context, Operations } from "../aws/operations.ts";
 import type { Outcome } from "../pool/invocation.ts";
 import { limits } from "../limits.ts";
-import { isRecursive } from "../pool/recursion.ts";
 import { aliasOf, routedVersion } from "./alias-records.ts";
 import { deploymentCache, type Runnable } from "./deployments.ts";
 import { conflict, invalidParameter, notFound } from "./faults.ts";
 import { jsonProblem } from "./json-syntax.ts";
 import type { Deployed, Lambda, ReadyDeployment } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
+import { isStopped, recursive } from "./recursion.ts";
 import { isVersionPending, versionOf } from "./version-records.ts";
 
 type Answer = Omit<InvokeCommandOutput, "$metadata">;
@@ -46,7 +45,7 @@ export function invocations(lambda: Lambda) {
         await accept(lambda, context, reference, payload, traceHeader);
         return { StatusCode: 202 };
       }
-      if (isRecursive(traceHeader, deployment.functionArn)) throw recursive();
+      if (isStopped(lambda, reference, traceHeader)) throw recursive();
       const outcome = await lambda.invoker.invoke(deployment, {
         requestId: context.requestId,
         payload,
@@ -192,13 +191,6 @@ function unavailable({ code, message }: Unavailable): Error {
       return new CommonFault("ServiceUnavailableException", message, 503, { Type: "Service" });
   }
 }
-
-const recursive = (): Fault =>
-  new Fault(
-    RecursiveInvocationException$,
-    "Lambda has detected that your function is being invoked in a recursive loop with other AWS resources and stopped the function's invocation.",
-    { Type: "User" },
-  );
 
 const wrongArchitecture = ({ architecture }: Pick<Lambda, "architecture">, { configuration }: Deployed): Fault =>
   new Fault(

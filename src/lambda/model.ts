@@ -57,6 +57,8 @@ export interface FunctionRecord {
   readonly revisionId: string;
   readonly lastModifiedMs: number;
   readonly tags: Readonly<Record<string, string>>;
+  /** Absent: it is stopped when it calls itself without end. */
+  readonly recursiveLoop?: client.RecursiveLoop;
 }
 
 export interface LambdaDeps {

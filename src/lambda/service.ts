@@ -20,6 +20,7 @@ import { invocations, readyDeployments } from "./invocations.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
 import { PackageReferences, packagesOfFunction, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
+import { recursion } from "./recursion.ts";
 import { completeSoon } from "./states.ts";
 import { tags } from "./tags.ts";
 import { VERSION_KIND, type VersionRecord } from "./version-records.ts";
@@ -55,7 +56,6 @@ const NOT_BUILT = {
   GetEventSourceMapping: notBuilt,
   GetFunctionCodeSigningConfig: notBuilt,
   GetFunctionConcurrency: notBuilt,
-  GetFunctionRecursionConfig: notBuilt,
   GetFunctionScalingConfig: notBuilt,
   GetFunctionUrlConfig: notBuilt,
   GetLayerVersionByArn: notBuilt,
@@ -79,7 +79,6 @@ const NOT_BUILT = {
   PublishLayerVersion: notBuilt,
   PutFunctionCodeSigningConfig: notBuilt,
   PutFunctionConcurrency: notBuilt,
-  PutFunctionRecursionConfig: notBuilt,
   PutFunctionScalingConfig: notBuilt,
   PutProvisionedConcurrencyConfig: notBuilt,
   PutResourcePolicy: notBuilt,
@@ -104,6 +103,7 @@ function operationsOf(lambda: Lambda) {
     ...aliases(lambda),
     ...invocations(lambda),
     ...eventInvoke(lambda),
+    ...recursion(lambda),
     ...tags(lambda),
     ...account(lambda),
     ...NOT_BUILT,

@@ -7,6 +7,7 @@ import { decodeAsyncEvent } from "./async-event.ts";
 import { asyncInvocations, type AsyncSettings, type Ending } from "./async.ts";
 import type { Deployment } from "./invocation.ts";
 import type { DataPlaneLimits } from "./invoke.ts";
+import { isRecursive } from "./recursion.ts";
 import { deployment, eventually, plane } from "./data-plane.fixture.ts";
 
 const ARN = "arn:aws:lambda:us-east-1:000000000000:function:f";
@@ -34,6 +35,7 @@ function start(t: TestContext, handler: FakeHandler, options: Options = {}) {
       log: silentLog,
       concurrencyMax: options.concurrencyMax ?? 50,
       settingsOf: () => (control.isGone ? undefined : { ...SETTINGS, ...options.settings }),
+      isStopped: ({ traceHeader, invokedArn }) => isRecursive(traceHeader, invokedArn),
       deploymentOf({ invokedArn }) {
         if (control.unready-- > 0) return Promise.reject(new Error("the code is not there yet"));
         return Promise.resolve(deployment(invokedArn.split(":")[6] ?? "", { functionArn: invokedArn, ...options.deployment }));

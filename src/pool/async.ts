@@ -7,7 +7,6 @@ import type { ClaimedMessage, DurableQueue, Effects } from "../store/storage.ts"
 import { decodeAsyncEvent, encodeAsyncEvent, type AsyncEvent, type AsyncResponse } from "./async-event.ts";
 import type { Deployment, Invoker, Outcome } from "./invocation.ts";
 import { QueueWorkers, type Disposition } from "./queue-workers.ts";
-import { isRecursive } from "./recursion.ts";
 
 /** Of the qualifier that was invoked. */
 export interface AsyncSettings {
@@ -45,6 +44,8 @@ export interface AsyncDeps {
   readonly concurrencyMax: number;
   /** Undefined: the function, version or alias is gone, and its events with it. */
   readonly settingsOf: (event: AsyncEvent) => AsyncSettings | undefined;
+  /** The function has been run too often in this chain of requests: see recursion.ts. */
+  readonly isStopped: (event: AsyncEvent) => boolean;
   /** What runs now under the name that was invoked; what it throws counts as an error of the system, and the event is tried again. */
   readonly deploymentOf: (event: AsyncEvent) => Promise<Deployment>;
   /** What is written together with the event's end; `settled` is called when that is durable. */
@@ -105,7 +106,7 @@ async function tryOnce(deps: AsyncDeps, attempt: Attempt): Promise<Disposition> 
     const deployment = await deps.deploymentOf(event);
     if (deployment.reservedConcurrency === 0)
       return end(deps, event, "ZeroReservedConcurrency", { status: 429, message: "Rate Exceeded." });
-    if (isRecursive(traceHeader, deployment.functionArn)) {
+    if (deps.isStopped(event)) {
       deps.log.warn("an event is dropped: its function calls itself without end", { requestId, function: invokedArn });
       return end(deps, event, "RetriesExhausted", { status: 400, message: "Recursive invocation detected." });
     }

@@ -124,6 +124,16 @@ test("a function that is called in a loop is stopped at its 17th pass", async (t
       error.name === "RecursiveInvocationException" && error.$metadata.httpStatusCode === 400 && error.Type === "User",
   );
   assert.equal(started.invoker.invocations.length, 1);
+  assert.deepEqual(await send(started.client, "GetFunctionRecursionConfig", { FunctionName: "f" }), { RecursiveLoop: "Terminate" });
+  await send(started.client, "PutFunctionRecursionConfig", { FunctionName: "f", RecursiveLoop: "Allow" });
+  assert.deepEqual(await send(started.client, "GetFunctionRecursionConfig", { FunctionName: "f" }), { RecursiveLoop: "Allow" });
+  await invoke();
+  await send(started.client, "PutFunctionRecursionConfig", { FunctionName: "f", RecursiveLoop: "Terminate" });
+  await assert.rejects(invoke(), { name: "RecursiveInvocationException" });
+  const wrong = send(started.client, "PutFunctionRecursionConfig", { FunctionName: "f", RecursiveLoop: "Maybe" });
+  await assert.rejects(wrong, { name: "ValidationException" });
+  const nobody = send(started.client, "PutFunctionRecursionConfig", { FunctionName: "none", RecursiveLoop: "Allow" });
+  await assert.rejects(nobody, { name: "ResourceNotFoundException", message: `Function not found: ${arnOf("none")}` });
 });
 
 interface Delivered {

@@ -91,6 +91,29 @@ test("a configuration is put, shown, merged, listed and deleted", async (t) => {
   assert.deepEqual((await send(one.client, "ListFunctionEventInvokeConfigs", { FunctionName: "f" }))["FunctionEventInvokeConfigs"], []);
 });
 
+test("of many who change one at once each has its say", async (t) => {
+  const one = await started(t);
+  await send(one.client, "PutFunctionEventInvokeConfig", { FunctionName: "f", MaximumRetryAttempts: 2 });
+  const changes = [
+    { MaximumRetryAttempts: 1 },
+    { MaximumEventAgeInSeconds: 100 },
+    { DestinationConfig: { OnFailure: { Destination: BUCKET } } },
+    { DestinationConfig: { OnSuccess: { Destination: arnOf("g") } } },
+  ];
+  const tag = send(one.client, "TagResource", { Resource: arnOf("f"), Tags: { a: "1" } });
+  await Promise.all([
+    tag,
+    ...changes.map((change) => send(one.client, "UpdateFunctionEventInvokeConfig", { FunctionName: "f", ...change })),
+  ]);
+  const { LastModified: _time, ...config } = await send(one.client, "GetFunctionEventInvokeConfig", { FunctionName: "f" });
+  assert.deepEqual(config, {
+    FunctionArn: `${arnOf("f")}:$LATEST`,
+    MaximumRetryAttempts: 1,
+    MaximumEventAgeInSeconds: 100,
+    DestinationConfig: { OnSuccess: { Destination: arnOf("g") }, OnFailure: { Destination: BUCKET } },
+  });
+});
+
 test("a configuration goes with its function, and stays over a restart", async (t) => {
   const one = await started(t);
   for (const FunctionName of ["f", "g"]) await send(one.client, "PutFunctionEventInvokeConfig", { FunctionName, MaximumRetryAttempts: 1 });
