@@ -220,6 +220,36 @@ test("a failure goes to the destination and to the dead letters, with AWS's attr
   });
 });
 
+test("an alias has a configuration of its own, and its record names alias and version; the function's is not its", async (t) => {
+  const { started, delivered } = await withDestinations(t, { DestinationConfig: { OnSuccess: { Destination: QUEUE } } });
+  await send(started.client, "PublishVersion", { FunctionName: "f" });
+  await send(started.client, "CreateAlias", { FunctionName: "f", Name: "live", FunctionVersion: "1" });
+  await invokeEvent(started, "{}", "f:live");
+  await eventually("it has run", () => started.invoker.invocations.length === 1);
+  const OnSuccess = { Destination: "arn:aws:s3:::unused" };
+  await assert.rejects(send(started.client, "PutFunctionEventInvokeConfig", { FunctionName: "f:live", DestinationConfig: { OnSuccess } }), {
+    name: "InvalidParameterValueException",
+  });
+  await send(started.client, "PutFunctionEventInvokeConfig", {
+    FunctionName: "f:live",
+    DestinationConfig: { OnSuccess: { Destination: `${QUEUE}-of-live` } },
+  });
+  await invokeEvent(started, "{}", "f:live");
+  const { target, event } = await eventually("the record is delivered", () => delivered[0]);
+  assert.equal(target, `${QUEUE}-of-live`);
+  const record = JSON.parse(event) as { requestContext: { functionArn: string }; responseContext: { executedVersion: string } };
+  assert.deepEqual(
+    [record.requestContext.functionArn, record.responseContext.executedVersion, started.invoker.invocations[1]?.request.invokedArn],
+    [`${arnOf("f")}:live`, "1", `${arnOf("f")}:live`],
+  );
+  const { FunctionEventInvokeConfigs } = await send(started.client, "ListFunctionEventInvokeConfigs", { FunctionName: "f" });
+  assert.deepEqual(
+    (FunctionEventInvokeConfigs as { FunctionArn: string }[]).map(({ FunctionArn }) => FunctionArn),
+    [`${arnOf("f")}:$LATEST`, `${arnOf("f")}:live`],
+  );
+  assert.equal(delivered.length, 1);
+});
+
 test("an answer that is no JSON stands in the record as text", async (t) => {
   const { started, delivered } = await withDestinations(t, { DestinationConfig: { OnSuccess: { Destination: QUEUE } } });
   started.invoker.answer = () => ({ kind: "returned", payload: Buffer.from("<ok/>"), report: REPORT });
