@@ -18,6 +18,7 @@ const TITLES: Readonly<Record<string, string>> = {
   iam: "AWS IAM",
   sts: "AWS STS",
   logs: "Amazon CloudWatch Logs",
+  sqs: "Amazon SQS",
 };
 
 const INTRODUCTION = `# Compatibility
@@ -39,6 +40,12 @@ stands on this page, its queues; other destinations and dead-letter queues are r
     "Filter patterns: terms, phrases, exclusions and alternatives of text; patterns over JSON, columns and regular expressions are refused.\n\n" +
     "StartLiveTail: SDKs put `stream-` before the host of the endpoint, which no name server knows for localhost: set `disableHostPrefix: true` in " +
     "JavaScript, `inject_host_prefix=False` in boto3's Config. `lambent logs --follow` does.",
+  sqs: `Speaks JSON and, for clients from before 2023, forms and XML. Differs from AWS, or is left out:
+- A deleted queue is gone at once, so the same name can be used again without waiting 60 seconds (QueueDeletedRecently is never answered).
+- \`KmsMasterKeyId\` is refused; \`SqsManagedSseEnabled\` is stored and returned without effect: encrypt the disk.
+- \`FifoThroughputLimit\`: the API's rates are not limited, for either value. \`MessageGroupId\` of standard queues is returned with the message, and evens out nothing between groups.
+- A changed DelaySeconds holds for messages sent from then on, in FIFO queues too. Counts are exact.
+- Every call is signed: a policy does not open a queue to callers without credentials.`,
   iam: "Groups, permissions boundaries and instance profiles are not built; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
 };
 

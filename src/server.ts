@@ -24,6 +24,7 @@ import type { SandboxHost } from "./sandbox/sandbox.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
 import { s3Service } from "./services/s3/service.ts";
+import { sqsService } from "./services/sqs/service.ts";
 import { stsService, type StsService } from "./services/sts/service.ts";
 import type { BlobStore } from "./store/blob-store.ts";
 import { startBlobCollection } from "./store/blob-collection.ts";
@@ -177,8 +178,10 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   life.onStop("s3", () => s3.stop());
   const logging = await logsService({ meta: storage.meta, logs, clock });
   life.onStop("logs", () => logging.stop());
+  const sqs = await sqsService({ meta: storage.meta, mailboxes: storage.mailboxes, clock, log });
+  life.onStop("sqs", () => sqs.stop());
   const downloads = codeDownloads({ blobs, clock, keys: parts.secrets, validSeconds: limits.codeUrlSeconds });
-  const definitions = [iam.definition, sts.definition, downloads.within(s3.definition), logging.definition];
+  const definitions = [iam.definition, sts.definition, downloads.within(s3.definition), logging.definition, sqs.definition];
   // Functions are told the port, so it is open before Lambda is there: its first requests wait for it.
   const lambdaDefinition = Promise.withResolvers<ServiceDefinition>();
   const services = new Map(definitions.map((one) => [one.name, () => Promise.resolve(one)]));
@@ -194,6 +197,7 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
     bodyBytesMax: config.bodyBytesMax,
   });
   life.onStop("front door", () => door.close());
+  life.onStop("waiting receivers", () => sqs.endWaits());
   const { port } = await door.listen(config.port, config.host);
   // After the data plane, which ends what runs: the events of it go back into the queue.
   const after = { lambda: () => Promise.resolve() };

@@ -19,6 +19,8 @@ const QUERY: ReadonlyMap<string, Renamed> = new Map([
   ["AccessDeniedException", { code: "AccessDenied" }],
   ["RequestEntityTooLargeException", { code: "RequestEntityTooLarge" }],
   ["ServiceUnavailableException", { code: "ServiceUnavailable" }],
+  ["InvalidParameterValueException", { code: "InvalidParameterValue" }],
+  ["MissingRequiredParameterException", { code: "MissingParameter" }],
 ]);
 
 /** The older JSON protocols have one status for whatever is wrong with a request (CommonErrors of DynamoDB, CloudWatch Logs, SQS). */
@@ -62,6 +64,9 @@ export function inProtocol(protocol: ProtocolName, fault: WireFault): WireFault 
   const renamed = fault.model === undefined ? RENAMED[protocol]?.get(fault.code) : undefined;
   return renamed === undefined ? fault : { ...fault, ...renamed };
 }
+
+/** The fault's name in the query protocol. */
+export const queryCodeOf = (fault: WireFault): string => fault.model?.queryCode ?? QUERY.get(fault.code)?.code ?? fault.code;
 
 export function unknownOperation(protocol: ProtocolName, action: string): CommonFault {
   if (protocol === "query") return new CommonFault("InvalidAction", `Could not find operation ${action} for the requested version`, 400);

@@ -45,6 +45,14 @@ export interface ServiceDefinition {
     context: Context,
     input: Readonly<Record<string, unknown>>,
   ): readonly AccessNeed[] | Promise<readonly AccessNeed[]>;
+  /** The service's own fault for a required member that is missing; absent: the sentence that most services have. */
+  readonly missing?: (member: string) => Error;
+  /** A JSON service that takes forms and answers them in XML as well, as it did before (SQS); its errors keep their older names beside the new ones. */
+  readonly query?: {
+    readonly xmlNamespace: string;
+    /** Members that a form leaves to the path of its URL. */
+    readonly membersOf: (rawPath: string) => Readonly<Record<string, string>>;
+  };
   /** Operations that may be called without a signature (S3 objects under a public policy). */
   readonly anonymous?: ReadonlySet<string>;
   /**

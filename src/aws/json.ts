@@ -1,5 +1,6 @@
 // awsJson1_0 and awsJson1_1: every operation is a POST of a JSON document to "/", named by X-Amz-Target.
 import { encodeEvents, EVENT_STREAM_TYPE, initialResponse, type EventBody } from "./event-stream.ts";
+import { queryCodeOf } from "./common-faults.ts";
 import { CommonFault } from "./fault.ts";
 import { jsonDocuments } from "./json-document.ts";
 import type { OperationModel, ServiceModel } from "./model.ts";
@@ -10,6 +11,9 @@ import type { StructureShape } from "./shape.ts";
 import { faultMembers, type WireFault } from "./wire-fault.ts";
 
 type Output = Readonly<Record<string, unknown>>;
+
+/** https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait */
+const QUERY_ERROR = "x-amzn-query-error";
 
 const documents = jsonDocuments({ usesJsonName: false });
 
@@ -50,7 +54,8 @@ export function json(model: ServiceModel): Protocol {
   };
 
   const encodeFault = (fault: WireFault, requestId: string): WireResponse => {
-    const headers = { "content-type": contentType, [REQUEST_ID]: requestId };
+    const headers: Record<string, string> = { "content-type": contentType, [REQUEST_ID]: requestId };
+    if (model.hasQueryErrors === true) headers[QUERY_ERROR] = `${queryCodeOf(fault)};${fault.status < 500 ? "Sender" : "Receiver"}`;
     // Version 1.0 names the error with its namespace, version 1.1 without.
     const type = fault.model !== undefined && model.protocol === "json-1.0" ? `${model.namespace}#${fault.code}` : fault.code;
     const members = faultMembers(fault);

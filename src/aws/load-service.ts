@@ -14,18 +14,36 @@ import { readConstraints, validator, type Validate } from "./validate.ts";
 export interface LoadedService {
   readonly definition: ServiceDefinition;
   readonly model: ServiceModel;
-  /** The protocol of this request: the service's own, or rpc-v2-cbor beside it. */
+  /** The protocol of this request: the service's own, or one of those beside it (rpc-v2-cbor, forms). */
   protocolOf(request: WireRequest): Protocol;
+  /** The model as this request's protocol has it: for the names of faults. */
+  modelOf(request: WireRequest): ServiceModel;
   /** The operation that path, headers and query name; a form names its own in the body. Throws Malformed. */
   routeByHead(request: WireRequest, query: Query): Route | undefined;
   /** The operation that a form names, and the name as it came; throws CommonFault. */
-  routeByForm(query: Query, bytes: Uint8Array): { action: string; route: Route | undefined };
+  routeByForm(request: WireRequest, query: Query, bytes: Uint8Array): { action: string; route: Route | undefined };
   readonly validate: Validate;
 }
 
 const NO_LABELS: Labels = new Map();
 
 const isCbor = (request: WireRequest) => request.headers.get("smithy-protocol") === "rpc-v2-cbor";
+
+const bringsForm = (request: WireRequest) =>
+  !request.headers.has("x-amz-target") && request.headers.get("content-type")?.startsWith("application/json") !== true;
+
+/** Forms for a service whose own protocol is JSON. */
+function formsBeside(definition: ServiceDefinition, model: ServiceModel): { model: ServiceModel; protocol: Protocol } | undefined {
+  const { query } = definition;
+  if (query === undefined) return undefined;
+  const queryModel: ServiceModel = { ...model, protocol: "query", xmlNamespace: query.xmlNamespace };
+  const forms = queryProtocol(queryModel);
+  const decode: Protocol["decode"] = (operation, incoming) => ({
+    ...query.membersOf(incoming.request.rawPath),
+    ...forms.decode(operation, incoming),
+  });
+  return { model: queryModel, protocol: { ...forms, decode } };
+}
 
 export function ownProtocol(model: ServiceModel): Protocol {
   if (model.protocol === "rest-json") return restJson;
@@ -60,22 +78,32 @@ function targetOperation(request: WireRequest): string {
 }
 
 export async function loadService(definition: ServiceDefinition): Promise<LoadedService> {
-  const model = serviceModel(definition.name, definition.client, definition.clientClass);
+  const model: ServiceModel = {
+    ...serviceModel(definition.name, definition.client, definition.clientClass),
+    ...(definition.query === undefined ? {} : { hasQueryErrors: true }),
+  };
+  const forms = formsBeside(definition, model);
   const own = ownProtocol(model);
   const isRest = model.protocol === "rest-json" || model.protocol === "rest-xml";
   const overCbor = cbor(model);
   const routes = isRest ? router(model) : undefined;
   // S3 has no answer for broken constraints in general: its operations know their own codes.
-  const validate = model.protocol === "rest-xml" ? () => {} : validator(model, await readConstraints(definition.constraints));
+  const validate =
+    model.protocol === "rest-xml" ? () => {} : validator(model, await readConstraints(definition.constraints), definition.missing);
   return {
     definition,
     model,
     validate,
-    routeByForm(query, bytes) {
-      const action = model.protocol === "query" ? (readForm(query, bytes).get("Action")?.[0] ?? "") : "";
+    modelOf: (request) => (forms !== undefined && bringsForm(request) ? forms.model : model),
+    routeByForm(request, query, bytes) {
+      const action =
+        model.protocol === "query" || (forms !== undefined && bringsForm(request)) ? (readForm(query, bytes).get("Action")?.[0] ?? "") : "";
       return { action, route: namedRoute(model, action) };
     },
-    protocolOf: (request) => (!isRest && isCbor(request) ? overCbor : own),
+    protocolOf(request) {
+      if (!isRest && isCbor(request)) return overCbor;
+      return forms !== undefined && bringsForm(request) ? forms.protocol : own;
+    },
     routeByHead(request, query) {
       if (routes !== undefined) return routes.match(request, query);
       if (isCbor(request)) return namedRoute(model, cborOperation(request));

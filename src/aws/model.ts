@@ -36,6 +36,8 @@ export interface ServiceModel {
   readonly target: string;
   readonly xmlNamespace: string;
   readonly operations: ReadonlyMap<string, OperationModel>;
+  /** Errors have the names of the query protocol beside their own, in `x-amzn-query-error`. */
+  readonly hasQueryErrors?: true;
 }
 
 const PROTOCOLS: Readonly<Record<string, ProtocolName>> = {

@@ -3,10 +3,14 @@ import type { Query } from "./protocol.ts";
 import type { WireRequest } from "./request.ts";
 import { credentialScope } from "./signature-claim.ts";
 
-const BY_TARGET: ReadonlyMap<string, string> = new Map([["Logs_20140328", "logs"]]);
+const BY_TARGET: ReadonlyMap<string, string> = new Map([
+  ["AmazonSQS", "sqs"],
+  ["Logs_20140328", "logs"],
+]);
 const BY_VERSION: ReadonlyMap<string, string> = new Map([
   ["2010-05-08", "iam"],
   ["2011-06-15", "sts"],
+  ["2012-11-05", "sqs"],
 ]);
 const LAMBDA_PATH = /^\/20\d\d-\d\d-\d\d\//;
 const FORM = "application/x-www-form-urlencoded";

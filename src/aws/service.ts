@@ -93,10 +93,10 @@ function lenientQuery(request: WireRequest): Query {
 }
 
 /** Forms name their operation in the body; all others are known by now. */
-function routeOf(service: LoadedService, early: Route | undefined, query: Query, bytes: Uint8Array): Route {
+function routeOf(service: LoadedService, early: Route | undefined, request: WireRequest, query: Query, bytes: Uint8Array): Route {
   if (early !== undefined) return early;
-  const { action, route } = service.routeByForm(query, bytes);
-  if (route === undefined) throw unknownOperation(service.model.protocol, action);
+  const { action, route } = service.routeByForm(request, query, bytes);
+  if (route === undefined) throw unknownOperation(service.modelOf(request).protocol, action);
   return route;
 }
 
@@ -122,12 +122,14 @@ export function awsServices(options: ServicesOptions): Services {
 
     const authenticated = (bytes?: Uint8Array) => {
       // What an unsigned form asks for may be read at once: there is no signature that it could break.
-      const allowed = isSigned ? undefined : (early ?? service.routeByForm(query, bytes ?? new Uint8Array()).route)?.operation.name;
+      const allowed = isSigned
+        ? undefined
+        : (early ?? service.routeByForm(request, query, bytes ?? new Uint8Array()).route)?.operation.name;
       if (allowed !== undefined && definition.anonymous?.has(allowed) === true) return anonymousSigner(options);
       return authenticate(request, name, bytes, options);
     };
     const received = await receiveBody(request, definition, early?.operation, authenticated, held);
-    const { operation, labels } = routeOf(service, early, query, received.bytes);
+    const { operation, labels } = routeOf(service, early, request, query, received.bytes);
     progress.operation = operation.name;
     const perform = definition.operations[operation.name];
     if (typeof perform !== "function") throw notImplemented(`${name}:${operation.name}`);
@@ -148,7 +150,7 @@ export function awsServices(options: ServicesOptions): Services {
     const { service, context, operation } = progress;
     const fault = knownFault(cause);
     const query = lenientQuery(request);
-    const model = service?.model ?? guessedModel(serviceNameOf(request, query).name, request, query);
+    const model = service?.modelOf(request) ?? guessedModel(serviceNameOf(request, query).name, request, query);
     progress.refusal = fault ?? internalFault(model);
     if (fault === undefined) options.log.error("request failed", { requestId: request.id, service: model.name, operation, cause });
     const protocol = service?.protocolOf(request) ?? ownProtocol(model);

@@ -23,6 +23,8 @@ export async function readConstraints(name: string): Promise<Constraints> {
 // Recorded answers name "not null" for the elements of layers and architectures, and not for those of subnetIds (length from 0).
 const isNullUnnamed = (shape: Shape, constraint: Constraint | undefined) => shape.kind === "string" && constraint?.min === 0;
 
+const isAbsent = (value: unknown) => value === undefined || value === null;
+
 const isContainer = (shape: Shape) => shape.kind === "structure" || shape.kind === "list" || shape.kind === "map";
 
 function checkKeys(member: Member, constraint: Constraint): Check {
@@ -47,7 +49,8 @@ function checkElements(member: Member, shape: ListShape | MapShape, constraint: 
   };
 }
 
-export function validator(model: ServiceModel, constraints: Constraints): Validate {
+/** `missing` makes the fault for a member that the operation requires, where the service has one of its own. */
+export function validator(model: ServiceModel, constraints: Constraints, missing?: (member: string) => Error): Validate {
   const structures = new Map<StructureShape, Check>();
 
   const checkValue = (member: Member, constraint: Constraint | undefined): Check => {
@@ -99,6 +102,8 @@ export function validator(model: ServiceModel, constraints: Constraints): Valida
 
   return (operation, input) => {
     if (operation.input === undefined) return;
+    const absent = missing === undefined ? undefined : operation.input.members.find((one) => one.isRequired && isAbsent(input[one.name]));
+    if (missing !== undefined && absent !== undefined) throw missing(absent.name);
     const problems: string[] = [];
     checkStructure(operation.input)(input, "", problems);
     if (problems.length === 0) return;

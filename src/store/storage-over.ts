@@ -2,6 +2,7 @@
 import type { Clock } from "../base/clock.ts";
 import { ChangeFeed } from "./change-feed.ts";
 import { Hints } from "./hints.ts";
+import type { Mailboxes } from "./mailboxes.ts";
 import type { Tables } from "./sqlite/tables.ts";
 import type { DurableQueue, Effects, Entry, Journal, Leases, MetaStore, NewMessage, Storage, Timers, Write } from "./storage.ts";
 import type { StoredEffects, StoredEntry, StoredWrite } from "./stored.ts";
@@ -66,6 +67,7 @@ export function storageOver(clock: Clock, driver: Driver): Storage {
   return {
     meta: metaStore(driver, feed),
     queue: durableQueue(clock, driver, hints, withEffects),
+    mailboxes: mailboxes(clock, driver, hints),
     journal: journal(clock, driver, withEffects),
     timers: timersOf(clock, driver, withEffects),
     leases: leases(clock, driver, withEffects),
@@ -124,6 +126,48 @@ function durableQueue(clock: Clock, driver: Driver, hints: Hints, withEffects: W
     depth: (queue) => driver.run("depth", [queue, clock.now()]),
     waiting: (prefix) => driver.run("waitingQueues", [prefix, clock.now()]),
     onHint: (queue, wake) => hints.listen(queue, wake),
+  };
+}
+
+function mailboxes(clock: Clock, driver: Driver, hints: Hints): Mailboxes {
+  /** No queue has such a name. */
+  const hintOf = (mailbox: string) => `mailbox\0${mailbox}`;
+  return {
+    async send(mail) {
+      const sent = await driver.run("sendMail", [kept(driver, mail), clock.now()]);
+      for (const { mailbox, dueAtMs = 0 } of mail) hints.visible(hintOf(mailbox), dueAtMs);
+      return sent;
+    },
+    async receive(mailbox, options) {
+      checkLimit(options.limit);
+      const received = await driver.run("receiveMail", [mailbox, options, clock.now()]);
+      if (options.deadLetter !== undefined && received.deadLetters > 0) hints.visible(hintOf(options.deadLetter.mailbox), 0);
+      return received;
+    },
+    async remove(mailbox, tokens) {
+      const { removals, isFreed } = await driver.run("removeMail", [mailbox, tokens, clock.now()]);
+      if (isFreed) hints.visible(hintOf(mailbox), 0);
+      return removals;
+    },
+    async hide(mailbox, claims, totalMs) {
+      const answers = await driver.run("hideMail", [mailbox, claims, totalMs, clock.now()]);
+      for (const { visibilityMs } of claims) hints.visible(hintOf(mailbox), clock.now() + visibilityMs);
+      return answers;
+    },
+    counts: (mailbox) => driver.run("countMail", [mailbox, clock.now()]),
+    async expire(mailbox, untilMs, limit) {
+      const removed = await driver.run("expireMail", [mailbox, untilMs, checkLimit(limit), clock.now()]);
+      if (removed > 0) hints.visible(hintOf(mailbox), 0);
+      return removed;
+    },
+    async forward(mailbox, ids, to) {
+      const answer = await driver.run("forwardMail", [mailbox, ids, to, clock.now()]);
+      for (const target of typeof to === "string" ? [to] : Object.values(to)) hints.visible(hintOf(target), 0);
+      return answer;
+    },
+    forget: (mailbox) => driver.run("forgetMailbox", [mailbox]),
+    names: () => driver.run("mailboxNames", []),
+    onHint: (mailbox, wake) => hints.listen(hintOf(mailbox), wake),
   };
 }
 

@@ -3,6 +3,8 @@
 // They are one provider because "acknowledge the event and write its dead letter" must be one transaction: see Effects.
 // Calls are batches; ids are made by the caller (UUIDv7); nothing resolves before it is durable unless it says so.
 
+import type { Mailboxes } from "./mailboxes.ts";
+
 /** Why a call failed; never collapsed into one another, because each asks for a different reaction. */
 export type StorageFailure = "NotDelivered" | "Unknown" | "Fenced" | "Conflict" | "Throttled" | "Unavailable";
 
@@ -199,6 +201,7 @@ export interface Capacity {
 export interface Storage {
   readonly meta: MetaStore;
   readonly queue: DurableQueue;
+  readonly mailboxes: Mailboxes;
   readonly journal: Journal;
   readonly timers: Timers;
   readonly leases: Leases;

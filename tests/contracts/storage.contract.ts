@@ -5,6 +5,7 @@ import { manualClock, type ManualClock } from "../../src/base/manual-clock.ts";
 import type { Storage } from "../../src/store/storage.ts";
 import { capacity, journals, leases, timers } from "./storage-coordination.contract.ts";
 import { follows } from "./storage-follow.contract.ts";
+import { mailboxes } from "./storage-mailboxes.contract.ts";
 import { queues } from "./storage-queue.contract.ts";
 import { records } from "./storage-records.contract.ts";
 import { failsWith, key, type WithStorage } from "./storage-values.ts";
@@ -23,7 +24,7 @@ export function storageContract(name: string, open: (clock: ManualClock) => Prom
   };
 
   suite(`Storage: ${name}`, () => {
-    for (const part of [records, follows, queues, journals, timers, leases, capacity]) part(withStorage);
+    for (const part of [records, follows, queues, mailboxes, journals, timers, leases, capacity]) part(withStorage);
 
     withStorage("after close everything is refused, and what was accepted before is answered", async (storage) => {
       const accepted = storage.meta.write([{ key: key("a"), value: 1 }]);

@@ -7,6 +7,7 @@ import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SQSClient } from "@aws-sdk/client-sqs";
 import { STSClient } from "@aws-sdk/client-sts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
@@ -42,6 +43,7 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
     return {
       lambda: new LambdaClient(settings),
       iam: new IAMClient(settings),
+      sqs: new SQSClient(settings),
       sts: new STSClient(settings),
       logs: new CloudWatchLogsClient(settings),
       s3: new S3Client({ ...settings, forcePathStyle: true }),

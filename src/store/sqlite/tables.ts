@@ -1,9 +1,21 @@
 // All calls of the store by name: synchronous, inside a transaction that the caller has begun. Times come from the caller.
 import type { Budget, Key, Lease, ListRange, NewMessage, Timer } from "../storage.ts";
+import type { NewMail, ReceiveOptions } from "../mailboxes.ts";
 import type { StoredEffects, StoredWrite } from "../stored.ts";
 import { drawBudget, giveBackBudgets, limitPool } from "./budgets.ts";
 import { appendEvents, readEvents, removeEvents } from "./journals.ts";
 import { acquireLeases, checkHeld, releaseLeases, renewLeases } from "./leases.ts";
+import {
+  countMail,
+  expireMail,
+  forgetMailbox,
+  forwardMail,
+  hideMail,
+  mailboxNames,
+  receiveMail,
+  removeMail,
+  sendMail,
+} from "./mailboxes.ts";
 import { claim, depth, enqueue, extendClaims, releaseClaims, removeClaimed, waitingQueues } from "./queues.ts";
 import { allRecords, getRecords, listRecords, writeRecords } from "./records.ts";
 import type { Statements } from "./statements.ts";
@@ -20,6 +32,8 @@ export const READS: ReadonlySet<keyof Tables> = new Set([
   "depth",
   "waitingQueues",
   "readEvents",
+  "countMail",
+  "mailboxNames",
 ] as const);
 
 /** Those with effects answer with the revisions of the effects' writes. */
@@ -45,6 +59,18 @@ export function tables(sql: Statements) {
       removeClaimed(sql, tokens, nowMs);
       return apply(effects, nowMs);
     },
+
+    sendMail: (mail: readonly NewMail[], nowMs: number) => sendMail(sql, mail, nowMs),
+    receiveMail: (mailbox: string, options: ReceiveOptions, nowMs: number) => receiveMail(sql, mailbox, options, nowMs),
+    removeMail: (mailbox: string, tokens: Tokens, nowMs: number) => removeMail(sql, mailbox, tokens, nowMs),
+    hideMail: (mailbox: string, claims: readonly { token: string; visibilityMs: number }[], totalMs: number, nowMs: number) =>
+      hideMail(sql, mailbox, claims, totalMs, nowMs),
+    countMail: (mailbox: string, nowMs: number) => countMail(sql, mailbox, nowMs),
+    expireMail: (mailbox: string, untilMs: number, limit: number, nowMs: number) => expireMail(sql, mailbox, untilMs, limit, nowMs),
+    forwardMail: (mailbox: string, ids: readonly string[], to: string | Readonly<Record<string, string>>, nowMs: number) =>
+      forwardMail(sql, mailbox, ids, to, nowMs),
+    forgetMailbox: (mailbox: string) => forgetMailbox(sql, mailbox),
+    mailboxNames: () => mailboxNames(sql),
 
     appendEvents(stream: string, expectedSequence: number, events: readonly Uint8Array[], effects: Effects, nowMs: number) {
       appendEvents(sql, stream, expectedSequence, events);
