@@ -69,6 +69,13 @@ static bool write_number(const struct hierarchy *in, const char *name, const cha
   return write_file(path, text);
 }
 
+// A hierarchy may be mounted in several places (for a chroot, say): it is the same one, and a controller is in one only.
+static bool is_known(bool is_v2, unsigned roles) {
+  for (size_t i = 0; i < hierarchy_count; i++)
+    if (is_v2 ? hierarchies[i].is_v2 : !hierarchies[i].is_v2 && hierarchies[i].roles & roles) return true;
+  return false;
+}
+
 static void add_hierarchy(const char *directory, bool is_v2, unsigned roles) {
   if (hierarchy_count == HIERARCHIES_MAX || strlen(directory) >= sizeof hierarchies[0].directory) return;
   struct hierarchy *added = &hierarchies[hierarchy_count++];
@@ -132,6 +139,7 @@ static void find_hierarchies(const char *parent) {
   while (mounts && fscanf(mounts, "%255s %255s %63s %255s %*d %*d", source, directory, type, options) == 4) {
     bool is_v2 = !strcmp(type, "cgroup2");
     if (!is_v2 && (strcmp(type, "cgroup") || !roles_of(options))) continue;
+    if (is_known(is_v2, roles_of(options))) continue;
     own[0] = 0;
     if (parent) snprintf(own, sizeof own, "%s", parent);
     else if (geteuid()) own_parent(is_v2 ? "" : options, own, sizeof own);

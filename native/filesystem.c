@@ -17,8 +17,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Any directory that every host has and that no request names: the launcher mounts the shared parts here, each sandbox its root.
-#define STAGE "/proc/driver"
+// Any directory that every host has and that no request names: the launcher mounts the shared parts here, each sandbox its root. Not below
+// /proc: without root, the kernel gives a new /proc only to who sees all of the old one.
+#define STAGE "/sys/bus"
 enum { LINKS_MAX = 8, READ_ONLY = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
 
 static const char *const SYSTEM_DIRECTORIES[] = {"/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"};

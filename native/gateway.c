@@ -13,9 +13,11 @@
 #include <linux/veth.h>
 #include <net/if.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // 198.18.0.0/15 is for benchmarks: neither the internet nor anybody's network has it. Sandboxes have the lower half.
@@ -156,18 +158,44 @@ static const char *furnish(void) {
   return is_set ? NULL : "the gateway's settings below /proc/sys/net";
 }
 
+// What the namespace's maker tells: nothing, or what it could not do, and why.
+struct outcome {
+  int cause;
+  char failed[96];
+};
+
+__attribute__((noreturn)) static void make_namespace(int parent) {
+  struct outcome outcome = {0};
+  const char *failed = unshare(CLONE_NEWNET) ? "a network namespace for the gateway" : furnish();
+  outcome.cause = errno;
+  snprintf(outcome.failed, sizeof outcome.failed, "%s", failed ? failed : "");
+  send(parent, &outcome, sizeof outcome, MSG_NOSIGNAL);
+  recv(parent, &outcome, 1, 0);  // until it has been opened
+  _exit(0);
+}
+
+// A process of its own makes it: without root there is no way back out of it.
 const char *gateway_create(void) {
-  int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-  if (own < 0 || unshare(CLONE_NEWNET)) return "a network namespace for the gateway";
-  const char *failed = furnish();
-  int made = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-  if (!failed && (made < 0 || fcntl(made, F_DUPFD_CLOEXEC, GATEWAY) != GATEWAY)) failed = "the gateway's namespace";
-  int cause = errno;
-  if (setns(own, CLONE_NEWNET)) return "the launcher's own network namespace";
+  static struct outcome outcome;
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) return "descriptors";
+  pid_t maker = fork();
+  if (maker == 0) {
+    close(pair[0]);
+    make_namespace(pair[1]);
+  }
+  close(pair[1]);
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/ns/net", maker);
+  bool is_told = maker > 0 && recv(pair[0], &outcome, sizeof outcome, 0) == sizeof outcome;
+  int made = is_told && !outcome.failed[0] ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+  bool is_kept = made >= 0 && fcntl(made, F_DUPFD_CLOEXEC, GATEWAY) == GATEWAY;
+  int cause = is_told && outcome.failed[0] ? outcome.cause : errno;
   if (made >= 0) close(made);
-  close(own);
+  close(pair[0]);
+  if (maker > 0) waitpid(maker, NULL, 0);
   errno = cause;
-  return failed;
+  return is_kept ? NULL : is_told && outcome.failed[0] ? outcome.failed : "the gateway's namespace";
 }
 
 int gateway_enter(int gateway) { return setns(gateway, CLONE_NEWNET) ? -1 : open_netlink(); }

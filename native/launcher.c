@@ -46,7 +46,6 @@ struct sandbox {
 static struct sandbox *sandboxes[SANDBOXES_MAX];
 static size_t sandbox_count;
 static size_t ended_count;
-static bool is_rootless;
 static bool has_gateway;
 static int epoll;
 static char *title;
@@ -182,7 +181,6 @@ static void start(struct request *request) {
   }
   sandbox->id = request->id;
   snprintf(sandbox->name, sizeof sandbox->name, "%s", request->name);
-  if (is_rootless) request->uid = 0;  // the only one that this namespace has
   const char *failed = create(sandbox, request);
   if (!failed) {
     sandboxes[sandbox_count++] = sandbox;
@@ -345,6 +343,31 @@ static void end_all(void) {
   cgroup_exit();
 }
 
+// What the command line says.
+struct settings {
+  const char *cgroup_parent;  // below it this launcher's control groups are made, in each hierarchy; NULL: the usual one
+  bool wants_gateway;
+  char *uid_first, *gid_first, *id_count;  // the user's subordinate ids, without root
+};
+
+// The system's own program may map subordinate ids: it looks at who owns them, and has to run outside of the new namespace.
+static pid_t prepare_mapping(char *tool, unsigned own, char *first, char *count, const int go[2]) {
+  char target[16], self[16], none;
+  snprintf(target, sizeof target, "%d", getpid());
+  snprintf(self, sizeof self, "%u", own);
+  pid_t child = fork();
+  if (child != 0) return child;
+  if (close(go[1]) || read(go[0], &none, 1) != 1 || dup2(2, 1) < 0) _exit(1);  // 1 is for events
+  syscall(SYS_close_range, 3, ~0U, 0);
+  execve(tool, (char *[]){tool, target, "0", self, "1", "1", first, count, NULL}, (char *[]){NULL});
+  _exit(1);
+}
+
+static bool has_worked(pid_t child) {
+  int status;
+  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static bool write_once(const char *path, const char *text) {
   int file = open(path, O_WRONLY | O_CLOEXEC);
   bool is_written = file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text);
@@ -352,40 +375,61 @@ static bool write_once(const char *path, const char *text) {
   return is_written;
 }
 
-// Without root: a user namespace in which this user is root, so that all the rest is the same.
-static const char *become_root(void) {
-  char uid_map[32], gid_map[32];
-  snprintf(uid_map, sizeof uid_map, "0 %u 1", geteuid());
-  snprintf(gid_map, sizeof gid_map, "0 %u 1", getegid());
-  if (unshare(CLONE_NEWUSER)) return "a user namespace can't be made";
-  bool is_mapped = write_once("/proc/self/setgroups", "deny") && write_once("/proc/self/uid_map", uid_map) && write_once("/proc/self/gid_map", gid_map);
-  return is_mapped ? NULL : "the user namespace can't be mapped (the system may restrict unprivileged user namespaces)";
+// What the kernel counts by user it counts for the user outside too, over all that is in here: each sandbox may take a part only.
+static bool divide_counted(void) {
+  struct rlimit queues = {80 << 10, 80 << 10}, signals = {4096, 4096};
+  return write_once("/proc/sys/user/max_inotify_instances", "8") && setrlimit(RLIMIT_MSGQUEUE, &queues) == 0 && setrlimit(RLIMIT_SIGPENDING, &signals) == 0;
 }
 
-static const char *prepare(const char *cgroup_parent, bool wants_gateway) {
+// Without root: a user namespace in which this user is root and the subordinate ids are the others, so that all the rest is the same.
+static const char *become_root(const struct settings *settings) {
+  int go[2];
+  if (!settings->id_count) return errno = EPERM, "without root, a range of subordinate user and group ids is needed";
+  if (pipe2(go, O_CLOEXEC)) return "descriptors";
+  pid_t uids = prepare_mapping("/usr/bin/newuidmap", geteuid(), settings->uid_first, settings->id_count, go);
+  pid_t gids = prepare_mapping("/usr/bin/newgidmap", getegid(), settings->gid_first, settings->id_count, go);
+  bool is_made = unshare(CLONE_NEWUSER) == 0 && write(go[1], "gg", 2) == 2;
+  int cause = errno;
+  close(go[0]), close(go[1]);
+  bool is_mapped = has_worked(uids) & has_worked(gids);
+  errno = is_made ? EPERM : cause;
+  if (!is_made) return "a user namespace can't be made";
+  if (is_mapped) return divide_counted() ? NULL : "limits on what is counted by user";
+  return "newuidmap or newgidmap can't map the subordinate ids (/etc/subuid, /etc/subgid)";
+}
+
+static const char *prepare(const struct settings *settings) {
   struct rlimit files;
   umask(022);
-  is_rootless = geteuid() != 0;
+  bool is_rootless = geteuid() != 0;
   if (!getrlimit(RLIMIT_NOFILE, &files)) setrlimit(RLIMIT_NOFILE, &(struct rlimit){files.rlim_max, files.rlim_max});
   epoll = epoll_create1(EPOLL_CLOEXEC);
   watch(REQUESTS, NULL, false);
   watch(HANDOVER, NULL, false);
   const char *missing = seccomp_prepare();
-  if (!missing) missing = cgroup_init(cgroup_parent);
-  if (!missing && is_rootless) missing = become_root();
-  if (!missing && wants_gateway) missing = gateway_create();
-  has_gateway = wants_gateway && !missing;
+  if (!missing) missing = cgroup_init(settings->cgroup_parent);
+  if (!missing && is_rootless) missing = become_root(settings);
+  if (!missing && settings->wants_gateway) missing = gateway_create();
+  has_gateway = settings->wants_gateway && !missing;
   return missing ? missing : filesystem_prepare();
 }
 
-// Arguments, both optional: the control group below which this launcher's own are made, in each hierarchy (empty: the usual one), and
-// "internet" for a gateway.
+// Arguments, all optional: the parent of the control groups, "internet" for a gateway, and without root the first subordinate user id, the
+// first group id, and how many there are of each. Empty is as good as none.
+static struct settings settings_of(int argc, char **argv) {
+  struct settings settings = {.wants_gateway = argc > 2 && !strcmp(argv[2], "internet")};
+  if (argc > 1 && argv[1][0]) settings.cgroup_parent = argv[1];
+  if (argc > 5) settings.uid_first = argv[3], settings.gid_first = argv[4], settings.id_count = argv[5];
+  return settings;
+}
+
 int main(int argc, char **argv) {
   title = argv[0];
   title_size = strlen(argv[argc - 1]) + (size_t)(argv[argc - 1] - argv[0]);
+  struct settings settings = settings_of(argc, argv);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the whole group: the server decides what it means
-  const char *missing = prepare(argc > 1 && argv[1][0] ? argv[1] : NULL, argc > 2 && !strcmp(argv[2], "internet"));
+  const char *missing = prepare(&settings);
   if (missing) {
     char text[600];
     snprintf(text, sizeof text, "%s: %s", missing, strerror(errno));

@@ -11,7 +11,7 @@ export const LAUNCHER = join(import.meta.dirname, "..", "..", "native", "build",
 const PYTHON = "/usr/bin/python3";
 
 const missing = [
-  process.getuid?.() === 0 ? "" : "root",
+  process.getuid?.() === 0 || process.env["LAMBENT_TEST_ROOTLESS"] === "1" ? "" : "root",
   existsSync(LAUNCHER) ? "" : "the launcher (make -C native)",
   existsSync(PYTHON) ? "" : PYTHON,
 ].filter((what) => what !== "");
@@ -135,7 +135,7 @@ export function launcherOf(owner = process.pid): number {
 
 /** Control groups of one launcher, its own and its sandboxes', in every hierarchy. */
 export function controlGroups(launcher: number): readonly string[] {
-  const own = globSync([`/sys/fs/cgroup/lambent-${launcher}-*`, `/sys/fs/cgroup/*/lambent-${launcher}-*`]);
+  const own = globSync(["", "*/", "rootless-test-*/", "*/rootless-test-*/"].map((below) => `/sys/fs/cgroup/${below}lambent-${launcher}-*`));
   return own.flatMap((directory) => [directory, ...directoriesIn(directory)]);
 }
 

@@ -1,6 +1,7 @@
 // What this machine can and cannot isolate: read, never changed. For `lambent doctor`.
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
+import { inspectRootless } from "./doctor-rootless.ts";
 import { missingGatewayPackages } from "./tools.ts";
 
 export interface HostFinding {
@@ -23,14 +24,10 @@ function launcher(path: string): HostFinding {
   }
 }
 
+const isRoot = () => process.getuid?.() === 0;
+
 function user(): HostFinding {
-  if (process.getuid?.() === 0) return { name: "user", state: "ok", detail: "root" };
-  return {
-    name: "user",
-    state: "missing",
-    detail: `uid ${process.getuid?.()}: rootless sandboxes are not built yet`,
-    remedy: "run as root: sudo ./lambent …",
-  };
+  return { name: "user", state: "ok", detail: isRoot() ? "root" : `uid ${process.getuid?.()}, without root` };
 }
 
 function kernel(): HostFinding {
@@ -103,8 +100,7 @@ export function inspectHost(options: { launcherPath: string; network: "endpoint"
     launcher(options.launcherPath),
     userNamespaces(),
     seccomp(),
-    ...controllers(),
-    freezer(),
+    ...(isRoot() ? [...controllers(), freezer()] : inspectRootless()),
     internet(options.network),
   ];
 }

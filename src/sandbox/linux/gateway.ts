@@ -19,6 +19,8 @@ const COMPLAINT_BYTES_MAX = 4_096;
 
 export interface GatewayOptions {
   readonly launcherPid: number;
+  /** The namespace belongs to the launcher's user namespace, which has to be entered first. */
+  readonly isRootless: boolean;
   /** Networks that functions may reach besides public addresses, as `10.1.0.0/16`. */
   readonly allowed: readonly string[];
   readonly log: Log;
@@ -49,6 +51,8 @@ function complaints(stream: Readable | null): () => string {
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #namespace: string;
+  /** Enters the user namespace that the other one belongs to; empty with root. */
+  readonly #entering: readonly string[];
   #carrier: ChildProcess | undefined;
   #timer: Timer | undefined;
   #restart: Timer | undefined;
@@ -58,6 +62,7 @@ export class Gateway {
 
   constructor(options: GatewayOptions) {
     this.#options = options;
+    this.#entering = options.isRootless ? [`--user=/proc/${options.launcherPid}/ns/user`, "--preserve-credentials"] : [];
     this.#namespace = `/proc/${options.launcherPid}/fd/${GATEWAY_DESCRIPTOR}`;
   }
 
@@ -102,7 +107,7 @@ export class Gateway {
   }
 
   async #filter(rules: string): Promise<void> {
-    const words = [`--net=${this.#namespace}`, findTool("nft") ?? "nft", "-f", "-"];
+    const words = [...this.#entering, `--net=${this.#namespace}`, findTool("nft") ?? "nft", "-f", "-"];
     const child = spawn(findTool("nsenter") ?? "nsenter", words, { env: {}, cwd: "/", stdio: ["pipe", "ignore", "pipe"] });
     const complaint = complaints(child.stderr);
     const late = this.#options.clock.after(READY_MS_MAX, () => child.kill("SIGKILL"));
@@ -120,9 +125,10 @@ export class Gateway {
   async #carry(): Promise<void> {
     const words = ["--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp"];
     words.push(`--cidr=${CARRIER_NETWORK}`, "--exit-fd=0", "--ready-fd=3", "--netns-type=path", this.#namespace, CARRIER_INTERFACE);
+    words.unshift(...this.#entering, findTool("slirp4netns") ?? "slirp4netns");
     const stdio = ["pipe", "ignore", "pipe", "pipe"] as const;
     // A session of its own: Ctrl-C is for the server, which lets functions finish.
-    const child = spawn(findTool("slirp4netns") ?? "slirp4netns", words, { env: {}, cwd: "/", detached: true, stdio: [...stdio] });
+    const child = spawn(findTool("nsenter") ?? "nsenter", words, { env: {}, cwd: "/", detached: true, stdio: [...stdio] });
     this.#carrier = child;
     const complaint = complaints(child.stderr);
     child.stdin?.on("error", () => undefined); // its exit is told below

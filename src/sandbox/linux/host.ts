@@ -9,8 +9,12 @@ import { SandboxError, type Sandbox, type SandboxExit, type SandboxHost, type Sa
 import { startFrame, type LauncherEvent } from "./frames.ts";
 import { openGateway, type Gateway } from "./gateway.ts";
 import { Launcher, type HandedOver } from "./launcher.ts";
+import { subordinateIds, type SubordinateIds } from "./subordinate-ids.ts";
 
-/** Host user ids of sandboxes: each has one of its own while it lives, so that limits per user are limits per sandbox. */
+/**
+ * Host user ids of sandboxes: each has one of its own while it lives, so that limits per user are limits per sandbox. Without root they are
+ * subordinate ids, which the launcher's user namespace counts from 1.
+ */
 const UID_FIRST = 1_300_000;
 const UID_COUNT = 65_534;
 
@@ -59,7 +63,9 @@ export interface LinuxSandboxOptions {
 
 /** Starts the launcher. Throws SandboxError when a layer of isolation is missing on this machine. */
 export async function linuxSandboxHost(options: LinuxSandboxOptions): Promise<LinuxSandboxHost> {
-  const host = new Host({ clock: systemClock, ...options });
+  const ids = process.getuid?.() === 0 ? undefined : subordinateIds();
+  if (ids !== undefined && "missing" in ids) throw new SandboxError(`without root: ${ids.missing}: ${ids.remedy}`);
+  const host = new Host({ clock: systemClock, ...options, ...(ids === undefined ? {} : { ids }) });
   try {
     await host.ready;
     if (options.internet !== undefined) await host.openGateway(options.internet.allowed);
@@ -79,13 +85,19 @@ class Host implements LinuxSandboxHost {
   readonly #resolverFile: string;
   readonly #sandboxes = new Map<number, Starting>();
   readonly #isReady = Promise.withResolvers<void>();
+  readonly #uidFirst: number;
+  readonly #uidCount: number;
+  readonly #isRootless: boolean;
   readonly #uids = new Set<number>();
   #nextUid = 0;
   #gateway: Gateway | undefined;
 
-  constructor(options: LinuxSandboxOptions & { readonly clock: Clock }) {
+  constructor(options: LinuxSandboxOptions & { readonly clock: Clock; readonly ids?: SubordinateIds }) {
     this.#log = options.log;
     this.#clock = options.clock;
+    this.#isRootless = options.ids !== undefined;
+    this.#uidFirst = options.ids === undefined ? UID_FIRST : 1;
+    this.#uidCount = Math.min(UID_COUNT, options.ids?.count ?? UID_COUNT);
     this.#resolverFile = join(options.launcherPath, "..", "..", "resolv.conf");
     this.#launcher = new Launcher(
       { ...options, hasGateway: options.internet !== undefined },
@@ -104,7 +116,7 @@ class Host implements LinuxSandboxHost {
   async openGateway(allowed: readonly string[]): Promise<void> {
     const launcherPid = this.#launcher.pid;
     if (launcherPid === undefined) throw new SandboxError("the launcher is not running");
-    this.#gateway = await openGateway({ launcherPid, allowed, log: this.#log, clock: this.#clock });
+    this.#gateway = await openGateway({ launcherPid, isRootless: this.#isRootless, allowed, log: this.#log, clock: this.#clock });
   }
 
   async start(spec: SandboxSpec): Promise<Sandbox> {
@@ -132,7 +144,7 @@ class Host implements LinuxSandboxHost {
     const deadline = this.#clock.after(START_MS_MAX, () => this.#giveUp(starting));
     try {
       // A user id is one sandbox's at a time, and so is what is counted from it.
-      const slot = hasWayOut ? starting.uid - UID_FIRST + 1 : 0;
+      const slot = hasWayOut ? starting.uid - this.#uidFirst + 1 : 0;
       this.#launcher.send(startFrame(id, spec, { uid: starting.uid, slot }));
       starting.isSent = true;
       return await starting.made.promise;
@@ -161,8 +173,8 @@ class Host implements LinuxSandboxHost {
   }
 
   #takeUid(): number {
-    for (let tries = 0; tries < UID_COUNT; tries++) {
-      const uid = UID_FIRST + (this.#nextUid++ % UID_COUNT);
+    for (let tries = 0; tries < this.#uidCount; tries++) {
+      const uid = this.#uidFirst + (this.#nextUid++ % this.#uidCount);
       if (this.#uids.has(uid)) continue;
       this.#uids.add(uid);
       return uid;

@@ -5,6 +5,7 @@ import type { Writable } from "node:stream";
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { SandboxError } from "../sandbox.ts";
+import type { SubordinateIds } from "./subordinate-ids.ts";
 import { commandFrame, eventReader, type Command, type LauncherEvent } from "./frames.ts";
 
 /** A descriptor of the launcher's, as Node hands it out: a raw handle for `new net.Socket({ handle })` or `server.listen(handle)`. */
@@ -28,6 +29,8 @@ export interface LauncherOptions {
   readonly cgroupParent?: string;
   /** Whether it makes a gateway to the internet; see gateway.ts. */
   readonly hasGateway?: boolean;
+  /** Without root: see subordinate-ids.ts. */
+  readonly ids?: SubordinateIds;
 }
 
 export interface LauncherSink {
@@ -52,9 +55,10 @@ export class Launcher {
   #ended: Error | undefined;
   #isStopping = false;
 
-  constructor({ launcherPath, log, clock, cgroupParent, hasGateway = false }: LauncherOptions, sink: LauncherSink) {
+  constructor({ launcherPath, log, clock, cgroupParent, hasGateway = false, ids }: LauncherOptions, sink: LauncherSink) {
     this.#clock = clock;
-    const words = [cgroupParent ?? "", ...(hasGateway ? ["internet"] : [])];
+    const words = [cgroupParent ?? "", hasGateway ? "internet" : ""];
+    if (ids !== undefined) words.push(String(ids.uidFirst), String(ids.gidFirst), String(ids.count));
     this.#child = spawn(launcherPath, words, { env: {}, cwd: "/", stdio: ["pipe", "pipe", "pipe", "ipc"], serialization: "json" });
     if (this.#child.stdin === null || this.#child.stdout === null) throw new Error("the launcher has no pipes");
     this.#requests = this.#child.stdin;
