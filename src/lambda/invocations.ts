@@ -1,58 +1,79 @@
-// Invoke: from a name to the data plane and back. The warm path reads memory only.
+// Invoke and InvokeWithResponseStream: from a name to the data plane and back. The warm path reads memory only.
 import { randomBytes } from "node:crypto";
-import {
-  InvalidRequestContentException$,
-  InvalidRuntimeException$,
-  ServiceException$,
-  TooManyRequestsException$,
-  type InvokeCommandInput,
-  type InvokeCommandOutput,
-} from "@aws-sdk/client-lambda";
+import { InvalidRequestContentException$, InvalidRuntimeException$, type InvokeCommandOutput } from "@aws-sdk/client-lambda";
 import type * as client from "@aws-sdk/client-lambda";
 import { CommonFault, Fault } from "../aws/fault.ts";
 import type { Context, Input, Operations } from "../aws/operations.ts";
-import type { Outcome } from "../pool/invocation.ts";
+import type { InvocationRequest, Outcome } from "../pool/invocation.ts";
+import type { ResponseStream } from "../pool/response-stream.ts";
 import { limits } from "../limits.ts";
 import { deploymentCache } from "./deployments.ts";
 import { conflict, invalidParameter, notFound } from "./faults.ts";
 import { jsonProblem } from "./json-syntax.ts";
 import { isPending, type Deployed, type Lambda } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
+import { refusalOf } from "./outcomes.ts";
+import { streamedAnswer } from "./response-streams.ts";
 
 type Answer = Omit<InvokeCommandOutput, "$metadata">;
-type Unavailable = Extract<Outcome, { kind: "unavailable" }>;
 
 const EMPTY_EVENT: Uint8Array = Buffer.from("{}");
 const TRACE_ROOT = /(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})\s*(?:;|$)/;
 
 export function invocations(lambda: Lambda) {
-  const deploymentOf = deploymentCache(lambda);
+  const prepare = preparation(lambda);
   return {
     async Invoke(context, input) {
-      const reference = functionReference(context, input.FunctionName ?? "", input.Qualifier);
-      const deployed = invocable(lambda, reference);
-      refuseUnsupported(input);
-      const payload = eventOf(input);
-      const clientContext = clientContextOf(input.ClientContext);
-      if (input.InvocationType === "DryRun") return { StatusCode: 204 };
-      if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
-      const { sha256 } = deployed.code;
-      if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
-      const deployment = deploymentOf(reference, deployed);
-      const traceHeader = traceOf(lambda, context);
-      const outcome = await lambda.invoker.invoke(deployment, {
-        requestId: context.requestId,
-        payload,
-        invokedArn: functionArn(reference),
-        wantsLogTail: input.LogType === "Tail",
-        ...(clientContext === undefined ? {} : { clientContext }),
-        traceHeader,
-        signal: context.signal,
-      });
-      if (outcome.kind === "unavailable" && outcome.code === "sandbox-failed") await lambda.packages.recheck(sha256);
-      return answerOf(outcome, deployment.version);
+      const prepared = await prepare(context, input);
+      return prepared === undefined ? { StatusCode: 204 } : answerOf(await prepared.run(), prepared.version);
     },
-  } satisfies Pick<Operations<typeof client>, "Invoke">;
+    async InvokeWithResponseStream(context, input) {
+      const prepared = await prepare(context, input);
+      return prepared === undefined ? { StatusCode: 204 } : await streamedAnswer(context, prepared.version, prepared.run);
+    },
+  } satisfies Pick<Operations<typeof client>, "Invoke" | "InvokeWithResponseStream">;
+}
+
+type Asked = Pick<
+  Input<typeof client, "Invoke">,
+  "FunctionName" | "Qualifier" | "InvocationType" | "LogType" | "ClientContext" | "Payload" | "TenantId" | "DurableExecutionName"
+>;
+
+interface Prepared {
+  readonly version: string;
+  readonly run: (response?: ResponseStream) => Promise<Outcome>;
+}
+
+/** Everything before the data plane: what is asked is read, checked, and its code is there. Undefined: it was a dry run. */
+function preparation(lambda: Lambda): (context: Context, input: Asked) => Promise<Prepared | undefined> {
+  const deploymentOf = deploymentCache(lambda);
+  return async (context, input) => {
+    const reference = functionReference(context, input.FunctionName ?? "", input.Qualifier);
+    const deployed = invocable(lambda, reference);
+    refuseUnsupported(input);
+    const payload = eventOf(input);
+    const clientContext = clientContextOf(input.ClientContext);
+    if (input.InvocationType === "DryRun") return undefined;
+    if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
+    const { sha256 } = deployed.code;
+    if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
+    const deployment = deploymentOf(reference, deployed);
+    const request: InvocationRequest = {
+      requestId: context.requestId,
+      payload,
+      invokedArn: functionArn(reference),
+      wantsLogTail: input.LogType === "Tail",
+      ...(clientContext === undefined ? {} : { clientContext }),
+      traceHeader: traceOf(lambda, context),
+      signal: context.signal,
+    };
+    const run = async (response?: ResponseStream) => {
+      const outcome = await lambda.invoker.invoke(deployment, response === undefined ? request : { ...request, response });
+      if (outcome.kind === "unavailable" && outcome.code === "sandbox-failed") await lambda.packages.recheck(sha256);
+      return outcome;
+    };
+    return { version: deployment.version, run };
+  };
 }
 
 /** What runs when this is invoked: of a function that is being updated, what was there before. */
@@ -66,8 +87,7 @@ function invocable(lambda: Lambda, reference: FunctionReference): Deployed {
   return running;
 }
 
-function refuseUnsupported(given: Pick<InvokeCommandInput, "InvocationType" | "TenantId" | "DurableExecutionName">): void {
-  const { InvocationType, TenantId, DurableExecutionName } = given;
+function refuseUnsupported({ InvocationType, TenantId, DurableExecutionName }: Asked): void {
   if (InvocationType === "Event")
     throw new CommonFault("NotImplementedException", "Lambent does not implement lambda:Invoke with InvocationType Event yet.", 501);
   if (TenantId !== undefined)
@@ -79,7 +99,7 @@ function refuseUnsupported(given: Pick<InvokeCommandInput, "InvocationType" | "T
 }
 
 /** The event goes to the function byte for byte; it is only looked at to tell a caller early that it is no JSON. */
-function eventOf({ Payload }: Pick<Input<typeof client, "Invoke">, "Payload">): Uint8Array {
+function eventOf({ Payload }: Asked): Uint8Array {
   if (Payload === undefined || Payload.length === 0) return EMPTY_EVENT;
   if (Payload.length > limits.invokePayloadBytesMax)
     throw new CommonFault(
@@ -136,24 +156,9 @@ function answerOf(outcome: Outcome, version: string): Answer {
         ...(report.logTail === undefined ? {} : { LogResult: Buffer.from(report.logTail).toString("base64") }),
       };
     }
-    case "throttled": {
-      const retry = outcome.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: String(outcome.retryAfterSeconds) };
-      throw new Fault(TooManyRequestsException$, "Rate Exceeded.", { Reason: outcome.reason, Type: "User", ...retry });
-    }
+    case "throttled":
     case "unavailable":
-      throw unavailable(outcome);
-  }
-}
-
-function unavailable({ code, message }: Unavailable): Error {
-  switch (code) {
-    case "runtime-not-installed":
-      return new Fault(InvalidRuntimeException$, message, { Type: "Server" });
-    case "sandbox-failed":
-      return new Fault(ServiceException$, message, { Type: "Service" });
-    case "stopping":
-    case "overloaded":
-      return new CommonFault("ServiceUnavailableException", message, 503, { Type: "Service" });
+      throw refusalOf(outcome);
   }
 }
 

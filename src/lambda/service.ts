@@ -66,7 +66,6 @@ const NOT_BUILT = {
   GetResourcePolicy: notBuilt,
   GetRuntimeManagementConfig: notBuilt,
   InvokeAsync: notBuilt,
-  InvokeWithResponseStream: notBuilt,
   ListAliases: notBuilt,
   ListCapacityProviders: notBuilt,
   ListCodeSigningConfigs: notBuilt,
@@ -116,7 +115,7 @@ function operationsOf(lambda: Lambda) {
 }
 
 function bodyBytesMax(operation: string): number {
-  if (operation === "Invoke") return limits.invokePayloadBytesMax;
+  if (operation === "Invoke" || operation === "InvokeWithResponseStream") return limits.invokePayloadBytesMax;
   return operation === "CreateFunction" || operation === "UpdateFunctionCode" ? limits.createFunctionBodyBytesMax : 2 ** 20;
 }
 
