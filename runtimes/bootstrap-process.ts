@@ -27,6 +27,7 @@ export interface InvocationHead {
   readonly clientContext?: string;
   readonly cognitoIdentity?: string;
   readonly tenantId?: string;
+  readonly streams?: boolean;
 }
 
 export function encode(type: string, head: object, body: string | Uint8Array = ""): Buffer {

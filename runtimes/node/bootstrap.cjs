@@ -5,7 +5,7 @@
 "use strict";
 
 const { patchConsole } = require("./console.cjs");
-const { listen, send } = require("./control.cjs");
+const { listen, send, sendLater } = require("./control.cjs");
 const { RuntimeError, errorDocument } = require("./errors.cjs");
 const { STREAMING, loadHandler } = require("./handler.cjs");
 
@@ -112,6 +112,7 @@ class Invocation {
     this.requestId = requestId;
     this.tenantId = tenantId;
     this.isAnswered = false;
+    this.hasBegun = false;
     this.whenDrained = undefined;
   }
 
@@ -139,6 +140,15 @@ class Invocation {
     const errorType = "Function.ResponseSizeTooLarge";
     const errorMessage = `Response payload size exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`;
     this.#answer("E", { errorType }, JSON.stringify({ errorType, errorMessage }));
+  }
+
+  /** A part of a streamed response, taken from the handler no faster than the server takes it. */
+  chunk(bytes, contentType, done) {
+    if (this.isAnswered) return done();
+    const isFirst = !this.hasBegun;
+    this.hasBegun = true;
+    const type = isFirst && contentType !== undefined ? { contentType } : {};
+    sendLater("C", { requestId: this.requestId, ...type }, bytes, done);
   }
 
   #answer(type, head, ...body) {
@@ -237,10 +247,16 @@ async function call(invocation, head, event) {
 }
 
 async function callStreaming(invocation, head, event) {
-  const { runStreaming } = require("./streaming.cjs");
+  const { gatherer, runStreaming } = require("./streaming.cjs");
   invocation.whenDrained = () => invocation.fail(new Error("Response stream is not finished."));
-  const { pieces, bytes } = await runStreaming(handler, event, addContext({}, head), RESPONSE_BYTES_MAX);
-  invocation.succeedWith(bytes, ...(bytes <= RESPONSE_BYTES_MAX ? pieces : []));
+  const context = addContext({}, head);
+  if (head.streams === true) {
+    await runStreaming(handler, event, context, (...words) => invocation.chunk(...words));
+    return invocation.succeedWith(0);
+  }
+  const { gathered, take } = gatherer(RESPONSE_BYTES_MAX);
+  await runStreaming(handler, event, context, take);
+  invocation.succeedWith(gathered.bytes, ...(gathered.bytes <= RESPONSE_BYTES_MAX ? gathered.pieces : []));
 }
 
 async function invoke(head, text) {

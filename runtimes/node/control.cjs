@@ -17,6 +17,19 @@ function pause(ms) {
   Atomics.wait(pausing, 0, 0, ms);
 }
 
+/** The frame that `sendLater` has not brought into the socket yet; every other frame comes after it. */
+let unsent;
+
+/** Writes what the socket takes now. */
+function writeSome(frame) {
+  try {
+    while (frame.offset < frame.bytes.length) frame.offset += writeSync(CONTROL, frame.bytes, frame.offset);
+  } catch (error) {
+    if (error.code !== "EAGAIN") process.reallyExit(0);
+  }
+  return frame.offset === frame.bytes.length;
+}
+
 /** Waits for the server when the socket is full, as a write to a pipe does: what was said is said, and nothing piles up in memory. */
 function writeAll(bytes) {
   let pauseMs = PAUSE_MS_MIN;
@@ -35,6 +48,38 @@ function writeAll(bytes) {
 
 /** `body`: text or bytes; in pieces where it is large. */
 function send(type, head, ...body) {
+  flush();
+  writeAll(encode(type, head, body));
+}
+
+function flush() {
+  if (unsent === undefined) return;
+  const { bytes, offset } = unsent;
+  unsent = undefined;
+  writeAll(bytes.subarray(offset));
+}
+
+/** Sends one frame without holding up the event loop when the server takes no more; then calls `done`. */
+function sendLater(type, head, body, done) {
+  flush();
+  const frame = { bytes: encode(type, head, [body]), offset: 0 };
+  if (writeSome(frame)) return done();
+  unsent = frame;
+  let pauseMs = 1;
+  const goOn = () => {
+    // Another frame had to go out, and this one before it.
+    if (unsent !== frame) return done();
+    if (!writeSome(frame)) {
+      pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
+      return void setTimeout(goOn, pauseMs);
+    }
+    unsent = undefined;
+    done();
+  };
+  setTimeout(goOn, pauseMs);
+}
+
+function encode(type, head, body) {
   const headText = JSON.stringify(head);
   const headBytes = Buffer.byteLength(headText);
   const lengths = body.map((piece) => Buffer.byteLength(piece));
@@ -49,7 +94,7 @@ function send(type, head, ...body) {
     else frame.set(piece, at);
     at += lengths[index];
   }
-  writeAll(frame);
+  return frame;
 }
 
 /** Returns what takes bytes as they come, and calls `seen(type, head, text)` for each frame; bodies that come in are JSON texts. */
@@ -101,4 +146,4 @@ function listen(seen) {
   return socket;
 }
 
-module.exports = { frameReader, listen, send };
+module.exports = { frameReader, listen, send, sendLater };

@@ -1,4 +1,4 @@
-// awslambda.streamifyResponse for buffered invocations: what the handler writes is gathered and becomes one response.
+// awslambda.streamifyResponse: what the handler writes goes out as it comes, or is gathered for a caller that takes no stream.
 "use strict";
 
 const { RuntimeError } = require("./errors.cjs");
@@ -6,13 +6,13 @@ const { STREAMING } = require("./handler.cjs");
 
 const PRELUDE_TYPE = "application/vnd.awslambda.http-integration-response";
 const PRELUDE_END = Buffer.alloc(8);
+const HIGH_WATER_MARK = Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark");
 
 /** The global `awslambda`. */
 const awslambda = {
   streamifyResponse(handler, options) {
     handler[STREAMING] = "response";
-    if (typeof options?.highWaterMark === "number")
-      handler[Symbol.for("aws.lambda.runtime.handler.streaming.highWaterMark")] = Math.trunc(options.highWaterMark);
+    if (typeof options?.highWaterMark === "number") handler[HIGH_WATER_MARK] = Math.trunc(options.highWaterMark);
     return handler;
   },
   HttpResponseStream: {
@@ -29,20 +29,27 @@ const awslambda = {
   },
 };
 
-/** A stream that keeps at most `bytesMax` of what is written to it, and counts the rest. */
-function gatheringStream(bytesMax) {
-  const { Writable } = require("node:stream");
+/** Keeps at most `bytesMax` of what is written to it, and counts the rest. */
+function gatherer(bytesMax) {
   const gathered = { pieces: [], bytes: 0 };
-  let hasBegun = false;
-  const keep = (chunk) => {
+  const take = (chunk, _contentType, done) => {
     const piece = Buffer.from(chunk);
     if (gathered.bytes + piece.length <= bytesMax) gathered.pieces.push(piece);
     gathered.bytes += piece.length;
+    done();
   };
+  return { gathered, take };
+}
+
+/** The stream that a handler gets. `take(chunk, contentType, done)` has one chunk at a time. */
+function handlerStream(take, highWaterMark) {
+  const { Writable } = require("node:stream");
+  let hasBegun = false;
+  let contentType;
   const stream = new Writable({
+    ...(highWaterMark === undefined ? {} : { highWaterMark }),
     write(chunk, _encoding, done) {
-      keep(chunk);
-      done();
+      take(chunk, contentType, done);
     },
   });
   const write = stream.write.bind(stream);
@@ -51,8 +58,9 @@ function gatheringStream(bytesMax) {
     hasBegun = true;
     stream._onBeforeFirstWrite?.(write);
   };
-  stream.setContentType = () => {
+  stream.setContentType = (type) => {
     if (hasBegun) throw new RuntimeError("InvalidStreamingOperation", "Cannot set content-type, too late.");
+    contentType = type;
   };
   const asBytes = (chunk) => (typeof chunk === "string" || chunk instanceof Uint8Array ? chunk : JSON.stringify(chunk));
   stream.write = (chunk, ...more) => {
@@ -65,12 +73,12 @@ function gatheringStream(bytesMax) {
     stream.write(chunk, ...(typeof more[0] === "string" ? [more[0]] : []));
     return end(...more.filter((one) => typeof one === "function"));
   };
-  return { stream, gathered };
+  return stream;
 }
 
-/** Resolves with the bytes when both the handler and its stream have ended; `bytes` may be more than `pieces` hold. */
-async function runStreaming(handler, event, context, bytesMax) {
-  const { stream, gathered } = gatheringStream(bytesMax);
+/** Resolves when both the handler and its stream have ended. */
+async function runStreaming(handler, event, context, take) {
+  const stream = handlerStream(take, handler[HIGH_WATER_MARK]);
   const finished = new Promise((resolve, reject) => stream.on("finish", resolve).on("error", reject));
   // It may fail while the handler still runs; whoever awaits it below hears of it.
   finished.catch(() => {});
@@ -78,7 +86,6 @@ async function runStreaming(handler, event, context, bytesMax) {
   if (typeof running?.then !== "function") throw new Error("Streaming does not support non-async handlers.");
   if ((await running) !== undefined) console.warn("Streaming handlers ignore return values.");
   await finished;
-  return gathered;
 }
 
-module.exports = { awslambda, runStreaming };
+module.exports = { awslambda, gatherer, runStreaming };

@@ -1,30 +1,23 @@
-// Invoke: from a name to the data plane and back. The warm path reads memory only.
+// Invoke and InvokeWithResponseStream: from a name to the data plane and back. The warm path reads memory only.
 import { randomBytes } from "node:crypto";
 import { buffer } from "node:stream/consumers";
-import {
-  InvalidRequestContentException$,
-  InvalidRuntimeException$,
-  ServiceException$,
-  TooManyRequestsException$,
-  type InvokeCommandInput,
-  type InvokeCommandOutput,
-} from "@aws-sdk/client-lambda";
+import { InvalidRequestContentException$, type InvokeCommandOutput } from "@aws-sdk/client-lambda";
 import type * as client from "@aws-sdk/client-lambda";
 import { CommonFault, Fault } from "../aws/fault.ts";
-import type { Context, Operations } from "../aws/operations.ts";
-import type { Outcome } from "../pool/invocation.ts";
+import type { Context, Input, Operations } from "../aws/operations.ts";
+import type { InvocationRequest, Outcome } from "../pool/invocation.ts";
+import type { ResponseStream } from "../pool/response-stream.ts";
 import { limits } from "../limits.ts";
-import { aliasOf, routedVersion } from "./alias-records.ts";
-import { deploymentCache, type Runnable } from "./deployments.ts";
-import { conflict, invalidParameter, notFound } from "./faults.ts";
+import { invalidParameter } from "./faults.ts";
 import { jsonProblem } from "./json-syntax.ts";
-import type { Deployed, Lambda, ReadyDeployment } from "./model.ts";
+import type { Lambda } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
+import { refusalOf } from "./outcomes.ts";
+import { runnableOf } from "./ready.ts";
 import { isStopped, recursive } from "./recursion.ts";
-import { isVersionPending, versionOf } from "./version-records.ts";
+import { streamedAnswer } from "./response-streams.ts";
 
 type Answer = Omit<InvokeCommandOutput, "$metadata">;
-type Unavailable = Extract<Outcome, { kind: "unavailable" }>;
 
 const EMPTY_EVENT: Uint8Array = Buffer.from("{}");
 const TRACE_ROOT = /(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})\s*(?:;|$)/;
@@ -32,79 +25,75 @@ const TRACE_ROOT = /(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})\s*(?:;|$)/;
 export function invocations(lambda: Lambda) {
   return {
     async Invoke(context, input) {
-      const reference = functionReference(context, input.FunctionName ?? "", input.Qualifier);
-      invocable(lambda, reference);
-      refuseUnsupported(input);
       const isEvent = input.InvocationType === "Event";
-      const payload = eventOf(input.Payload, isEvent ? limits.eventPayloadBytesMax : limits.invokePayloadBytesMax);
-      const clientContext = clientContextOf(input.ClientContext);
-      if (input.InvocationType === "DryRun") return { StatusCode: 204 };
-      const deployment = await lambda.ready(reference);
-      const traceHeader = traceOf(lambda, context);
-      if (isEvent) {
-        await accept(lambda, context, reference, payload, traceHeader);
-        return { StatusCode: 202 };
-      }
-      if (isStopped(lambda, reference, traceHeader)) throw recursive();
-      const outcome = await lambda.invoker.invoke(deployment, {
-        requestId: context.requestId,
-        payload,
-        invokedArn: functionArn(reference),
-        wantsLogTail: input.LogType === "Tail",
-        ...(clientContext === undefined ? {} : { clientContext }),
-        traceHeader,
-        signal: context.signal,
-      });
-      return answerOf(outcome, deployment.version);
+      const prepared = await prepare(lambda, context, input, isEvent ? limits.eventPayloadBytesMax : limits.invokePayloadBytesMax);
+      if (prepared === undefined) return { StatusCode: 204 };
+      if (!isEvent) return answerOf(await prepared.run(), prepared.version);
+      await accept(lambda, context, prepared);
+      return { StatusCode: 202 };
+    },
+    async InvokeWithResponseStream(context, input) {
+      const prepared = await prepare(lambda, context, input, limits.invokePayloadBytesMax);
+      return prepared === undefined ? { StatusCode: 204 } : await streamedAnswer(context, prepared.version, prepared.run);
     },
     async InvokeAsync(context, { FunctionName = "", InvokeArgs }) {
       const reference = functionReference(context, FunctionName);
       const payload = eventOf(InvokeArgs === undefined ? undefined : await buffer(InvokeArgs), limits.invokeAsyncBytesMax);
       await lambda.ready(reference);
-      await accept(lambda, context, reference, payload, traceOf(lambda, context));
+      await accept(lambda, context, { reference, payload, traceHeader: traceOf(lambda, context) });
       return { Status: 202 };
     },
-  } satisfies Pick<Operations<typeof client>, "Invoke" | "InvokeAsync">;
+  } satisfies Pick<Operations<typeof client>, "Invoke" | "InvokeWithResponseStream" | "InvokeAsync">;
+}
+
+type Asked = Pick<
+  Input<typeof client, "Invoke">,
+  "FunctionName" | "Qualifier" | "InvocationType" | "LogType" | "ClientContext" | "Payload" | "TenantId" | "DurableExecutionName"
+>;
+
+interface Accepted {
+  readonly reference: FunctionReference;
+  readonly payload: Uint8Array;
+  readonly traceHeader: string;
+}
+
+interface Prepared extends Accepted {
+  readonly version: string;
+  /** Throws RecursiveInvocationException. */
+  readonly run: (response?: ResponseStream) => Promise<Outcome>;
+}
+
+/** Everything before the data plane: what is asked is read, checked, and its code is there. Undefined: it was a dry run. */
+async function prepare(lambda: Lambda, context: Context, input: Asked, payloadBytesMax: number): Promise<Prepared | undefined> {
+  const reference = functionReference(context, input.FunctionName ?? "", input.Qualifier);
+  runnableOf(lambda, reference);
+  refuseUnsupported(input);
+  const payload = eventOf(input.Payload, payloadBytesMax);
+  const clientContext = clientContextOf(input.ClientContext);
+  if (input.InvocationType === "DryRun") return undefined;
+  const deployment = await lambda.ready(reference);
+  const traceHeader = traceOf(lambda, context);
+  if (input.InvocationType !== "Event" && isStopped(lambda, reference, traceHeader)) throw recursive();
+  const request: InvocationRequest = {
+    requestId: context.requestId,
+    payload,
+    invokedArn: functionArn(reference),
+    wantsLogTail: input.LogType === "Tail",
+    ...(clientContext === undefined ? {} : { clientContext }),
+    traceHeader,
+    signal: context.signal,
+  };
+  const run = (response?: ResponseStream) => lambda.invoker.invoke(deployment, response === undefined ? request : { ...request, response });
+  return { reference, payload, traceHeader, version: deployment.version, run };
 }
 
 /** Resolves when the event is durable. Events wait in a line for each function. */
-async function accept(lambda: Lambda, { requestId }: Context, reference: FunctionReference, payload: Uint8Array, traceHeader: string) {
+async function accept(lambda: Lambda, { requestId }: Context, { reference, payload, traceHeader }: Accepted): Promise<void> {
   const { qualifier: _qualifier, ...unqualified } = reference;
   await lambda.events.accept(functionArn(unqualified), { requestId, invokedArn: functionArn(reference), traceHeader, payload });
 }
 
-type Records = Pick<Lambda, "functions" | "versions" | "aliases" | "chance">;
-
-export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "architecture">): ReadyDeployment {
-  const deploymentOf = deploymentCache(lambda);
-  return async (reference) => {
-    const runnable = invocable(lambda, reference);
-    const { deployed } = runnable;
-    if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
-    const { sha256 } = deployed.code;
-    if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
-    return deploymentOf(reference, runnable);
-  };
-}
-
-/** What runs when this is invoked: of a function that is being updated, what was there before; of an alias, a version by its share. */
-function invocable(lambda: Records, reference: FunctionReference): Runnable {
-  const { account, region, name, qualifier = "$LATEST" } = reference;
-  const entry = lambda.functions.get(account, region, name);
-  const alias = aliasOf(lambda, reference, qualifier);
-  const version = alias === undefined ? qualifier : routedVersion(alias.value, alias.value.weights === undefined ? 0 : lambda.chance());
-  if (version === "$LATEST" && entry !== undefined) return { deployed: entry.value.running ?? pending(), version };
-  const published = versionOf(lambda, reference, version);
-  if (entry === undefined || published === undefined) throw notFound(`Function not found: ${functionArn({ ...reference, qualifier })}`);
-  return { deployed: isVersionPending(entry.value, published.value) ? pending() : published.value.deployed, version };
-}
-
-function pending(): never {
-  throw conflict("The operation cannot be performed at this time. The function is currently in the following state: Pending");
-}
-
-function refuseUnsupported(given: Pick<InvokeCommandInput, "TenantId" | "DurableExecutionName">): void {
-  const { TenantId, DurableExecutionName } = given;
+function refuseUnsupported({ TenantId, DurableExecutionName }: Asked): void {
   if (TenantId !== undefined)
     throw invalidParameter(
       "The function is not configured with tenancy configuration. Remove the tenant-id from the request and try again.",
@@ -171,30 +160,8 @@ function answerOf(outcome: Outcome, version: string): Answer {
         ...(report.logTail === undefined ? {} : { LogResult: Buffer.from(report.logTail).toString("base64") }),
       };
     }
-    case "throttled": {
-      const retry = outcome.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: String(outcome.retryAfterSeconds) };
-      throw new Fault(TooManyRequestsException$, "Rate Exceeded.", { Reason: outcome.reason, Type: "User", ...retry });
-    }
+    case "throttled":
     case "unavailable":
-      throw unavailable(outcome);
+      throw refusalOf(outcome);
   }
 }
-
-function unavailable({ code, message }: Unavailable): Error {
-  switch (code) {
-    case "runtime-not-installed":
-      return new Fault(InvalidRuntimeException$, message, { Type: "Server" });
-    case "sandbox-failed":
-      return new Fault(ServiceException$, message, { Type: "Service" });
-    case "stopping":
-    case "overloaded":
-      return new CommonFault("ServiceUnavailableException", message, 503, { Type: "Service" });
-  }
-}
-
-const wrongArchitecture = ({ architecture }: Pick<Lambda, "architecture">, { configuration }: Deployed): Fault =>
-  new Fault(
-    InvalidRuntimeException$,
-    `The function is for ${configuration.Architecture} and this server runs on ${architecture}: update it with Architectures [${architecture}], and with code that is built for it.`,
-    { Type: "Server" },
-  );

@@ -16,10 +16,11 @@ import { code } from "./code.ts";
 import { deploymentKey, recheckingInvoker } from "./deployments.ts";
 import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
 import { functions } from "./functions.ts";
-import { invocations, readyDeployments } from "./invocations.ts";
+import { invocations } from "./invocations.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
 import { PackageReferences, packagesOfFunction, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
+import { readyDeployments } from "./ready.ts";
 import { recursion } from "./recursion.ts";
 import { completeSoon } from "./states.ts";
 import { tags } from "./tags.ts";
@@ -65,7 +66,6 @@ const NOT_BUILT = {
   GetProvisionedConcurrencyConfig: notBuilt,
   GetResourcePolicy: notBuilt,
   GetRuntimeManagementConfig: notBuilt,
-  InvokeWithResponseStream: notBuilt,
   ListCapacityProviders: notBuilt,
   ListCodeSigningConfigs: notBuilt,
   ListDurableExecutionsByFunction: notBuilt,
@@ -111,7 +111,7 @@ function operationsOf(lambda: Lambda) {
 }
 
 function bodyBytesMax(operation: string): number {
-  if (operation === "Invoke") return limits.invokePayloadBytesMax;
+  if (operation === "Invoke" || operation === "InvokeWithResponseStream") return limits.invokePayloadBytesMax;
   if (operation === "InvokeAsync") return limits.invokeAsyncBytesMax;
   return operation === "CreateFunction" || operation === "UpdateFunctionCode" ? limits.createFunctionBodyBytesMax : 2 ** 20;
 }

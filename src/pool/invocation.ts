@@ -1,4 +1,5 @@
 // What goes into and comes out of an invocation: the contract between the data plane and those who call it.
+import type { ResponseSink } from "../runtime/response-sink.ts";
 
 /** Everything that the data plane needs to run one version of a function: resolved by the caller, immutable. */
 export interface Deployment {
@@ -56,6 +57,8 @@ export interface InvocationRequest {
   readonly traceHeader?: string;
   /** Ask for the last 4 KiB of the log; the answer then waits for the function's output. */
   readonly wantsLogTail: boolean;
+  /** Takes the response as it comes, if the function streams it; the outcome's payload is empty then. */
+  readonly response?: ResponseSink;
   /** Aborted when the caller has gone away; the function still runs to its end. */
   readonly signal?: AbortSignal;
 }

@@ -41,6 +41,26 @@ export class Allowance {
   }
 }
 
+/** One source that may be stopped for several reasons; it flows when none is left. Each call makes the handle of one reason. */
+export function valveOf(source: { pause(): unknown; resume(): unknown }): () => { pause(): void; resume(): void } {
+  let stops = 0;
+  return () => {
+    let isStopped = false;
+    return {
+      pause() {
+        if (isStopped) return;
+        isStopped = true;
+        if (++stops === 1) source.pause();
+      },
+      resume() {
+        if (!isStopped) return;
+        isStopped = false;
+        if (--stops === 0) source.resume();
+      },
+    };
+  };
+}
+
 /** Keeps one source at a pace that the server can bear, by not reading it for a while. */
 export class Pace {
   readonly #clock: Clock;

@@ -3,20 +3,24 @@ import type { Duplex } from "node:stream";
 import { StringDecoder } from "node:string_decoder";
 import type { Clock } from "../base/clock.ts";
 import { encodeFrame, FrameReader, frameType, type FrameEvents } from "../sandbox/control-frames.ts";
-import { EVENT_COST_BYTES, Pace } from "./allowance.ts";
+import { EVENT_COST_BYTES, Pace, valveOf } from "./allowance.ts";
 import { RESPONSE_BYTES_MAX, safeErrorType, type Answer, type Link, type LinkEvents, type LinkInvocation } from "./link.ts";
+import { StreamedResponse } from "./response-sink.ts";
 
 const READY = frameType("R");
 const INIT_FAILED = frameType("F");
 const SUCCEEDED = frameType("S");
 const ERRORED = frameType("E");
 const LOG = frameType("L");
+const CHUNK = frameType("C");
 
 const LOG_EVENT_BYTES_MAX = 256 * 1024;
 const TOO_LARGE = "Function.ResponseSizeTooLarge";
 /** After these AWS's Node runtime ends as well: https://docs.aws.amazon.com/lambda/latest/dg/nodejs-exceptions.html */
 const ENDS_THE_RUNTIME = new Set(["Runtime.UnhandledPromiseRejection", "Runtime.NodeJsExit"]);
 const UNKNOWN_BYTES_MAX = 64 * 1024;
+/** A large write of a streaming function goes on to the caller in pieces of this size. */
+const CHUNK_BYTES_MAX = 64 * 1024;
 
 type Head = Readonly<Record<string, unknown>>;
 
@@ -41,6 +45,7 @@ function errorOf(head: Head, payload: Buffer): Answer {
 function limitOf(type: number): { bytesMax: number; beyond: "skip" | "pieces" } {
   if (type === SUCCEEDED || type === ERRORED || type === INIT_FAILED) return { bytesMax: RESPONSE_BYTES_MAX, beyond: "skip" };
   if (type === LOG) return { bytesMax: LOG_EVENT_BYTES_MAX, beyond: "pieces" };
+  if (type === CHUNK) return { bytesMax: CHUNK_BYTES_MAX, beyond: "pieces" };
   return { bytesMax: UNKNOWN_BYTES_MAX, beyond: "skip" };
 }
 
@@ -68,14 +73,20 @@ class ControlLink implements Link, FrameEvents {
   readonly #pace: Pace;
   readonly #text = new StringDecoder("utf8");
   #initialised = false;
+  /** Stops reading while the caller of a streamed response reads no further. */
+  readonly #backPressure: { pause(): void; resume(): void };
   #requestId: string | undefined;
+  /** Of the present invocation, if its caller takes a stream. */
+  #streamed: StreamedResponse | undefined;
 
   constructor(options: ControlLinkOptions) {
     this.#control = options.control;
     this.#clock = options.clock;
     this.#events = options.events;
     this.#reader = new FrameReader(this, limitOf);
-    this.#pace = new Pace(options.clock, options.control);
+    const stops = valveOf(options.control);
+    this.#pace = new Pace(options.clock, stops());
+    this.#backPressure = stops();
     const ended = Promise.withResolvers<void>();
     this.ended = ended.promise;
     this.#control.on("data", (chunk: Buffer) => this.#reader.push(chunk));
@@ -92,9 +103,10 @@ class ControlLink implements Link, FrameEvents {
   }
 
   send(invocation: LinkInvocation): void {
-    const { payload, ...head } = invocation;
+    const { payload, response, ...head } = invocation;
     this.#requestId = invocation.requestId;
-    this.#write(encodeFrame("I", head, payload));
+    this.#streamed = response === undefined ? undefined : new StreamedResponse(response);
+    this.#write(encodeFrame("I", response === undefined ? head : { ...head, streams: true }, payload));
   }
 
   abandon(): void {
@@ -116,10 +128,11 @@ class ControlLink implements Link, FrameEvents {
     const head = parseHead(headBytes);
     if (head === undefined) return this.#events.strange("a frame whose head is no JSON object");
     if (type === LOG) return this.#onLog(head, body, hasMore);
+    if (type === CHUNK) return this.#onChunk(head, body);
     if (type === READY || type === INIT_FAILED) return this.#onInit(type, head, body);
     if (type !== SUCCEEDED && type !== ERRORED) return this.#events.strange(`a frame of unknown type ${type}`);
     if (!this.#isAwaited(head)) return;
-    this.#events.answered(type === SUCCEEDED ? { kind: "succeeded", payload: body } : errorOf(head, body));
+    this.#events.answered(type === SUCCEEDED ? this.#successOf(body) : errorOf(head, body));
   }
 
   oversize(type: number, headBytes: Buffer, bodyBytes: number): void {
@@ -138,6 +151,27 @@ class ControlLink implements Link, FrameEvents {
     this.#initialised = true;
     if (type === READY) return this.#events.ready();
     this.#events.initFailed(safeErrorType(head["errorType"], "Runtime.Unknown"), body);
+  }
+
+  /** A runtime whose handler does not stream answers with everything at once. */
+  #successOf(body: Buffer): Answer {
+    const bytes = this.#streamed?.bytes ?? 0;
+    return bytes === 0 ? { kind: "succeeded", payload: body } : { kind: "streamed", bytes };
+  }
+
+  #onChunk(head: Head, body: Buffer): void {
+    const streamed = this.#streamed;
+    if (streamed === undefined || head["requestId"] !== this.#requestId)
+      return this.#events.strange("a part of a response that nobody waits for");
+    streamed.begin(typeof head["contentType"] === "string" ? head["contentType"] : undefined);
+    const room = streamed.write(body);
+    if (streamed.isTooLarge) {
+      this.#requestId = undefined;
+      return this.#events.answered({ kind: "stream-too-large" });
+    }
+    if (room === undefined) return;
+    this.#backPressure.pause();
+    void room.then(() => this.#backPressure.resume());
   }
 
   #onLog(head: Head, body: Buffer, hasMore: boolean): void {

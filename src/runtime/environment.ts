@@ -275,7 +275,7 @@ export class Environment {
   }
 
   #answer({ invocation, deadlineMs }: Flight, limitMs: number = this.#options.settings.timeoutMs): Promise<Ending> {
-    const { requestId, payload, invokedArn, clientContext, cognitoIdentity } = invocation;
+    const { requestId, payload, invokedArn, clientContext, cognitoIdentity, response } = invocation;
     const sent: LinkInvocation = {
       requestId,
       deadlineMs,
@@ -284,6 +284,7 @@ export class Environment {
       ...(clientContext === undefined ? {} : { clientContext }),
       ...(cognitoIdentity === undefined ? {} : { cognitoIdentity }),
       payload,
+      ...(response === undefined ? {} : { response }),
     };
     const exited: Ending = { kind: "exited", exit: { outOfMemory: false } };
     return this.#process?.answer(sent, limitMs) ?? Promise.resolve(exited);
@@ -322,7 +323,8 @@ export class Environment {
     const reserved = ended.then(() => {
       const { requestId, status, durationMs, errorType } = figures;
       const failure = errorType === undefined ? {} : { errorType };
-      this.#log.platform({ kind: "runtimeDone", requestId, status, ...failure, durationMs, producedBytes: verdict.payload.length });
+      const producedBytes = verdict.producedBytes ?? verdict.payload.length;
+      this.#log.platform({ kind: "runtimeDone", requestId, status, ...failure, durationMs, producedBytes });
       return this.#log.reserve();
     });
     this.#ending = reserved;

@@ -2,6 +2,7 @@
 import type { SandboxExit } from "../sandbox/sandbox.ts";
 import { RESPONSE_BYTES_MAX, type Answer } from "./link.ts";
 import type { InvokeStatus } from "./report.ts";
+import { STREAMED_BYTES_MAX } from "./response-sink.ts";
 
 /** All that can become of an invocation inside an environment. */
 export type Ending =
@@ -15,10 +16,14 @@ export interface Verdict {
   readonly cause?: "error" | "init" | "timeout" | "exit" | "out-of-memory" | "response-too-large";
   readonly errorType?: string;
   readonly payload: Uint8Array;
+  /** Of a response that has been streamed; else it is the payload's. */
+  readonly producedBytes?: number;
   readonly status: InvokeStatus;
   /** The runtime is well and can take another invocation. */
   readonly survives: boolean;
 }
+
+const NOTHING = new Uint8Array();
 
 // As Go's syscall package words them, which is what RAPID prints.
 const SIGNAL_TEXT: Readonly<Record<string, string>> = {
@@ -59,17 +64,20 @@ function platformFailure(cause: NonNullable<Verdict["cause"]>, errorType: string
   return { cause, errorType, payload, status: cause === "timeout" ? "timeout" : "failure", survives: false };
 }
 
-function tooLarge(): Verdict {
+/** A stream that is cut off leaves a runtime that still writes it: that one is not used again. */
+function tooLarge(bytesMax: number, survives: boolean): Verdict {
   const errorType = "Function.ResponseSizeTooLarge";
-  const message = `Response payload size exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`;
-  return { cause: "response-too-large", errorType, payload: errorDocument(errorType, message), status: "failure", survives: true };
+  const message = `Response payload size exceeded maximum allowed payload size (${bytesMax} bytes).`;
+  return { cause: "response-too-large", errorType, payload: errorDocument(errorType, message), status: "failure", survives };
 }
 
 export function verdictOf(ending: Ending, requestId: string, timeoutMs: number): Verdict {
   if (ending.kind === "succeeded") return { payload: ending.payload, status: "success", survives: true };
   if (ending.kind === "errored")
     return { cause: "error", errorType: ending.errorType, payload: ending.payload, status: "error", survives: !ending.exits };
-  if (ending.kind === "too-large") return tooLarge();
+  if (ending.kind === "streamed") return { payload: NOTHING, producedBytes: ending.bytes, status: "success", survives: true };
+  if (ending.kind === "too-large") return tooLarge(RESPONSE_BYTES_MAX, true);
+  if (ending.kind === "stream-too-large") return tooLarge(STREAMED_BYTES_MAX, false);
   if (ending.kind === "truncated") return platformFailure("exit", "Runtime.TruncatedResponse", requestId, "Runtime response was truncated");
   if (ending.kind === "init-failed")
     return { cause: "init", errorType: ending.errorType, payload: ending.payload, status: "failure", survives: false };

@@ -2,6 +2,7 @@
 import type { LogTail } from "./environment-log.ts";
 import type { Verdict } from "./failures.ts";
 import type { InvokeStatus } from "./report.ts";
+import type { ResponseSink } from "./response-sink.ts";
 
 export interface EnvironmentInvocation {
   readonly requestId: string;
@@ -12,6 +13,8 @@ export interface EnvironmentInvocation {
   readonly clientContext?: string;
   readonly cognitoIdentity?: string;
   readonly wantsLogTail: boolean;
+  /** Takes the response as it comes; what a runtime does not stream is in the result as ever. */
+  readonly response?: ResponseSink;
 }
 
 export interface EnvironmentReport {

@@ -1,4 +1,5 @@
 // How an execution environment talks with the runtime inside: one interface over the control socket and the Runtime API.
+import type { ResponseSink } from "./response-sink.ts";
 
 /** AWS's hard limit of a response, in bytes: 6 MiB and 100. */
 export const RESPONSE_BYTES_MAX = 6_291_556;
@@ -13,6 +14,8 @@ export interface LinkInvocation {
   readonly clientContext?: string;
   readonly cognitoIdentity?: string;
   readonly payload: Uint8Array;
+  /** The caller takes the response as it comes, if the runtime streams it. */
+  readonly response?: ResponseSink;
 }
 
 /** What the runtime says that an invocation came to. */
@@ -20,7 +23,10 @@ export type Answer =
   | { readonly kind: "succeeded"; readonly payload: Uint8Array }
   /** `exits`: the runtime is about to end, so it gets no other invocation. */
   | { readonly kind: "errored"; readonly errorType: string; readonly payload: Uint8Array; readonly exits: boolean }
+  /** All of it has gone to the invocation's sink. */
+  | { readonly kind: "streamed"; readonly bytes: number }
   | { readonly kind: "too-large" }
+  | { readonly kind: "stream-too-large" }
   | { readonly kind: "truncated" };
 
 export interface LinkEvents {

@@ -4,6 +4,7 @@ import { Agent, request, type IncomingHttpHeaders } from "node:http";
 import { createConnection, createServer, type AddressInfo, type Socket } from "node:net";
 import { afterEach, test } from "node:test";
 import { RESPONSE_BYTES_MAX, type Answer, type LinkInvocation } from "./link.ts";
+import type { ResponseSink } from "./response-sink.ts";
 import { RuntimeApi } from "./runtime-api.ts";
 
 const NEXT = "/2018-06-01/runtime/invocation/next";
@@ -304,6 +305,64 @@ test("a streamed response is gathered, and an error in its trailers counts", asy
       { kind: "errored", errorType: "Function.Late", payload: Buffer.from('{"errorMessage":"late"}'), exits: false },
     ],
   );
+});
+
+const STREAMING = { "Lambda-Runtime-Function-Response-Mode": "streaming", "Transfer-Encoding": "chunked" };
+
+/** A caller that takes a stream. */
+function sink() {
+  const got = { types: [] as (string | undefined)[], text: "" };
+  const response: ResponseSink = {
+    begin: (type) => void got.types.push(type),
+    write: (chunk) => void (got.text += Buffer.from(chunk).toString()),
+  };
+  return { got, response };
+}
+
+test("a caller that takes a stream gets each chunk when it comes, and the end afterwards", async () => {
+  const { got, response } = sink();
+  const { port, seen } = await running({ ...INVOCATION, response });
+  const outgoing = request({
+    port,
+    host: "127.0.0.1",
+    method: "POST",
+    path: call(ID, "response"),
+    headers: { ...STREAMING, "Content-Type": "text/html" },
+  });
+  const replied = once(outgoing, "response");
+  outgoing.write("first ");
+  while (got.text !== "first ") await new Promise(setImmediate);
+  assert.deepEqual([seen.answers, got.types], [[], ["text/html"]]);
+  outgoing.end("last");
+  assert.equal(((await replied) as [{ statusCode: number }])[0].statusCode, 202);
+  assert.deepEqual([seen.answers, got.text], [[{ kind: "streamed", bytes: 10 }], "first last"]);
+  outgoing.destroy();
+});
+
+test("a stream that fails in its trailers or breaks off has had its first chunks", async () => {
+  const trailers = {
+    "Lambda-Runtime-Function-Error-Type": "Function.Late",
+    "Lambda-Runtime-Function-Error-Body": Buffer.from('{"errorMessage":"late"}').toString("base64"),
+  };
+  const late = sink();
+  const one = await running({ ...INVOCATION, response: late.response });
+  await one.send({
+    path: call(ID, "response"),
+    headers: { ...STREAMING, Trailer: Object.keys(trailers).join(", ") },
+    body: "part",
+    trailers,
+  });
+  const document = Buffer.from('{"errorMessage":"late"}');
+  assert.deepEqual(one.seen.answers, [{ kind: "errored", errorType: "Function.Late", payload: document, exits: false }]);
+  const cut = sink();
+  const other = await running({ ...INVOCATION, response: cut.response });
+  const outgoing = request({ port: other.port, host: "127.0.0.1", method: "POST", path: call(ID, "response"), headers: STREAMING });
+  outgoing.on("error", () => undefined);
+  outgoing.write("part");
+  while (cut.got.text === "") await new Promise(setImmediate);
+  outgoing.destroy();
+  while (other.seen.answers.length === 0) await new Promise(setImmediate);
+  assert.deepEqual([late.got.text, cut.got.text, other.seen.answers], ["part", "part", [{ kind: "truncated" }]]);
 });
 
 const REFUSED = [

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import type { SandboxListener } from "../sandbox/sandbox.ts";
 import { RESPONSE_BYTES_MAX, type Answer, type Link, type LinkEvents, type LinkInvocation } from "./link.ts";
+import { StreamedResponse } from "./response-sink.ts";
 
 /** Where AWS_LAMBDA_RUNTIME_API points. */
 export const RUNTIME_API_PORT = 9001;
@@ -10,6 +11,7 @@ export const RUNTIME_API_PORT = 9001;
 const ROOT = "/2018-06-01";
 /** A function can open as many connections as it has descriptors; a runtime needs one or two. */
 const CONNECTIONS_MAX = 64;
+const MODE = "lambda-runtime-function-response-mode";
 const HEADER_BYTES_MAX = 128 * 1024;
 /** RAPID takes no other types from this header; the error document is passed on as it is. */
 const ERROR_TYPE = /^(?:Runtime|Function)\.[A-Z][a-zA-Z]{0,199}$/;
@@ -73,6 +75,25 @@ function readBody(request: IncomingMessage): Promise<Body> {
     request.on("end", () => resolve({ kind: "whole", bytes: Buffer.concat(chunks) }));
     request.on("error", () => resolve({ kind: "truncated" }));
     request.on("close", () => resolve({ kind: "truncated" }));
+  });
+}
+
+/** Passes a body on as it comes, no faster than it is taken. Never rejects. */
+function streamBody(request: IncomingMessage, to: StreamedResponse): Promise<"whole" | "too-large" | "truncated"> {
+  return new Promise((resolve) => {
+    request.on("data", (chunk: Buffer) => {
+      const room = to.write(chunk);
+      if (to.isTooLarge) {
+        request.pause();
+        return resolve("too-large");
+      }
+      if (room === undefined) return;
+      request.pause();
+      void room.then(() => request.resume());
+    });
+    request.on("end", () => resolve("whole"));
+    request.on("error", () => resolve("truncated"));
+    request.on("close", () => resolve("truncated"));
   });
 }
 
@@ -208,6 +229,9 @@ export class RuntimeApi implements Link {
     if (refusal !== undefined) return refuse(response, refusal);
     if (this.#state !== "Running") return this.#outOfTurn(response, isError ? "InvocationErrorResponse" : "InvocationResponse");
     this.#state = "Responding";
+    const isStreamed = !isError && header(request, MODE) === "streaming";
+    const sink = isStreamed ? this.#invocation?.response : undefined;
+    if (sink !== undefined) return this.#onStream(request, response, id, new StreamedResponse(sink));
     const body = await readBody(request);
     this.#state = "ResponseSent";
     const isAwaited = this.#invocation?.requestId === id;
@@ -219,6 +243,22 @@ export class RuntimeApi implements Link {
     else accept(response);
   }
 
+  async #onStream(request: IncomingMessage, response: ServerResponse, id: string, streamed: StreamedResponse): Promise<void> {
+    streamed.begin(header(request, "content-type"));
+    const end = await streamBody(request, streamed);
+    this.#state = "ResponseSent";
+    const isAwaited = this.#invocation?.requestId === id;
+    this.#invocation = undefined;
+    if (!isAwaited) return refuse(response, INVALID_REQUEST_ID);
+    if (end === "too-large") {
+      this.#events.answered({ kind: "stream-too-large" });
+      return this.#refuseBody(response);
+    }
+    const failed = end === "truncated" ? ({ kind: "truncated" } as const) : trailerError(request);
+    this.#events.answered(failed ?? { kind: "streamed", bytes: streamed.bytes });
+    accept(response);
+  }
+
   #refusalOf(request: IncomingMessage, id: string): Refusal | undefined {
     if (id !== this.#invocation?.requestId) {
       // After its answer an id is known, but out of turn: RAPID tells these apart, and so does a runtime that retries.
@@ -228,7 +268,7 @@ export class RuntimeApi implements Link {
     const echoed = header(request, "lambda-runtime-invocation-id");
     if (echoed !== undefined && echoed !== id)
       return { status: 400, errorType: "InvalidInvocationId", errorMessage: "Invalid invocation ID" };
-    const mode = header(request, "lambda-runtime-function-response-mode");
+    const mode = header(request, MODE);
     if (mode === undefined || mode === "streaming") return undefined;
     return { status: 400, errorType: "InvalidFunctionResponseMode", errorMessage: "Invalid function response mode" };
   }
@@ -247,9 +287,13 @@ function answerOf(request: IncomingMessage, body: Body, isError: boolean): Answe
     const errorType = errorTypeOf(header(request, "lambda-runtime-function-error-type"), "Function.Unknown");
     return { kind: "errored", errorType, payload: body.bytes, exits: false };
   }
-  // A streamed response can fail after its first bytes: the error then stands in the trailers, the document in base64.
+  return trailerError(request) ?? { kind: "succeeded", payload: body.bytes };
+}
+
+/** A streamed response can fail after its first bytes: the error then stands in the trailers, the document in base64. */
+function trailerError(request: IncomingMessage): Answer | undefined {
   const failed = request.trailers["lambda-runtime-function-error-type"];
-  if (failed === undefined) return { kind: "succeeded", payload: body.bytes };
+  if (failed === undefined) return undefined;
   const document = Buffer.from(request.trailers["lambda-runtime-function-error-body"] ?? "", "base64");
   return { kind: "errored", errorType: errorTypeOf(failed, "Function.Unknown"), payload: document, exits: false };
 }

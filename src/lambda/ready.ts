@@ -1,0 +1,46 @@
+// What runs when a name is invoked: which state of which version, and its code in place. Reads memory only when the code is there.
+import { InvalidRuntimeException$ } from "@aws-sdk/client-lambda";
+import { Fault } from "../aws/fault.ts";
+import { aliasOf, routedVersion } from "./alias-records.ts";
+import { deploymentCache, type Runnable } from "./deployments.ts";
+import { conflict, notFound } from "./faults.ts";
+import type { Deployed, Lambda, ReadyDeployment } from "./model.ts";
+import { functionArn, type FunctionReference } from "./names.ts";
+import { isVersionPending, versionOf } from "./version-records.ts";
+
+type Records = Pick<Lambda, "functions" | "versions" | "aliases" | "chance">;
+
+export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "architecture">): ReadyDeployment {
+  const deploymentOf = deploymentCache(lambda);
+  return async (reference) => {
+    const runnable = runnableOf(lambda, reference);
+    const { deployed } = runnable;
+    if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
+    const { sha256 } = deployed.code;
+    if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
+    return deploymentOf(reference, runnable);
+  };
+}
+
+/** Of a function that is being updated, what was there before; of an alias, a version by its share. Throws AWS's faults. */
+export function runnableOf(lambda: Records, reference: FunctionReference): Runnable {
+  const { account, region, name, qualifier = "$LATEST" } = reference;
+  const entry = lambda.functions.get(account, region, name);
+  const alias = aliasOf(lambda, reference, qualifier);
+  const version = alias === undefined ? qualifier : routedVersion(alias.value, alias.value.weights === undefined ? 0 : lambda.chance());
+  if (version === "$LATEST" && entry !== undefined) return { deployed: entry.value.running ?? pending(), version };
+  const published = versionOf(lambda, reference, version);
+  if (entry === undefined || published === undefined) throw notFound(`Function not found: ${functionArn({ ...reference, qualifier })}`);
+  return { deployed: isVersionPending(entry.value, published.value) ? pending() : published.value.deployed, version };
+}
+
+function pending(): never {
+  throw conflict("The operation cannot be performed at this time. The function is currently in the following state: Pending");
+}
+
+const wrongArchitecture = ({ architecture }: Pick<Lambda, "architecture">, { configuration }: Deployed): Fault =>
+  new Fault(
+    InvalidRuntimeException$,
+    `The function is for ${configuration.Architecture} and this server runs on ${architecture}: update it with Architectures [${architecture}], and with code that is built for it.`,
+    { Type: "Server" },
+  );
