@@ -37,8 +37,8 @@ async function rateOf(call: () => Promise<unknown>): Promise<number> {
 }
 
 /** The store alone: send, and receive with remove. */
-async function bare({ mailboxes }: Storage, run: number): Promise<{ send: number; receive: number }> {
-  const mailbox = `bare ${run}`;
+async function bare({ mailboxes }: Storage, round: number): Promise<{ send: number; receive: number }> {
+  const mailbox = `bare ${round}`;
   const body = Buffer.from(BODY);
   const options = { limit: BATCH, visibilityMs: HOUR_MS, keptMs: HOUR_MS, claimedMax: 120_000 };
   const send = await rateOf(() =>
@@ -54,8 +54,8 @@ async function bare({ mailboxes }: Storage, run: number): Promise<{ send: number
   return { send, receive };
 }
 
-async function throughTheWire(client: SQSClient, run: number): Promise<{ send: number; receive: number }> {
-  const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName: `bench-${run}` }));
+async function throughTheWire(client: SQSClient, round: number): Promise<{ send: number; receive: number }> {
+  const { QueueUrl } = await client.send(new CreateQueueCommand({ QueueName: `bench-${round}` }));
   const Entries = Array.from({ length: BATCH }, (_, n) => ({ Id: String(n), MessageBody: BODY }));
   const send = await rateOf(() => client.send(new SendMessageBatchCommand({ QueueUrl, Entries })));
   const receive = await rateOf(async () => {

@@ -12,6 +12,7 @@ import { logLines } from "./base/log-lines.ts";
 import { jsonLog, textLog, type Log } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { installSecrets, type InstallKeys, type InstallSecrets } from "./install-keys.ts";
+import type { LambdaDeps } from "./lambda/model.ts";
 import { lambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
 import { dataPlane, type DataPlane } from "./pool/invoke.ts";
@@ -23,7 +24,7 @@ import { linuxSandboxHost } from "./sandbox/linux/host.ts";
 import type { SandboxHost } from "./sandbox/sandbox.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
-import { s3Service } from "./services/s3/service.ts";
+import { s3Service, type S3Service } from "./services/s3/service.ts";
 import { sqsService } from "./services/sqs/service.ts";
 import { stsService, type StsService } from "./services/sts/service.ts";
 import type { BlobStore } from "./store/blob-store.ts";
@@ -170,6 +171,14 @@ export async function startServer(config: Config, given: Partial<Parts> = {}): P
   }
 }
 
+/** In the caller's name: who may not read an object may not make a function of it. */
+function objectsFor(s3: S3Service, { identities }: IamService, clock: Clock): LambdaDeps["getObject"] {
+  return async (context, Bucket, Key, VersionId) => {
+    authorise(undefined, context, await s3.definition.access("GetObject", context, { Bucket, Key, VersionId }), { identities, clock });
+    return await s3.getObject(context, Bucket, Key, VersionId);
+  };
+}
+
 async function startServices(config: Config, parts: Started, life: Lifecycle): Promise<Omit<Server, "failed" | "stop">> {
   const { clock, log, storage, logs, blobs } = parts;
   const { iam, sts } = await identityServices(config, parts);
@@ -214,14 +223,7 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
     asyncConcurrency: Math.max(1, Math.floor(ASYNC_SHARE * Math.min(config.environmentsMax, limits.accountConcurrency))),
     clock,
     log,
-    async getObject(context, Bucket, Key, VersionId) {
-      // In the caller's name: who may not read the object may not make a function of it.
-      authorise(undefined, context, await s3.definition.access("GetObject", context, { Bucket, Key, VersionId }), {
-        identities: iam.identities,
-        clock,
-      });
-      return await s3.getObject(context, Bucket, Key, VersionId);
-    },
+    getObject: objectsFor(s3, iam, clock),
     canAssume: (roleArn) => typeof sts.assumeAsService(roleArn, "check", LAMBDA_PRINCIPAL) !== "string",
     runtimes: {
       state: (runtime) => KNOWN_RUNTIMES.get(runtime),
