@@ -34,6 +34,8 @@ export const limits = {
   clientContextBytesMax: 3_583,
   /** "Concurrent executions", per account and region. */
   accountConcurrency: 1_000,
+  /** What must be left for functions that have reserved nothing. */
+  unreservedConcurrencyMin: 100,
   /** "Storage for uploaded functions", per account and region. */
   totalCodeBytes: 322_122_547_200,
   /** Tags of one resource. https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html */

@@ -2,6 +2,7 @@
 import type * as client from "@aws-sdk/client-lambda";
 import type { Context, Operations } from "../aws/operations.ts";
 import { limits } from "../limits.ts";
+import { reservedTotal } from "./concurrency.ts";
 import type { Lambda } from "./model.ts";
 
 export function account(lambda: Lambda) {
@@ -12,7 +13,7 @@ export function account(lambda: Lambda) {
         CodeSizeUnzipped: limits.unzippedBytesMax,
         CodeSizeZipped: limits.zippedBytesMax,
         ConcurrentExecutions: lambda.accountConcurrency,
-        UnreservedConcurrentExecutions: lambda.accountConcurrency,
+        UnreservedConcurrentExecutions: lambda.accountConcurrency - reservedTotal(lambda, context),
       },
       AccountUsage: usage(lambda, context),
     }),

@@ -3,6 +3,7 @@ import { Fault } from "../aws/fault.ts";
 import { asyncInvocations, type AsyncDeps, type AsyncInvocations, type Ending } from "../pool/async.ts";
 import type { AsyncEvent } from "../pool/async-event.ts";
 import type { DurableQueue } from "../store/storage.ts";
+import { reservedOf } from "./concurrency.ts";
 import { deliveries } from "./deliveries.ts";
 import { deliveriesOf, type Sender } from "./destinations.ts";
 import { asyncSettingsOf, eventInvokeOf } from "./event-invoke.ts";
@@ -32,7 +33,8 @@ export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): Asy
     concurrencyMax: lambda.asyncConcurrency,
     settingsOf(event) {
       const reference = referenceOf(event);
-      return foundOf(lambda, reference) !== undefined ? asyncSettingsOf(eventInvokeOf(lambda, reference)?.value) : undefined;
+      if (foundOf(lambda, reference) === undefined) return undefined;
+      return { ...asyncSettingsOf(eventInvokeOf(lambda, reference)?.value), isSwitchedOff: reservedOf(lambda, reference) === 0 };
     },
     isStopped: (event) => isStopped(lambda, referenceOf(event), event.traceHeader),
     deploymentOf: (event) => ready(referenceOf(event)),

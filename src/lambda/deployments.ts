@@ -35,6 +35,7 @@ export function recheckingInvoker(invoker: Invoker, packages: Pick<Lambda["packa
       return outcome;
     },
     retire: (keys) => invoker.retire(keys),
+    reserve: (owner, limit) => invoker.reserve(owner, limit),
     concurrency: (account, region) => invoker.concurrency(account, region),
   };
 }

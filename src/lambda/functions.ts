@@ -6,6 +6,7 @@ import { limits } from "../limits.ts";
 import { StorageError, type Write } from "../store/storage.ts";
 import { aliasesOf } from "./alias-records.ts";
 import { codeOf } from "./code.ts";
+import { reservationKey, reservedOf } from "./concurrency.ts";
 import { checkRole, configurationOf, describeFunction, describeVersion } from "./configuration.ts";
 import { checkDeadLetterConfig } from "./dead-letter-config.ts";
 import { eventInvokeKeysOf } from "./event-invoke.ts";
@@ -34,10 +35,12 @@ export function functions(lambda: Lambda) {
       const found = findVersion(lambda, context, FunctionName, Qualifier);
       const { tags, wanted } = found.entry.value;
       const { code } = found.version?.value.deployed ?? wanted;
+      const reserved = found.reference.qualifier === undefined ? reservedOf(lambda, found.reference) : undefined;
       return {
         Configuration: describeFound(found),
         Code: { RepositoryType: "S3", Location: lambda.codeUrl(context, code.sha256) },
         ...(Object.keys(tags).length === 0 ? {} : { Tags: { ...tags } }),
+        ...(reserved === undefined ? {} : { Concurrency: { ReservedConcurrentExecutions: reserved } }),
       };
     },
     GetFunctionConfiguration: (context, { FunctionName = "", Qualifier }) =>
@@ -125,7 +128,7 @@ async function removeFunction(lambda: Lambda, entry: FunctionEntry): Promise<voi
   const [counter] = await lambda.meta.get([counterKey]);
   const place = { ...entry.key, name: entry.key.id };
   const belongings = [...versionsOf(lambda, place), ...aliasesOf(lambda, place)].map(({ key }) => key);
-  const writes: Write[] = [entry.key, ...belongings, ...eventInvokeKeysOf(lambda, place)].map((key) => ({ key }));
+  const writes: Write[] = [entry.key, reservationKey(place), ...belongings, ...eventInvokeKeysOf(lambda, place)].map((key) => ({ key }));
   if (counter === undefined) writes.push({ key: counterKey, value: { next: 1 } });
   await lambda.meta.write(writes);
 }

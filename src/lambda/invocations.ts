@@ -59,7 +59,6 @@ interface Accepted {
 
 interface Prepared extends Accepted {
   readonly version: string;
-  /** Throws RecursiveInvocationException. */
   readonly run: (response?: ResponseStream) => Promise<Outcome>;
 }
 

@@ -11,6 +11,7 @@ import type { BlobStore } from "../store/blob-store.ts";
 import type { DurableQueue, Entry, Key, MetaStore } from "../store/storage.ts";
 import type { View } from "../store/view.ts";
 import type { AliasRecord } from "./alias-records.ts";
+import type { ReservationRecord } from "./concurrency.ts";
 import type { EventInvokeRecord } from "./event-invoke.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
@@ -105,6 +106,7 @@ export interface Lambda extends LambdaDeps {
   readonly versions: View<VersionRecord>;
   readonly aliases: View<AliasRecord>;
   readonly eventInvokeConfigs: View<EventInvokeRecord>;
+  readonly reservations: View<ReservationRecord>;
   readonly packages: Packages;
   readonly ready: ReadyDeployment;
   readonly events: AsyncInvocations;

@@ -13,6 +13,7 @@ import { account } from "./account.ts";
 import { startAsyncInvocations } from "./async-invocations.ts";
 import { backgroundWork } from "./background.ts";
 import { code } from "./code.ts";
+import { concurrency, RESERVATION_KIND, tellReservation, type ReservationRecord } from "./concurrency.ts";
 import { deploymentKey, recheckingInvoker } from "./deployments.ts";
 import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
 import { functions } from "./functions.ts";
@@ -44,7 +45,6 @@ const NOT_BUILT = {
   DeleteCodeSigningConfig: notBuilt,
   DeleteEventSourceMapping: notBuilt,
   DeleteFunctionCodeSigningConfig: notBuilt,
-  DeleteFunctionConcurrency: notBuilt,
   DeleteFunctionUrlConfig: notBuilt,
   DeleteLayerVersion: notBuilt,
   DeleteProvisionedConcurrencyConfig: notBuilt,
@@ -56,7 +56,6 @@ const NOT_BUILT = {
   GetDurableExecutionState: notBuilt,
   GetEventSourceMapping: notBuilt,
   GetFunctionCodeSigningConfig: notBuilt,
-  GetFunctionConcurrency: notBuilt,
   GetFunctionScalingConfig: notBuilt,
   GetFunctionUrlConfig: notBuilt,
   GetLayerVersionByArn: notBuilt,
@@ -78,7 +77,6 @@ const NOT_BUILT = {
   ListProvisionedConcurrencyConfigs: notBuilt,
   PublishLayerVersion: notBuilt,
   PutFunctionCodeSigningConfig: notBuilt,
-  PutFunctionConcurrency: notBuilt,
   PutFunctionScalingConfig: notBuilt,
   PutProvisionedConcurrencyConfig: notBuilt,
   PutResourcePolicy: notBuilt,
@@ -103,6 +101,7 @@ function operationsOf(lambda: Lambda) {
     ...aliases(lambda),
     ...invocations(lambda),
     ...eventInvoke(lambda),
+    ...concurrency(lambda),
     ...recursion(lambda),
     ...tags(lambda),
     ...account(lambda),
@@ -176,6 +175,7 @@ async function openRecords({ meta, invoker }: LambdaDeps, references: PackageRef
     }),
     aliases: await View.open<AliasRecord>(meta, ALIAS_KIND),
     eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
+    reservations: await View.open<ReservationRecord>(meta, RESERVATION_KIND, (key, entry) => tellReservation(invoker, key, entry?.value)),
   };
 }
 

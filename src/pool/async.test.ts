@@ -198,7 +198,7 @@ test("a system error is tried again after 1, 2 and 4 s, and the function is run 
 });
 
 test("a function whose reserved concurrency is 0 does not run, and its event is over", async (t) => {
-  const one = start(t, () => assert.fail("it is off"), { deployment: { reservedConcurrency: 0 } });
+  const one = start(t, () => assert.fail("it is off"), { settings: { isSwitchedOff: true } });
   await one.accept("r1");
   await eventually(() => one.endings.length === 1);
   assert.deepEqual(one.endings.map(summary), [

@@ -13,6 +13,8 @@ export interface AsyncSettings {
   /** After the first attempt: 0 to 2. */
   readonly retriesMax: number;
   readonly ageMaxMs: number;
+  /** Nothing may run at once: a reserved concurrency of 0. */
+  readonly isSwitchedOff?: boolean;
 }
 
 /** Why an event is not run (again), in AWS's words. */
@@ -104,7 +106,7 @@ async function tryOnce(deps: AsyncDeps, attempt: Attempt): Promise<Disposition> 
   const { requestId, payload, invokedArn, traceHeader } = event;
   try {
     const deployment = await deps.deploymentOf(event);
-    if (deployment.reservedConcurrency === 0)
+    if (attempt.settings.isSwitchedOff === true)
       return end(deps, event, "ZeroReservedConcurrency", { status: 429, message: "Rate Exceeded." });
     if (deps.isStopped(event)) {
       deps.log.warn("an event is dropped: its function calls itself without end", { requestId, function: invokedArn });

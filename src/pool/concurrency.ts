@@ -1,7 +1,7 @@
 // How many invocations may run at once: the account's limit per region, and what functions have reserved of it.
 import type { Deployment, ThrottleReason } from "./invocation.ts";
 
-export type Claimant = Pick<Deployment, "account" | "region" | "functionArn" | "reservedConcurrency" | "key">;
+export type Claimant = Pick<Deployment, "account" | "region" | "functionArn">;
 
 /** One running invocation, until it is disposed of; or the limit that it would have exceeded, and nothing is held. */
 export type Claim = Disposable & ({ readonly kind: "lease" } | { readonly kind: "throttled"; readonly reason: ThrottleReason });
@@ -10,18 +10,13 @@ function throttled(reason: ThrottleReason): Claim {
   return { kind: "throttled", reason, [Symbol.dispose]() {} };
 }
 
-interface Reservation {
-  readonly limit: number;
-  readonly key: string;
-}
-
 /** An account in a region. */
 interface Scope {
   busy: number;
   /** Of functions without a reservation; those with one have their own. */
   unreservedBusy: number;
   reservedTotal: number;
-  readonly reservations: Map<string, Reservation>;
+  readonly reservations: Map<string, number>;
   readonly functions: Map<string, number>;
 }
 
@@ -38,11 +33,11 @@ export class Concurrency {
 
   acquire(claimant: Claimant): Claim {
     const scope = this.#scopeOf(claimant);
-    this.#learn(scope, claimant);
-    const { functionArn, reservedConcurrency } = claimant;
-    const isReserved = reservedConcurrency !== undefined;
+    const { functionArn } = claimant;
+    const reserved = scope.reservations.get(functionArn);
+    const isReserved = reserved !== undefined;
     const functionBusy = scope.functions.get(functionArn) ?? 0;
-    if (isReserved && functionBusy >= reservedConcurrency) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
+    if (isReserved && functionBusy >= reserved) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
     if (scope.busy >= this.#accountLimit) return throttled("ConcurrentInvocationLimitExceeded");
     if (!isReserved && scope.unreservedBusy >= this.#accountLimit - scope.reservedTotal)
       return throttled("ConcurrentInvocationLimitExceeded");
@@ -53,10 +48,13 @@ export class Concurrency {
     return this.#lease(scope, functionArn, isReserved);
   }
 
-  /** These deployments are history: what they had reserved is free again, unless a newer one of the function says otherwise. */
-  forget(keys: ReadonlySet<string>): void {
-    for (const scope of this.#scopes.values())
-      for (const [functionArn, reservation] of scope.reservations) if (keys.has(reservation.key)) this.#release(scope, functionArn);
+  /** From now on; undefined: nothing is reserved for the function. What runs already goes on. */
+  reserve(claimant: Claimant, limit: number | undefined): void {
+    const scope = this.#scopeOf(claimant);
+    const { functionArn } = claimant;
+    scope.reservedTotal += (limit ?? 0) - (scope.reservations.get(functionArn) ?? 0);
+    if (limit === undefined) scope.reservations.delete(functionArn);
+    else scope.reservations.set(functionArn, limit);
   }
 
   /** Resolves when nothing runs any more. */
@@ -102,20 +100,5 @@ export class Concurrency {
       this.#scopes.set(name, scope);
     }
     return scope;
-  }
-
-  /** Reservations are part of the deployment, so what is reserved in an account is known from what has been invoked in it. */
-  #learn(scope: Scope, { functionArn, reservedConcurrency, key }: Claimant): void {
-    const known = scope.reservations.get(functionArn);
-    if (known?.limit === reservedConcurrency && (known === undefined || known.key === key)) return;
-    this.#release(scope, functionArn);
-    if (reservedConcurrency === undefined) return;
-    scope.reservations.set(functionArn, { limit: reservedConcurrency, key });
-    scope.reservedTotal += reservedConcurrency;
-  }
-
-  #release(scope: Scope, functionArn: string): void {
-    scope.reservedTotal -= scope.reservations.get(functionArn)?.limit ?? 0;
-    scope.reservations.delete(functionArn);
   }
 }

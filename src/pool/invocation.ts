@@ -29,8 +29,6 @@ export interface Deployment {
   readonly variables: Readonly<Record<string, string>>;
   readonly roleArn: string;
   readonly logging: LoggingSettings;
-  /** Reserved concurrency of the function; absent: the account's unreserved pool. */
-  readonly reservedConcurrency?: number;
 }
 
 export type LogThreshold = "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" | "FATAL";
@@ -104,6 +102,8 @@ export interface Invoker {
   invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome>;
   /** Environments of these deployments finish what they are doing and are destroyed; nothing new starts in them. */
   retire(deploymentKeys: readonly string[]): void;
+  /** What a function may run at once, and nobody else; undefined: it shares what is left. 0 switches it off. */
+  reserve(owner: Pick<Deployment, "account" | "region" | "functionArn">, limit: number | undefined): void;
   /** Present numbers of an account and region, for account settings and metrics. */
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number };
 }

@@ -61,7 +61,8 @@ test("what the source of credentials says about a role is what the caller hears"
 test("limits of concurrency are told with their reason", async () => {
   const { script, open, waiting } = gate();
   const { plane: one } = plane(script, { accountConcurrency: 2 });
-  const reserved = deployment("reserved", { reservedConcurrency: 1 });
+  const reserved = deployment("reserved");
+  one.reserve(reserved, 1);
   const running = [one.invoke(reserved, request({ name: "1" })), one.invoke(deployment("free"), request({ name: "2" }))];
   await eventually(() => waiting.size === 2);
   assert.equal(describe(await one.invoke(reserved, request())), "throttled ReservedFunctionConcurrentInvocationLimitExceeded");

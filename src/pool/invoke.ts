@@ -110,8 +110,11 @@ class LocalDataPlane implements DataPlane {
 
   retire(deploymentKeys: readonly string[]): void {
     const keys = new Set(deploymentKeys);
-    this.#concurrency.forget(keys);
     this.#pool.retire(keys);
+  }
+
+  reserve(owner: Pick<Deployment, "account" | "region" | "functionArn">, limit: number | undefined): void {
+    this.#concurrency.reserve(owner, limit);
   }
 
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number } {

@@ -71,13 +71,13 @@ for (const seed of [1, 2, 3, 4, 5, 6, 7, 8])
       idleExpiryMs: 50,
       waitMsMax: 100,
     });
+    for (const [name, limit] of RESERVED) one.reserve(deployment(name), limit);
     const generation = new Map(NAMES.map((name) => [name, 1]));
     const answers: Promise<string>[] = [];
     for (let step = 0; step < 600; step++) {
       const name = pick(NAMES);
       const key = `${name}-${generation.get(name)}`;
-      const reservedConcurrency = RESERVED.get(name);
-      const changes = { key, variables: { KEY: key }, ...(reservedConcurrency === undefined ? {} : { reservedConcurrency }) };
+      const changes = { key, variables: { KEY: key } };
       const event = { kind: pick(KINDS), key, turns: Math.floor(next() * 6) };
       answers.push(one.invoke(deployment(name, changes), request(event, { wantsLogTail: next() < 0.2 })).then(describe));
       if (next() < 0.03) {

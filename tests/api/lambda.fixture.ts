@@ -37,6 +37,7 @@ const RUNTIMES = new Map([
 export class FakeInvoker implements Invoker {
   readonly invocations: { readonly deployment: Deployment; readonly request: InvocationRequest }[] = [];
   readonly retired: string[] = [];
+  readonly reserved = new Map<string, number>();
   answer: (deployment: Deployment, request: InvocationRequest) => Outcome | Promise<Outcome> = (_deployment, { payload }) => ({
     kind: "returned",
     payload,
@@ -50,6 +51,11 @@ export class FakeInvoker implements Invoker {
 
   retire(keys: readonly string[]): void {
     this.retired.push(...keys);
+  }
+
+  reserve({ functionArn }: { readonly functionArn: string }, limit: number | undefined): void {
+    if (limit === undefined) this.reserved.delete(functionArn);
+    else this.reserved.set(functionArn, limit);
   }
 
   concurrency(): { busy: number; environments: number } {
