@@ -6,6 +6,7 @@ import { createServer as createTcpServer, type Socket } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 
 /** Public addresses in it (of the ranges for documentation), and those that a function must not reach. */
 export const SITE = "203.0.113.1";
@@ -55,6 +56,8 @@ export function shell(script: string): string {
 }
 
 export interface Internet {
+  /** Runs a line of shell inside it. */
+  there(line: string): void;
   close(): Promise<void>;
 }
 
@@ -80,6 +83,7 @@ export async function connectMachine(): Promise<Internet> {
   const host = createTcpServer((socket: Socket) => socket.end("220 the machine"));
   await new Promise<void>((resolve) => void host.listen(8080, "0.0.0.0", resolve));
   return {
+    there: (line) => void shell(`${there} ${line}`),
     async close() {
       host.close();
       for (const child of [world, holder]) {
@@ -91,4 +95,21 @@ export async function connectMachine(): Promise<Internet> {
       await rm(directory, { recursive: true });
     },
   };
+}
+
+/**
+ * Runs a file of tests, as root, in a network and a mount namespace of its own: a process can't move there by itself. After `limitMs` it is killed;
+ * then `code` is null, and `output` tells how far it came.
+ */
+export async function runIsolated(file: string, limitMs: number): Promise<{ code: number | null; output: string }> {
+  const words = ["--net", "--mount", process.execPath, "--test-reporter=tap", file];
+  const child = spawn("unshare", words, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NODE_TEST_CONTEXT: "" } });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (piece: Buffer) => (output += piece.toString()));
+  const late = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  const [code] = (await once(child, "exit")) as [number | null];
+  clearTimeout(late);
+  for (const stream of [child.stdout, child.stderr]) if (!stream.readableEnded) await Promise.race([once(stream, "end"), pause(1000)]);
+  for (const stream of [child.stdout, child.stderr]) stream.destroy();
+  return { code, output };
 }

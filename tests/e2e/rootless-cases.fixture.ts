@@ -10,15 +10,15 @@ import { ordinaryUser, type Ordinary } from "./rootless.fixture.ts";
 const HERE = import.meta.dirname;
 const MAIN = join(HERE, "..", "..", "src", "main.ts");
 
-let machine: Internet;
+let machine: Internet | undefined;
 let user: Ordinary;
 before(async () => {
   machine = await connectMachine();
   user = ordinaryUser();
 });
 after(async () => {
-  await user.close();
-  await machine.close();
+  await (user as Ordinary | undefined)?.close(); // there is none when the beginning failed
+  await machine?.close();
 });
 
 async function asUser(words: readonly string[], options = {}): Promise<{ code: number | null; output: string }> {

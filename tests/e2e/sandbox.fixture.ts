@@ -82,16 +82,18 @@ export async function run(host: SandboxHost, argv: readonly string[], changes: P
   }
 }
 
-/** Resolves when the sandbox has written `text`; the output goes on flowing. */
+/** Resolves when the sandbox has written `text`, within 20 seconds; the output goes on flowing. */
 export async function seen(sandbox: Sandbox, text: string): Promise<void> {
   let output = "";
+  let deadline: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve, reject) => {
+    deadline = setTimeout(() => reject(new Error(`not within 20 s: ${text}; it wrote: ${output}`)), 20_000);
     sandbox.output.on("data", (piece: Buffer) => {
       output += piece.toString();
       if (output.includes(text)) resolve();
     });
     sandbox.output.once("close", () => reject(new Error(`the sandbox has ended; it wrote: ${output}`)));
-  });
+  }).finally(() => clearTimeout(deadline));
 }
 
 export async function eventually(what: string, isTrue: () => boolean, limitMs = 10_000): Promise<void> {
