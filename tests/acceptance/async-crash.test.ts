@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { InvokeCommand, PutFunctionEventInvokeConfigCommand, type LambdaClient } from "@aws-sdk/client-lambda";
 import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, type S3Client } from "@aws-sdk/client-s3";
 import { makeFunction, makeRole } from "../support/functions.ts";
-import { startLambent } from "../support/lambent-process.ts";
+import { startLambent, type LambentProcess } from "../support/lambent-process.ts";
 import { leftovers, nothingLeftSince } from "../support/leftovers.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -86,8 +86,13 @@ test(`${KILLS} times SIGKILL during asynchronous invocations: accepted and lost 
   const dataDirectory = await mkdtemp(join(tmpdir(), "lambent-async-"));
   const before = leftovers();
   const ledger = new Map<string, number>();
+  let server: LambentProcess | undefined;
+  t.after(async () => {
+    await server?.end("SIGKILL");
+    await rm(dataDirectory, { recursive: true });
+  });
   for (let round = 0; round < KILLS; round++) {
-    const server = await startLambent({ dataDirectory });
+    server = await startLambent({ dataDirectory });
     const clients = server.clients();
     if (round === 0) await setUp(clients);
     const enough = 60 + round * 35;
@@ -98,8 +103,8 @@ test(`${KILLS} times SIGKILL during asynchronous invocations: accepted and lost 
     await server.end("SIGKILL");
     await Promise.all(sending);
   }
-  const last = await startLambent({ dataDirectory });
-  const { s3 } = last.clients();
+  server = await startLambent({ dataDirectory });
+  const { s3 } = server.clients();
   const known = new Map<string, string>();
   // Nobody calls Lambda: what is left is worked off by itself.
   const counts = await eventually(
@@ -113,7 +118,6 @@ test(`${KILLS} times SIGKILL during asynchronous invocations: accepted and lost 
   const again = [...counts.values()].reduce((sum, times) => sum + times - 1, 0);
   t.diagnostic(`${ledger.size} accepted, 0 lost, ${again} more than once, ${counts.size - ledger.size} of unanswered calls`);
   assert.ok(ledger.size >= KILLS * 60);
-  assert.equal(await last.end(), 0);
+  assert.equal(await server.end(), 0);
   await nothingLeftSince(before);
-  await rm(dataDirectory, { recursive: true });
 });

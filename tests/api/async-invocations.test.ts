@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
 import { InvokeAsyncCommand, InvokeCommand } from "@aws-sdk/client-lambda";
+import { CreateQueueCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import type { DeliveryContext } from "../../src/aws/deliver.ts";
 import type { ClientError } from "../../src/aws/fake-service.ts";
@@ -310,4 +311,40 @@ test("the whole server: results go to another function and to a bucket, with the
     return depths.every(({ visible, claimed, delayed }) => visible + claimed + delayed === 0);
   });
   assert.equal(seen.length, 1);
+});
+
+test("the whole server: dead letters and results reach queues, with AWS's attributes", async (t) => {
+  const { clients } = await startApi(t, () => () => {
+    throw new Error("as always");
+  });
+  const { lambda, iam, sqs } = clients();
+  const [dead, results] = await Promise.all(
+    ["dead", "results"].map(async (QueueName) => (await sqs.send(new CreateQueueCommand({ QueueName }))).QueueUrl ?? ""),
+  );
+  const role = await makeRole(iam, "sender", ["AmazonSQSFullAccess"]);
+  const arn = (name: string) => `arn:aws:sqs:us-east-1:000000000000:${name}`;
+  const settings = { DeadLetterConfig: { TargetArn: arn("dead") } };
+  await makeRealFunction(lambda, { name: "f", role, code: "", runtime: "nodejs24.x", settings });
+  const DestinationConfig = { OnFailure: { Destination: arn("results") } };
+  await send(lambda, "PutFunctionEventInvokeConfig", { FunctionName: "f", MaximumRetryAttempts: 0, DestinationConfig });
+  const { $metadata } = await lambda.send(new InvokeCommand({ FunctionName: "f", InvocationType: "Event", Payload: "[1]" }));
+  const received = async (QueueUrl: string | undefined) => {
+    const command = new ReceiveMessageCommand({ QueueUrl, MessageAttributeNames: ["All"], WaitTimeSeconds: 10 });
+    const [message] = (await sqs.send(command)).Messages ?? [];
+    assert.ok(message);
+    return message;
+  };
+  const { Body, MessageAttributes = {} } = await received(dead);
+  assert.equal(Body, "[1]");
+  const attributes = Object.entries(MessageAttributes).map(([name, { DataType, StringValue }]) => [name, DataType, StringValue]);
+  assert.deepEqual(
+    attributes.toSorted(([a = ""], [b = ""]) => (a < b ? -1 : 1)),
+    [
+      ["ErrorCode", "Number", "200"],
+      ["ErrorMessage", "String", "as always"],
+      ["RequestID", "String", $metadata.requestId],
+    ],
+  );
+  const record = JSON.parse((await received(results)).Body ?? "") as { requestContext: { requestId: string; condition: string } };
+  assert.deepEqual([record.requestContext.requestId, record.requestContext.condition], [$metadata.requestId, "RetriesExhausted"]);
 });
