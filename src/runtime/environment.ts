@@ -137,6 +137,11 @@ export class Environment {
     await this.#endProcess();
   }
 
+  /** Whether its runtime waits for an invocation; a promise when it is not known yet. One that is not is of no more use. */
+  rested(): true | Promise<boolean> {
+    return this.#process?.rested(this.#options.settings.timeoutMs) ?? true;
+  }
+
   /** Runs one invocation; the caller has made sure that the environment is idle, or has just started it. Never rejects but for bugs. */
   async invoke(invocation: EnvironmentInvocation): Promise<EnvironmentResult> {
     if (this.#is("stopping") || this.#is("dead")) return this.#unavailable("the execution environment has been stopped");
@@ -367,10 +372,19 @@ export class Environment {
     this.#options.events.released(this);
   }
 
+  #onRest(isRested: boolean): void {
+    if (!this.#is("idle")) return;
+    if (isRested) this.#freezeLater();
+    else void this.stop();
+  }
+
   #freezeLater(): void {
     this.#freezeTimer = this.#options.clock.after(this.#options.freezeAfterMs, () => {
       const process = this.#process;
       if (!this.#is("idle") || process === undefined) return;
+      // What a runtime does between its answer and its next request is work that it is to finish.
+      const rested = process.rested(this.#options.settings.timeoutMs);
+      if (rested !== true) return void rested.then((isRested) => this.#onRest(isRested));
       this.#frozen = process.freeze().catch((cause: unknown) => {
         // What cannot be frozen would go on spending CPU time that nobody asked for.
         this.#options.log.error("an execution environment could not be frozen", { stream: this.logStream, cause });
