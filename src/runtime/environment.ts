@@ -246,10 +246,11 @@ export class Environment {
   #reportInit(phase: "init" | "invoke", ending: InitEnding, durationMs: number): void {
     // A function's timeout is no proof that its init fails: with the init phase's own limit it may well work.
     this.#options.events.initialised(this, ending.kind === "ready" || (ending.kind === "timed-out" && phase === "invoke"));
-    if (ending.kind === "ready") return this.#log.platform({ kind: "initReport", phase, durationMs, status: "success" });
-    if (ending.kind === "timed-out") return this.#log.platform({ kind: "initReport", phase, durationMs, status: "timeout" });
-    const { errorType } = verdictOf(ending, "", 0);
-    this.#log.platform({ kind: "initReport", phase, durationMs, status: "error", ...(errorType === undefined ? {} : { errorType }) });
+    const status = ending.kind === "ready" ? "success" : ending.kind === "timed-out" ? "timeout" : "error";
+    const errorType = ending.kind === "ready" || ending.kind === "timed-out" ? undefined : verdictOf(ending, "", 0).errorType;
+    const done = { phase, status, ...(errorType === undefined ? {} : { errorType }) } as const;
+    this.#log.platform({ kind: "initRuntimeDone", ...done });
+    this.#log.platform({ kind: "initReport", durationMs, ...done });
   }
 
   /** After the last invocation's end is in the log, and thawed. */
