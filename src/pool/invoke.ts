@@ -82,21 +82,31 @@ class LocalDataPlane implements DataPlane {
     // However this is left, the concurrency is given back: when the answer is there, not before.
     using claim = this.#concurrency.acquire(deployment);
     if (claim.kind === "throttled") return { kind: "throttled", reason: claim.reason };
-    const environment = this.#pool.takeIdle(deployment.key) ?? (await this.#startOne(deployment, request));
+    const last = this.#pool.takeIdle(deployment.key);
+    const environment = last?.rested() === true ? last : await this.#another(last, deployment, request);
     return environment instanceof Environment ? await environment.invoke(request) : environment;
   }
 
+  /** The idle one when its runtime is done with its last invocation, which it may end after; else the next idle one, or a new one. */
+  async #another(idle: Environment | undefined, deployment: Deployment, request: InvocationRequest): Promise<Environment | Outcome> {
+    for (let one = idle; one !== undefined; one = this.#pool.takeIdle(deployment.key)) {
+      if (await one.rested()) return one;
+      void one.stop();
+    }
+    return await this.#startOne(deployment, request);
+  }
+
   /** A cold start, or a wait for room; what is not an environment is the outcome. */
-  async #startOne(deployment: Deployment, { signal }: InvocationRequest): Promise<Environment | Outcome> {
+  async #startOne(deployment: Deployment, request: InvocationRequest): Promise<Environment | Outcome> {
     const layout = this.#deps.runtimes.resolve(deployment.runtime);
     if (layout === undefined) return unavailable("runtime-not-installed", `There is no runtime ${deployment.runtime}.`);
     if ("missing" in layout) return unavailable("runtime-not-installed", layout.missing);
-    const environment = await this.#pool.room(deployment, this.#environmentOf(deployment, layout), signal);
+    const environment = await this.#pool.room(deployment, this.#environmentOf(deployment, layout), request.signal);
     if (environment === undefined)
       return this.#stopped === undefined
         ? unavailable("overloaded", "All execution environments of this server are busy.")
         : unavailable("stopping", "The server is stopping.");
-    if (environment.state !== "starting") return environment;
+    if (environment.state !== "starting") return await this.#another(environment, deployment, request);
     try {
       await environment.start();
       return environment;

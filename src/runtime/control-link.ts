@@ -109,6 +109,11 @@ class ControlLink implements Link, FrameEvents {
     this.#write(encodeFrame("I", response === undefined ? head : { ...head, streams: true }, payload));
   }
 
+  /** An invocation may be sent before the bootstrap asks, and one that is about to end says so with its answer. */
+  rest(): undefined {
+    return undefined;
+  }
+
   abandon(): void {
     this.#requestId = undefined;
   }

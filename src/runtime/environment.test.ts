@@ -328,6 +328,7 @@ test("a JSON log has platform events instead of lines", async () => {
   });
   assert.deepEqual(types, [
     "platform.initStart",
+    "platform.initRuntimeDone",
     "platform.initReport",
     "platform.start",
     "hello",

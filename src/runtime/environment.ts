@@ -137,6 +137,11 @@ export class Environment {
     await this.#endProcess();
   }
 
+  /** Whether its runtime waits for an invocation; a promise when it is not known yet. One that is not is of no more use. */
+  rested(): true | Promise<boolean> {
+    return this.#process?.rested(this.#options.settings.timeoutMs) ?? true;
+  }
+
   /** Runs one invocation; the caller has made sure that the environment is idle, or has just started it. Never rejects but for bugs. */
   async invoke(invocation: EnvironmentInvocation): Promise<EnvironmentResult> {
     if (this.#is("stopping") || this.#is("dead")) return this.#unavailable("the execution environment has been stopped");
@@ -241,10 +246,11 @@ export class Environment {
   #reportInit(phase: "init" | "invoke", ending: InitEnding, durationMs: number): void {
     // A function's timeout is no proof that its init fails: with the init phase's own limit it may well work.
     this.#options.events.initialised(this, ending.kind === "ready" || (ending.kind === "timed-out" && phase === "invoke"));
-    if (ending.kind === "ready") return this.#log.platform({ kind: "initReport", phase, durationMs, status: "success" });
-    if (ending.kind === "timed-out") return this.#log.platform({ kind: "initReport", phase, durationMs, status: "timeout" });
-    const { errorType } = verdictOf(ending, "", 0);
-    this.#log.platform({ kind: "initReport", phase, durationMs, status: "error", ...(errorType === undefined ? {} : { errorType }) });
+    const status = ending.kind === "ready" ? "success" : ending.kind === "timed-out" ? "timeout" : "error";
+    const errorType = ending.kind === "ready" || ending.kind === "timed-out" ? undefined : verdictOf(ending, "", 0).errorType;
+    const done = { phase, status, ...(errorType === undefined ? {} : { errorType }) } as const;
+    this.#log.platform({ kind: "initRuntimeDone", ...done });
+    this.#log.platform({ kind: "initReport", durationMs, ...done });
   }
 
   /** After the last invocation's end is in the log, and thawed. */
@@ -367,10 +373,19 @@ export class Environment {
     this.#options.events.released(this);
   }
 
+  #onRest(isRested: boolean): void {
+    if (!this.#is("idle")) return;
+    if (isRested) this.#freezeLater();
+    else void this.stop();
+  }
+
   #freezeLater(): void {
     this.#freezeTimer = this.#options.clock.after(this.#options.freezeAfterMs, () => {
       const process = this.#process;
       if (!this.#is("idle") || process === undefined) return;
+      // What a runtime does between its answer and its next request is work that it is to finish.
+      const rested = process.rested(this.#options.settings.timeoutMs);
+      if (rested !== true) return void rested.then((isRested) => this.#onRest(isRested));
       this.#frozen = process.freeze().catch((cause: unknown) => {
         // What cannot be frozen would go on spending CPU time that nobody asked for.
         this.#options.log.error("an execution environment could not be frozen", { stream: this.logStream, cause });

@@ -46,6 +46,8 @@ export interface LinkEvents {
 export interface Link {
   /** Passes an invocation on; the runtime has been ready, and has answered the one before. */
   send(invocation: LinkInvocation): void;
+  /** Undefined: the runtime can take an invocation. Else resolves when it can: after an answer it may still do other things, or end. */
+  rest(): Promise<void> | undefined;
   /** Nobody waits for the present invocation any more: what still comes is refused. */
   abandon(): void;
   /** Resolves when everything that the runtime had sent before its end has been reported. */

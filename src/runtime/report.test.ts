@@ -63,6 +63,20 @@ const ROWS: readonly { name: string; event: PlatformEvent; text: string | undefi
     level: "DEBUG",
   },
   {
+    name: "the end of the runtime's initialisation",
+    event: { kind: "initRuntimeDone", phase: "init", status: "success" },
+    text: undefined,
+    json: '{"time":"2026-01-01T00:00:00.000Z","type":"platform.initRuntimeDone","record":{"initializationType":"on-demand","phase":"init","status":"success"}}',
+    level: "DEBUG",
+  },
+  {
+    name: "an initialisation that fails within an invocation",
+    event: { kind: "initRuntimeDone", phase: "invoke", status: "error", errorType: "Runtime.ExitError" },
+    text: undefined,
+    json: '{"time":"2026-01-01T00:00:00.000Z","type":"platform.initRuntimeDone","record":{"initializationType":"on-demand","phase":"invoke","status":"error","errorType":"Runtime.ExitError"}}',
+    level: "WARN",
+  },
+  {
     name: "a report",
     event: { ...report, status: "success" },
     text: "REPORT RequestId: r1\tDuration: 1.20 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 35 MB\t",

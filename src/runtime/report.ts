@@ -13,6 +13,12 @@ export type PlatformEvent =
       readonly memoryMiB: number;
     }
   | {
+      readonly kind: "initRuntimeDone";
+      readonly phase: "init" | "invoke";
+      readonly status: InvokeStatus;
+      readonly errorType?: string;
+    }
+  | {
       readonly kind: "initReport";
       readonly phase: "init" | "invoke";
       readonly durationMs: number;
@@ -70,7 +76,7 @@ export function platformText(event: PlatformEvent): string | undefined {
   if (event.kind === "start") return `START RequestId: ${event.requestId} Version: ${event.version}`;
   if (event.kind === "runtimeDone") return `END RequestId: ${event.requestId}`;
   if (event.kind === "report") return reportText(event);
-  if (event.status === "success") return undefined;
+  if (event.kind === "initRuntimeDone" || event.status === "success") return undefined;
   return `INIT_REPORT Init Duration: ${ms(event.durationMs)}\tPhase: ${event.phase}\t${statusText(event.status, event.errorType)}`;
 }
 
@@ -84,6 +90,7 @@ function recordOf(event: PlatformEvent): object {
     return { initializationType, phase: "init", runtimeVersion, runtimeVersionArn, functionName, functionVersion, instanceMaxMemory };
   }
   const { status, errorType } = event;
+  if (event.kind === "initRuntimeDone") return { initializationType, phase: event.phase, status, errorType };
   const durationMs = metric(event.durationMs);
   if (event.kind === "initReport") return { initializationType, phase: event.phase, status, errorType, metrics: { durationMs } };
   const { requestId } = event;
@@ -100,7 +107,7 @@ function recordOf(event: PlatformEvent): object {
 
 function levelOf(event: PlatformEvent): SystemLevel {
   if ("status" in event && event.status !== "success") return "WARN";
-  return event.kind === "initReport" || event.kind === "runtimeDone" ? "DEBUG" : "INFO";
+  return event.kind === "initRuntimeDone" || event.kind === "initReport" || event.kind === "runtimeDone" ? "DEBUG" : "INFO";
 }
 
 /** The event as the function's log format has it; absent: the format or the level leaves it out. */

@@ -233,6 +233,19 @@ test("asking for the next invocation before the last one was answered is out of 
   });
 });
 
+test("after its answer a runtime is at rest when it asks for the next invocation", async () => {
+  const { runtimeApi, send, next } = await running();
+  let isAtRest = false;
+  void runtimeApi.rest()?.then(() => (isAtRest = true));
+  await send({ path: call(ID, "response"), body: "1" });
+  assert.equal(isAtRest, false);
+  const waiting = next();
+  await runtimeApi.rest();
+  assert.deepEqual([isAtRest, runtimeApi.rest()], [true, undefined]);
+  runtimeApi.send(INVOCATION);
+  await waiting;
+});
+
 test("a runtime that asks again while it waits gets the event once, on the newest connection", async () => {
   const { next, seen, runtimeApi } = await api();
   const first = next();
@@ -337,6 +350,18 @@ test("a caller that takes a stream gets each chunk when it comes, and the end af
   assert.equal(((await replied) as [{ statusCode: number }])[0].statusCode, 202);
   assert.deepEqual([seen.answers, got.text], [[{ kind: "streamed", bytes: 10 }], "first last"]);
   outgoing.destroy();
+});
+
+test("what a runtime sends in chunks is streamed without its mode, and what has a length comes as a whole", async () => {
+  for (const [headers, answer] of [
+    [{ "Transfer-Encoding": "chunked" }, { kind: "streamed", bytes: 4 }],
+    [{ "Content-Length": "4" }, { kind: "succeeded", payload: Buffer.from("part") }],
+  ] as const) {
+    const { response } = sink();
+    const { send, seen } = await running({ ...INVOCATION, response });
+    await send({ path: call(ID, "response"), headers, body: "part" });
+    assert.deepEqual(seen.answers, [answer]);
+  }
 });
 
 test("a stream that fails in its trailers or breaks off has had its first chunks", async () => {

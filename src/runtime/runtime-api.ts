@@ -116,6 +116,8 @@ export class RuntimeApi implements Link {
   #state: RuntimeState = "Started";
   #invocation: LinkInvocation | undefined;
   #next: ServerResponse | undefined;
+  /** Somebody waits for the runtime to ask for its next invocation. */
+  #rest: PromiseWithResolvers<void> | undefined;
 
   constructor(events: LinkEvents) {
     this.#events = events;
@@ -127,6 +129,12 @@ export class RuntimeApi implements Link {
   send(invocation: LinkInvocation): void {
     this.#invocation = invocation;
     this.#deliver();
+  }
+
+  rest(): Promise<void> | undefined {
+    if (this.#state === "Ready") return undefined;
+    this.#rest ??= Promise.withResolvers<void>();
+    return this.#rest.promise;
   }
 
   abandon(): void {
@@ -191,6 +199,8 @@ export class RuntimeApi implements Link {
     const isFirst = this.#state === "Started";
     this.#state = "Ready";
     if (isFirst) this.#events.ready();
+    this.#rest?.resolve();
+    this.#rest = undefined;
     this.#deliver();
   }
 
@@ -229,7 +239,8 @@ export class RuntimeApi implements Link {
     if (refusal !== undefined) return refuse(response, refusal);
     if (this.#state !== "Running") return this.#outOfTurn(response, isError ? "InvocationErrorResponse" : "InvocationResponse");
     this.#state = "Responding";
-    const isStreamed = !isError && header(request, MODE) === "streaming";
+    // Go's client streams without naming the mode: what has no length is not gathered for a caller that takes a stream.
+    const isStreamed = !isError && (header(request, MODE) === "streaming" || request.headers["transfer-encoding"] !== undefined);
     const sink = isStreamed ? this.#invocation?.response : undefined;
     if (sink !== undefined) return this.#onStream(request, response, id, new StreamedResponse(sink));
     const body = await readBody(request);

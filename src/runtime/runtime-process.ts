@@ -118,6 +118,19 @@ export class RuntimeProcess implements LinkEvents {
     });
   }
 
+  /**
+   * Whether the runtime can take an invocation. After an answer it may still have to do before it asks for the next one, or it may
+   * end: a promise resolves when that is known, with false at the latest after `limitMs`.
+   */
+  rested(limitMs: number): true | Promise<boolean> {
+    const rest = this.#link.rest();
+    if (rest === undefined) return true;
+    const isLate = Promise.withResolvers<boolean>();
+    const timer = this.#options.clock.after(limitMs, () => isLate.resolve(false));
+    const ended = this.#sandbox.exited.then(() => false);
+    return Promise.race([rest.then(() => true), ended, isLate.promise]).finally(() => timer.cancel());
+  }
+
   /** Resolves when what the function wrote before its answer is in the log. */
   drained(): Promise<void> {
     return this.#output.drained();
