@@ -34,8 +34,8 @@ ${REFUSED_MEMBERS.map(({ member, operations }) => `- \`${member}\` (${operations
 Members that are stored and returned without effect:
 ${MEMBERS_WITHOUT_EFFECT.map(({ member, operations, what }) => `- \`${member}\` (${operations.join(", ")}): ${what}`).join("\n")}
 
-Invoke: TenantId and DurableExecutionName are refused. Results of asynchronous invocations go to Lambda functions, S3 buckets and, if SQS
-stands on this page, its queues; other destinations and dead-letter queues are refused when they are configured.`,
+Invoke: TenantId and DurableExecutionName are refused. Results of asynchronous invocations go to Lambda functions, S3 buckets and SQS
+queues; other destinations and dead-letter queues are refused when they are configured.`,
   logs:
     "Filter patterns: terms, phrases, exclusions and alternatives of text; patterns over JSON, columns and regular expressions are refused.\n\n" +
     "StartLiveTail: SDKs put `stream-` before the host of the endpoint, which no name server knows for localhost: set `disableHostPrefix: true` in " +
