@@ -30,7 +30,7 @@ const HOUR_MS = 3_600_000;
 async function rateOf(call: () => Promise<unknown>): Promise<number> {
   const startMs = systemClock.monotonic();
   const caller = async () => {
-    for (let round = 0; round < ROUNDS; round++) await call();
+    for (let n = 0; n < ROUNDS; n++) await call();
   };
   await Promise.all(Array.from({ length: CALLERS }, caller));
   return (MESSAGES * 1000) / (systemClock.monotonic() - startMs);

@@ -8,6 +8,7 @@ import * as iam from "@aws-sdk/client-iam";
 import * as lambda from "@aws-sdk/client-lambda";
 import * as logs from "@aws-sdk/client-cloudwatch-logs";
 import * as s3 from "@aws-sdk/client-s3";
+import * as sqs from "@aws-sdk/client-sqs";
 import * as sts from "@aws-sdk/client-sts";
 import { serviceModel } from "../../src/aws/model.ts";
 import type { Change } from "../../src/store/storage.ts";
@@ -69,6 +70,37 @@ const SERVICES = [
       "ListPolicies",
       "TagRole",
       "CreateGroup",
+    ],
+  ],
+  [
+    "sqs",
+    sqs,
+    "SQSClient",
+    "",
+    [
+      "AddPermission",
+      "CancelMessageMoveTask",
+      "ChangeMessageVisibility",
+      "ChangeMessageVisibilityBatch",
+      "CreateQueue",
+      "DeleteMessage",
+      "DeleteMessageBatch",
+      "DeleteQueue",
+      "GetQueueAttributes",
+      "GetQueueUrl",
+      "ListDeadLetterSourceQueues",
+      "ListMessageMoveTasks",
+      "ListQueues",
+      "ListQueueTags",
+      "PurgeQueue",
+      "ReceiveMessage",
+      "RemovePermission",
+      "SendMessage",
+      "SendMessageBatch",
+      "SetQueueAttributes",
+      "StartMessageMoveTask",
+      "TagQueue",
+      "UntagQueue",
     ],
   ],
   ["sts", sts, "STSClient", "2011-06-15", ["GetCallerIdentity", "AssumeRole", "GetSessionToken", "AssumeRoleWithSAML"]],
@@ -176,7 +208,7 @@ for (const [name, client, clientClass, version, names] of SERVICES)
     });
     const known = new Set<string>();
     let keysChanged = 0;
-    const kinds = ["lambda.function", "iam.user", "iam.role", "iam.policy", "iam.access-key", "logs.group", "s3.bucket"];
+    const kinds = ["lambda.function", "iam.user", "iam.role", "iam.policy", "iam.access-key", "logs.group", "s3.bucket", "sqs.queue"];
     await storage.meta.follow(kinds, (changes: readonly Change[]) => {
       for (const { key, value } of changes) {
         const id = `${key.kind}/${key.account}/${key.region}/${key.id}`;
@@ -195,6 +227,7 @@ for (const [name, client, clientClass, version, names] of SERVICES)
         Code: { ZipFile: await zipOf({ "index.mjs": "export const handler = (event) => event;" }) },
       }),
     );
+    await clients().sqs.send(new sqs.CreateQueueCommand({ QueueName: "basic" }));
     const chance = random(SEED);
     const statuses = new Map<number, number>();
     for (let count = 0; count < REQUESTS; count++) {

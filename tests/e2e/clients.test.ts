@@ -88,6 +88,21 @@ test("the AWS CLI copies to and from S3, and lists", async () => {
   run("aws", ["s3", "rb", "s3://files", "--force"]);
 });
 
+test("the AWS CLI makes queues, sends and receives", () => {
+  // Version 1 has endpoints of its own for SQS, which win over AWS_ENDPOINT_URL.
+  const endpoint = ["--endpoint-url", server.environment["AWS_ENDPOINT_URL"] ?? ""];
+  const { QueueUrl: url } = aws("sqs", "create-queue", "--queue-name", "cli", ...endpoint) as { QueueUrl: string };
+  assert.deepEqual(aws("sqs", "list-queues", "--queue-name-prefix", "cli", ...endpoint), { QueueUrls: [url] });
+  const queue = ["--queue-url", url, ...endpoint];
+  aws("sqs", "send-message", ...queue, "--message-body", "hello", "--message-attributes", '{"a":{"DataType":"String","StringValue":"b"}}');
+  const { Messages = [] } = aws("sqs", "receive-message", ...queue, "--message-attribute-names", "All") as {
+    Messages?: { Body: string; ReceiptHandle: string; MessageAttributes: unknown }[];
+  };
+  assert.deepEqual([Messages[0]?.Body, Messages[0]?.MessageAttributes], ["hello", { a: { DataType: "String", StringValue: "b" } }]);
+  aws("sqs", "delete-message", ...queue, "--receipt-handle", Messages[0]?.ReceiptHandle ?? "");
+  aws("sqs", "delete-queue", ...queue);
+});
+
 test("a package built with pip install -t runs", async () => {
   const directory = join(work, "with-library");
   await mkdir(directory);

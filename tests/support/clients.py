@@ -55,4 +55,23 @@ try:
     sys.exit("the function is still there")
 except lam.exceptions.ResourceNotFoundException as error:
     assert error.response["Error"]["Message"].startswith("Function not found: arn:aws:lambda:us-east-1:000000000000:function:boto"), error
+sqs = boto3.client("sqs")  # checks the digests of bodies
+url = sqs.create_queue(QueueName="boto.fifo", Attributes={"FifoQueue": "true", "ContentBasedDeduplication": "true"}, tags={"made": "by boto3"})["QueueUrl"]
+sent = sqs.send_message(QueueUrl=url, MessageBody="äöü", MessageGroupId="g", MessageAttributes={"n": {"DataType": "Number", "StringValue": "1"}})
+assert sqs.send_message(QueueUrl=url, MessageBody="äöü", MessageGroupId="g")["MessageId"] == sent["MessageId"]
+batch = sqs.send_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "MessageBody": str(n), "MessageGroupId": "g"} for n in range(3)])
+assert len(batch["Successful"]) == 3 and "Failed" not in batch, batch
+got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1, MessageAttributeNames=["All"], AttributeNames=["All"])["Messages"]
+assert [one["Body"] for one in got] == ["äöü", "0", "1", "2"] and got[0]["MD5OfMessageAttributes"] == sent["MD5OfMessageAttributes"], got
+sqs.delete_message_batch(QueueUrl=url, Entries=[{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(got)])
+assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"])["Attributes"] == {"ApproximateNumberOfMessagesNotVisible": "0"}
+queue = boto3.resource("sqs").get_queue_by_name(QueueName="boto.fifo")
+assert queue.attributes["QueueArn"].endswith(":boto.fifo")
+sqs.delete_queue(QueueUrl=url)
+try:
+    sqs.get_queue_url(QueueName="boto.fifo")
+    sys.exit("the queue is still there")
+except sqs.exceptions.QueueDoesNotExist as error:
+    assert error.response["Error"]["Code"] == "AWS.SimpleQueueService.NonExistentQueue", error.response
+
 print("boto3", boto3.__version__, "ok")

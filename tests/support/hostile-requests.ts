@@ -61,6 +61,8 @@ const BY_NAME = new Map<string, readonly unknown[]>([
   ["Runtime", ["nodejs24.x", "python3.13", "cobol1.0"]],
   ["Handler", ["index.handler"]],
   ["ZipFile", ["UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="]],
+  ["QueueUrl", ["greeter", "basic", "none"].map((name) => `http://localhost/000000000000/${name}`)],
+  ["WaitTimeSeconds", [0, 21]],
   ["AssumeRolePolicyDocument", ['{"Version":"2012-10-17","Statement":[]}']],
 ]);
 
