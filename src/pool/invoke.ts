@@ -10,6 +10,7 @@ import { Concurrency } from "./concurrency.ts";
 import { cachedCredentials, type CredentialSource } from "./credentials.ts";
 import type { Deployment, InvocationRequest, Invoker, Outcome } from "./invocation.ts";
 import { Pool, type CreateEnvironment } from "./pool.ts";
+import type { Provisioned } from "./provisioned.ts";
 
 export interface DataPlaneLimits {
   /** Concurrent invocations for each account and region. AWS: 1,000. */
@@ -47,6 +48,13 @@ export interface DataPlaneDeps {
 }
 
 export interface DataPlane extends Invoker {
+  /**
+   * Provisioned concurrency: keeps `count` environments of the deployment initialised, until told otherwise or until the deployment is
+   * retired; 0 ends it. Told again after a restart: nothing of it is stored. False: the machine has no room for so many; nothing changed.
+   */
+  provision(deployment: Deployment, count: number): boolean;
+  /** By deployment key. Undefined: nothing is provisioned for it. */
+  provisioned(deploymentKey: string): Provisioned | undefined;
   /** New invocations are refused, running ones get a little time, then everything is destroyed. */
   stop(): Promise<void>;
 }
@@ -94,6 +102,21 @@ class LocalDataPlane implements DataPlane {
       void one.stop();
     }
     return await this.#startOne(deployment, request);
+  }
+
+  provision(deployment: Deployment, count: number): boolean {
+    const create: CreateEnvironment = (events, creation) => {
+      const layout = this.#deps.runtimes.resolve(deployment.runtime);
+      if (layout === undefined) throw new Error(`There is no runtime ${deployment.runtime}.`);
+      if ("missing" in layout) throw new Error(layout.missing);
+      return this.#environmentOf(deployment, layout)(events, creation);
+    };
+    if (this.#stopped !== undefined) return false;
+    return this.#pool.provision(deployment, count, create);
+  }
+
+  provisioned(key: string): Provisioned | undefined {
+    return this.#pool.provisioned(key);
   }
 
   /** A cold start, or a wait for room; what is not an environment is the outcome. */
@@ -152,7 +175,7 @@ function environmentFactory(deps: DataPlaneDeps) {
   return (deployment: Deployment, layout: RuntimeLayout): CreateEnvironment => {
     const { account, region, roleArn, functionName, key } = deployment;
     const { group } = deployment.logging;
-    return (events, skipsInit) =>
+    return (events, creation) =>
       new Environment({
         key,
         settings: deployment,
@@ -164,7 +187,7 @@ function environmentFactory(deps: DataPlaneDeps) {
         endpoint,
         network: deps.network ?? "endpoint",
         freezeAfterMs: limits.freezeAfterMs ?? 5,
-        skipsInit,
+        ...creation,
         append: (stream, records) => logs.append({ account, region, group, stream }, records),
         events,
       });

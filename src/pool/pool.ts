@@ -1,8 +1,10 @@
 // Which execution environments there are, who is idle, who has to go, and who waits for room.
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Environment, EnvironmentEvents } from "../runtime/environment.ts";
+import type { InitializationType } from "../runtime/report.ts";
 import { FairQueue } from "./fair-queue.ts";
 import type { Deployment } from "./invocation.ts";
+import { ProvisionedEnvironments, type Provisioned } from "./provisioned.ts";
 
 export interface PoolOptions {
   readonly clock: Clock;
@@ -14,8 +16,17 @@ export interface PoolOptions {
   readonly waitMsMax: number;
 }
 
-/** Makes an environment without starting it. `skipsInit`: the last one of its deployment failed to initialise. */
-export type CreateEnvironment = (events: EnvironmentEvents, skipsInit: boolean) => Environment;
+export interface Creation {
+  /** The last environment of the deployment failed to initialise. */
+  readonly skipsInit: boolean;
+  readonly initializationType: InitializationType;
+}
+
+/** Makes an environment without starting it. */
+export type CreateEnvironment = (events: EnvironmentEvents, creation: Creation) => Environment;
+
+/** Of all environments; as on AWS, a tenth stays for what nobody has provisioned. */
+const PROVISIONED_SHARE_MAX = 0.9;
 
 /** A deployment whose init failed is remembered until it succeeds; this many are. */
 const FAILING_MAX = 10_000;
@@ -38,12 +49,16 @@ export class Pool {
   readonly #waiters: FairQueue<Waiter>;
   readonly #failing = new Set<string>();
   readonly #events: EnvironmentEvents;
+  readonly #provisioned: ProvisionedEnvironments;
+  /** There was no room for an environment that is to be kept. */
+  #isShort = false;
   #sweep: Timer | undefined;
   #isStopping = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#waiters = new FairQueue(options.waitersMax);
+    this.#provisioned = new ProvisionedEnvironments(options.clock, Math.floor(options.environmentsMax * PROVISIONED_SHARE_MAX));
     this.#events = {
       initialised: (environment, mayWork) => this.#remember(environment.key, mayWork),
       released: (environment) => this.#onReleased(environment),
@@ -52,10 +67,11 @@ export class Pool {
     };
   }
 
-  /** The environment of the deployment that was used last, so that the others may expire. */
+  /** A provisioned environment if there is one; else the one of the deployment that was used last, so that the others may expire. */
   takeIdle(key: string): Environment | undefined {
     for (let line = this.#idle.get(key); line !== undefined; line = this.#idle.get(key)) {
-      const environment = line.at(-1);
+      const kept = this.#provisioned.isKept(key) ? line.findLast((one) => this.#provisioned.has(one)) : undefined;
+      const environment = kept ?? line.at(-1);
       if (environment === undefined) return undefined;
       this.#forgetIdle(environment);
       if (environment.isUsable) return environment;
@@ -75,9 +91,25 @@ export class Pool {
     return this.#wait(deployment, create, signal);
   }
 
+  /**
+   * Keeps so many environments of the deployment initialised until told otherwise, or until it is retired. 0 ends it. False: this
+   * machine has no room for so many, and nothing has changed. `create` may throw: that is tried again, and told by `provisioned`.
+   */
+  provision(deployment: Deployment, requested: number, create: CreateEnvironment): boolean {
+    return !this.#isStopping && this.#provisioned.keep(deployment.key, requested, () => this.#createKept(deployment, create));
+  }
+
+  /** Undefined: nothing is kept for this deployment. */
+  provisioned(key: string): Provisioned | undefined {
+    return this.#provisioned.state(key);
+  }
+
   /** Busy ones finish what they do; nobody gets them again. */
   retire(keys: ReadonlySet<string>): void {
-    for (const key of keys) this.#failing.delete(key);
+    for (const key of keys) {
+      this.#failing.delete(key);
+      this.#provisioned.forget(key);
+    }
     for (const waiter of this.#waiters.items()) if (keys.has(waiter.deployment.key)) waiter.isRetired = true;
     for (const environment of this.#present.keys()) {
       if (!keys.has(environment.key)) continue;
@@ -96,6 +128,7 @@ export class Pool {
   close(): void {
     this.#isStopping = true;
     this.#sweep?.cancel();
+    this.#provisioned.close();
     for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) waiter.resolve(undefined);
     for (const environment of this.#idleSince.keys()) void environment.stop();
   }
@@ -107,7 +140,19 @@ export class Pool {
   }
 
   #create(deployment: Deployment, create: CreateEnvironment): Environment {
-    const environment = create(this.#events, this.#failing.has(deployment.key));
+    const environment = create(this.#events, { skipsInit: this.#failing.has(deployment.key), initializationType: "on-demand" });
+    this.#present.set(environment, deployment);
+    return environment;
+  }
+
+  /** Those who wait for room come first. */
+  #createKept(deployment: Deployment, create: CreateEnvironment): Environment | undefined {
+    this.#isShort = this.#present.size >= this.#options.environmentsMax || this.#waiters.length > 0;
+    if (this.#isShort) {
+      if (this.#stopping.size === 0) void this.#oldest()?.stop();
+      return undefined;
+    }
+    const environment = create(this.#events, { skipsInit: false, initializationType: "provisioned-concurrency" });
     this.#present.set(environment, deployment);
     return environment;
   }
@@ -138,13 +183,21 @@ export class Pool {
 
   /** Makes room for those who wait: the environment goes that nobody has used for longest, whosever it is. */
   #evict(): void {
-    const [oldest] = this.#idleSince.keys();
-    if (oldest !== undefined && this.#stopping.size < this.#waiters.length) void oldest.stop();
+    if (this.#stopping.size < this.#waiters.length) void this.#oldest()?.stop();
+  }
+
+  #oldest(): Environment | undefined {
+    for (const environment of this.#idleSince.keys()) if (!this.#provisioned.has(environment)) return environment;
+    return undefined;
   }
 
   #onReleased(environment: Environment): void {
     if (this.#isStopping) return void environment.stop();
-    if (this.#waiters.length === 0) return this.#park(environment);
+    if (this.#waiters.length === 0) {
+      this.#park(environment);
+      if (this.#isShort) this.#provisioned.replenish();
+      return;
+    }
     if (this.#waiters.nextKey === environment.key && environment.isUsable) return this.#waiters.shift()?.resolve(environment);
     this.#park(environment);
     this.#evict();
@@ -170,6 +223,7 @@ export class Pool {
     this.#sweep = undefined;
     const { clock, idleExpiryMs } = this.#options;
     for (const [environment, sinceMs] of this.#idleSince) {
+      if (this.#provisioned.has(environment)) continue;
       const leftMs = sinceMs + idleExpiryMs - clock.monotonic();
       if (leftMs > 0) {
         this.#sweep = clock.after(leftMs, () => this.#expire());
@@ -182,6 +236,7 @@ export class Pool {
   #onStopping(environment: Environment): void {
     this.#forgetIdle(environment);
     this.#stopping.add(environment);
+    this.#provisioned.lost(environment);
   }
 
   #onDead(environment: Environment): void {
@@ -189,11 +244,12 @@ export class Pool {
     this.#present.delete(environment);
     while (!this.#isStopping && this.#present.size < this.#options.environmentsMax) {
       const waiter = this.#waiters.shift();
-      if (waiter === undefined) return;
+      if (waiter === undefined) break;
       const fresh = this.#create(waiter.deployment, waiter.create);
       if (waiter.isRetired) fresh.retire();
       waiter.resolve(fresh);
     }
+    this.#provisioned.replenish();
   }
 
   #remember(key: string, mayWork: boolean): void {

@@ -58,6 +58,7 @@ export function environment({
     network: "endpoint",
     freezeAfterMs: 5,
     skipsInit,
+    initializationType: "on-demand",
     append: (stream, records) => {
       seen.streams.add(stream);
       seen.messages.push(...records.map(({ message }) => message.trimEnd()));

@@ -8,7 +8,7 @@ import { entrypointProblem } from "./entrypoint.ts";
 import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
 import { verdictOf, type Ending, type Verdict } from "./failures.ts";
 import type { LinkInvocation } from "./link.ts";
-import type { PlatformEvent } from "./report.ts";
+import type { InitializationType, PlatformEvent } from "./report.ts";
 import { RuntimeProcess, type InitEnding } from "./runtime-process.ts";
 import { cpuMillisOf, logStreamName, runtimeVersion, sandboxSpec } from "./sandbox-spec.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
@@ -54,6 +54,7 @@ export interface EnvironmentOptions {
   readonly freezeAfterMs: number;
   /** The last environment of this deployment failed to initialise: do not try ahead of the invocation. */
   readonly skipsInit: boolean;
+  readonly initializationType: InitializationType;
   append(stream: string, records: readonly LogRecord[]): void;
   readonly events: EnvironmentEvents;
 }
@@ -115,13 +116,14 @@ export class Environment {
 
   /** The init phase. Resolves when an invocation can be given to it, also when that has to initialise again. Throws SandboxError. */
   async start(): Promise<void> {
-    const { clock, settings, layout } = this.#options;
+    const { clock, settings, layout, initializationType } = this.#options;
     this.#credentials = await this.#options.credentials();
     if (!this.#is("starting")) return;
     if (this.#options.skipsInit) return this.#enter("reset");
     this.#enter("initialising");
     const { functionName, version: functionVersion, memoryMiB } = settings;
-    this.#log.platform({ kind: "initStart", functionName, functionVersion, memoryMiB, ...runtimeVersion(settings, layout) });
+    const named = { initializationType, functionName, functionVersion, memoryMiB };
+    this.#log.platform({ kind: "initStart", ...named, ...runtimeVersion(settings, layout) });
     const startedMs = clock.monotonic();
     const ending = await this.#boot(INIT_MS_MAX);
     const durationMs = clock.monotonic() - startedMs;
@@ -159,6 +161,13 @@ export class Environment {
       if (!(cause instanceof SandboxError)) throw cause;
       return { kind: "unavailable", code: "sandbox-failed", message: cause.message };
     }
+  }
+
+  /** Waits for its first invocation without one in sight: it is free, and frozen like any idle one. */
+  standBy(): void {
+    if (this.#isRetired) return void this.stop();
+    this.#freezeLater();
+    this.#options.events.released(this);
   }
 
   /** It is destroyed after the invocation that it has or is meant for; an idle one has none, and is its keeper's to stop. */
@@ -207,13 +216,14 @@ export class Environment {
   }
 
   async #bootNow(limitMs: number): Promise<InitEnding> {
-    const { settings, layout, sandboxes, clock, log, endpoint, network } = this.#options;
+    const { settings, layout, sandboxes, clock, log, endpoint, network, initializationType } = this.#options;
     const problem = await entrypointProblem(layout, settings.codeDirectory);
     if (problem !== undefined) return { kind: "no-entrypoint", problem };
     this.#runs++;
     const id = `${this.#id}-${this.#runs}`;
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
-    const spec = sandboxSpec({ id, settings, layout, credentials: this.#credentials, logStream: this.logStream, endpoint, network });
+    const given = { credentials: this.#credentials, logStream: this.logStream, initializationType };
+    const spec = sandboxSpec({ id, settings, layout, endpoint, network, ...given });
     const ended = () => this.#onExit();
     const { protocol } = layout;
     const process = await RuntimeProcess.start({
@@ -244,11 +254,12 @@ export class Environment {
   }
 
   #reportInit(phase: "init" | "invoke", ending: InitEnding, durationMs: number): void {
+    const { initializationType } = this.#options;
     // A function's timeout is no proof that its init fails: with the init phase's own limit it may well work.
     this.#options.events.initialised(this, ending.kind === "ready" || (ending.kind === "timed-out" && phase === "invoke"));
     const status = ending.kind === "ready" ? "success" : ending.kind === "timed-out" ? "timeout" : "error";
     const errorType = ending.kind === "ready" || ending.kind === "timed-out" ? undefined : verdictOf(ending, "", 0).errorType;
-    const done = { phase, status, ...(errorType === undefined ? {} : { errorType }) } as const;
+    const done = { initializationType, phase, status, ...(errorType === undefined ? {} : { errorType }) } as const;
     this.#log.platform({ kind: "initRuntimeDone", ...done });
     this.#log.platform({ kind: "initReport", durationMs, ...done });
   }

@@ -1,11 +1,15 @@
 // What the platform itself writes into a function's log: START, END, REPORT, INIT_START and INIT_REPORT, as text and as JSON.
 import type { LogSettings, SystemLevel } from "./settings.ts";
 
+/** Why an environment is initialised: an invocation waits for it, or it is kept ready. */
+export type InitializationType = "on-demand" | "provisioned-concurrency";
+
 export type InvokeStatus = "success" | "error" | "failure" | "timeout";
 
 export type PlatformEvent =
   | {
       readonly kind: "initStart";
+      readonly initializationType: InitializationType;
       readonly functionName: string;
       readonly functionVersion: string;
       readonly runtimeVersion: string;
@@ -14,12 +18,14 @@ export type PlatformEvent =
     }
   | {
       readonly kind: "initRuntimeDone";
+      readonly initializationType: InitializationType;
       readonly phase: "init" | "invoke";
       readonly status: InvokeStatus;
       readonly errorType?: string;
     }
   | {
       readonly kind: "initReport";
+      readonly initializationType: InitializationType;
       readonly phase: "init" | "invoke";
       readonly durationMs: number;
       readonly status: InvokeStatus;
@@ -82,17 +88,22 @@ export function platformText(event: PlatformEvent): string | undefined {
 
 /** Members in AWS's order; an absent error type is left out by JSON. */
 function recordOf(event: PlatformEvent): object {
-  const initializationType = "on-demand";
   if (event.kind === "start") return { requestId: event.requestId, version: event.version };
   if (event.kind === "initStart") {
-    const { functionName, functionVersion, runtimeVersion, runtimeVersionArn } = event;
+    const { initializationType, functionName, functionVersion, runtimeVersion, runtimeVersionArn } = event;
     const instanceMaxMemory = event.memoryMiB * 2 ** 20;
     return { initializationType, phase: "init", runtimeVersion, runtimeVersionArn, functionName, functionVersion, instanceMaxMemory };
   }
   const { status, errorType } = event;
-  if (event.kind === "initRuntimeDone") return { initializationType, phase: event.phase, status, errorType };
+  if (event.kind === "initRuntimeDone") {
+    const { initializationType, phase } = event;
+    return { initializationType, phase, status, errorType };
+  }
   const durationMs = metric(event.durationMs);
-  if (event.kind === "initReport") return { initializationType, phase: event.phase, status, errorType, metrics: { durationMs } };
+  if (event.kind === "initReport") {
+    const { initializationType, phase } = event;
+    return { initializationType, phase, status, errorType, metrics: { durationMs } };
+  }
   const { requestId } = event;
   if (event.kind === "runtimeDone") return { requestId, status, errorType, metrics: { durationMs, producedBytes: event.producedBytes } };
   const metrics = {

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import type { SandboxSpec } from "../sandbox/sandbox.ts";
+import type { InitializationType } from "./report.ts";
 import { RUNTIME_API_PORT } from "./runtime-api.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
 import { functionVariables } from "./variables.ts";
@@ -40,18 +41,20 @@ export interface SandboxSpecInput {
   readonly layout: RuntimeLayout;
   readonly credentials: SessionCredentials;
   readonly logStream: string;
+  readonly initializationType: InitializationType;
   readonly endpoint: { readonly port: number; onConnection(socket: Socket, sandboxId: string): void };
   readonly network: "endpoint" | "internet";
 }
 
-export function sandboxSpec({ id, settings, layout, credentials, logStream, endpoint, network }: SandboxSpecInput): SandboxSpec {
+export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
+  const { id, settings, layout, credentials, logStream, initializationType, endpoint, network } = input;
   const runtimeApi = `${RUNTIME_API_HOST}:${RUNTIME_API_PORT}`;
   const endpointUrl = `http://127.0.0.1:${endpoint.port}`;
   return {
     id,
     mounts: [...layout.mounts, { source: settings.codeDirectory, target: "/var/task" }],
     argv: layout.argvFor?.(settings) ?? layout.argv,
-    env: functionVariables({ settings, layout, credentials, logStream, runtimeApi, endpointUrl }),
+    env: functionVariables({ settings, layout, credentials, logStream, initializationType, runtimeApi, endpointUrl }),
     workingDirectory: "/var/task",
     memoryBytes: settings.memoryMiB * 2 ** 20,
     cpuMillis: Math.max(INIT_CPU_MILLIS, cpuMillisOf(settings.memoryMiB)),

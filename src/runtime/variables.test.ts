@@ -27,6 +27,7 @@ function variables(changes: Partial<FunctionSettings> = {}, env = layout.env): R
     layout: { ...layout, env },
     credentials: { accessKeyId: "ASIA1", secretAccessKey: "secret", sessionToken: "token", expiresMs: 0 },
     logStream: "2026/01/01/[7]abc",
+    initializationType: "on-demand",
     runtimeApi: "169.254.100.1:9001",
     endpointUrl: "http://127.0.0.1:4566",
   });

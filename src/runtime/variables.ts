@@ -1,4 +1,5 @@
 // The environment variables that a function sees.
+import type { InitializationType } from "./report.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
 
 export interface VariablesInput {
@@ -6,6 +7,7 @@ export interface VariablesInput {
   readonly layout: RuntimeLayout;
   readonly credentials: SessionCredentials;
   readonly logStream: string;
+  readonly initializationType: InitializationType;
   /** `169.254.100.1:9001` */
   readonly runtimeApi: string;
   /** Where the SDKs inside find this service: `http://127.0.0.1:4566`. */
@@ -22,7 +24,7 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   AWS_XRAY_DAEMON_ADDRESS: "169.254.100.1:2000",
 };
 
-function reserved({ settings, credentials, logStream, runtimeApi }: VariablesInput): Record<string, string> {
+function reserved({ settings, credentials, logStream, initializationType, runtimeApi }: VariablesInput): Record<string, string> {
   const isOwnRuntime = settings.runtime.startsWith("provided");
   const { logging } = settings;
   return {
@@ -35,7 +37,7 @@ function reserved({ settings, credentials, logStream, runtimeApi }: VariablesInp
     AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(settings.memoryMiB),
     AWS_LAMBDA_LOG_GROUP_NAME: logging.group,
     AWS_LAMBDA_LOG_STREAM_NAME: logStream,
-    AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
+    AWS_LAMBDA_INITIALIZATION_TYPE: initializationType,
     AWS_LAMBDA_RUNTIME_API: runtimeApi,
     AWS_ACCESS_KEY_ID: credentials.accessKeyId,
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
