@@ -375,6 +375,17 @@ test("twenty invocations at once have twenty environments", { skip }, async () =
   one.retire([target.key]);
 });
 
+test("a hundred functions that start at once all answer", { skip }, async (t) => {
+  const plane = open({ environmentsMax: 120 });
+  const codes = ["node", "python", "own"] as const;
+  const targets = Array.from({ length: 100 }, (_, at) => deployment(codes[at % 3] ?? "own", { functionName: `one-of-many-${at}` }));
+  const startedMs = performance.now();
+  const kinds = await Promise.all(targets.map(async (target) => (await invoke(target, {}, plane)).outcome.kind));
+  t.diagnostic(`${Math.round(performance.now() - startedMs)} ms`);
+  assert.deepEqual(new Set(kinds), new Set(["returned"]));
+  await plane.stop();
+});
+
 test("an idle environment expires", { skip }, async () => {
   const brief = open({ idleExpiryMs: 200 });
   await invoke(deployment("python", { functionName: "brief" }), {}, brief);
