@@ -38,6 +38,8 @@ export const limits = {
   unreservedConcurrencyMin: 100,
   /** "Storage for uploaded functions", per account and region. */
   totalCodeBytes: 322_122_547_200,
+  /** "Function resource-based policy", as JSON. */
+  functionPolicyBytesMax: 20_480,
   /** Tags of one resource. https://docs.aws.amazon.com/lambda/latest/dg/configuration-tags.html */
   tagsMax: 50,
   /** Items on one page of ListFunctions, whatever MaxItems says. */

@@ -11,6 +11,7 @@ import type { Configuration, Lambda } from "./model.ts";
 import { aliasKey, aliasOf, aliasesOf, type AliasRecord } from "./alias-records.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
+import { policyKey } from "./permissions.ts";
 import { findFunction, findVersion } from "./records.ts";
 
 type Names = "CreateAlias" | "GetAlias" | "UpdateAlias" | "DeleteAlias" | "ListAliases";
@@ -27,7 +28,8 @@ export function aliases(lambda: Lambda) {
     UpdateAlias: (context, input) => updateAlias(lambda, context, input),
     async DeleteAlias(context, { FunctionName = "", Name = "" }) {
       const { reference } = findFunction(lambda, context, FunctionName);
-      await lambda.meta.write([{ key: aliasKey(reference, Name) }, { key: eventInvokeKey({ ...reference, qualifier: Name }) }]);
+      const place = { ...reference, qualifier: Name };
+      await lambda.meta.write([aliasKey(reference, Name), eventInvokeKey(place), policyKey(place)].map((key) => ({ key })));
       return {};
     },
     ListAliases: (context, input) => listAliases(lambda, context, input),

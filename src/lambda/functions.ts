@@ -14,6 +14,7 @@ import { conflict, invalidParameter, notFound, notForVersions } from "./faults.t
 import { functionKey, VERSION_COUNTER_KIND, type FunctionEntry, type FunctionRecord, type Lambda } from "./model.ts";
 import { functionArn, functionReference } from "./names.ts";
 import { page } from "./page.ts";
+import { policyKeysOf } from "./permissions.ts";
 import { assertChangeable, changeFunction, findFunction, findVersion, type FoundVersion } from "./records.ts";
 import { checkTags } from "./tags.ts";
 import { refuseUnsupported } from "./unsupported.ts";
@@ -128,7 +129,13 @@ async function removeFunction(lambda: Lambda, entry: FunctionEntry): Promise<voi
   const [counter] = await lambda.meta.get([counterKey]);
   const place = { ...entry.key, name: entry.key.id };
   const belongings = [...versionsOf(lambda, place), ...aliasesOf(lambda, place)].map(({ key }) => key);
-  const writes: Write[] = [entry.key, reservationKey(place), ...belongings, ...eventInvokeKeysOf(lambda, place)].map((key) => ({ key }));
+  const writes: Write[] = [
+    entry.key,
+    reservationKey(place),
+    ...belongings,
+    ...policyKeysOf(lambda, place),
+    ...eventInvokeKeysOf(lambda, place),
+  ].map((key) => ({ key }));
   if (counter === undefined) writes.push({ key: counterKey, value: { next: 1 } });
   await lambda.meta.write(writes);
 }

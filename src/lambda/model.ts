@@ -15,6 +15,7 @@ import type { ReservationRecord } from "./concurrency.ts";
 import type { EventInvokeRecord } from "./event-invoke.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
+import type { PolicyRecord } from "./permissions.ts";
 import type { VersionRecord } from "./version-records.ts";
 
 export const FUNCTION_KIND = "lambda.function";
@@ -107,6 +108,7 @@ export interface Lambda extends LambdaDeps {
   readonly aliases: View<AliasRecord>;
   readonly eventInvokeConfigs: View<EventInvokeRecord>;
   readonly reservations: View<ReservationRecord>;
+  readonly policies: View<PolicyRecord>;
   readonly packages: Packages;
   readonly ready: ReadyDeployment;
   readonly events: AsyncInvocations;

@@ -6,7 +6,7 @@ import { limits } from "../limits.ts";
 import type { Invoker } from "../pool/invocation.ts";
 import type { Key, MetaStore } from "../store/storage.ts";
 import { View } from "../store/view.ts";
-import { access } from "./access.ts";
+import { accessOf } from "./access.ts";
 import { ALIAS_KIND, type AliasRecord } from "./alias-records.ts";
 import { aliases } from "./aliases.ts";
 import { account } from "./account.ts";
@@ -21,6 +21,7 @@ import { invocations } from "./invocations.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
 import { PackageReferences, packagesOfFunction, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
+import { permissions, POLICY_KIND, type PolicyRecord } from "./permissions.ts";
 import { readyDeployments } from "./ready.ts";
 import { recursion } from "./recursion.ts";
 import { completeSoon } from "./states.ts";
@@ -35,7 +36,6 @@ const HERE = process.arch === "arm64" ? "arm64" : "x86_64";
 
 const NOT_BUILT = {
   AddLayerVersionPermission: notBuilt,
-  AddPermission: notBuilt,
   CheckpointDurableExecution: notBuilt,
   CreateCapacityProvider: notBuilt,
   CreateCodeSigningConfig: notBuilt,
@@ -61,7 +61,6 @@ const NOT_BUILT = {
   GetLayerVersionByArn: notBuilt,
   GetLayerVersion: notBuilt,
   GetLayerVersionPolicy: notBuilt,
-  GetPolicy: notBuilt,
   GetProvisionedConcurrencyConfig: notBuilt,
   GetResourcePolicy: notBuilt,
   GetRuntimeManagementConfig: notBuilt,
@@ -82,7 +81,6 @@ const NOT_BUILT = {
   PutResourcePolicy: notBuilt,
   PutRuntimeManagementConfig: notBuilt,
   RemoveLayerVersionPermission: notBuilt,
-  RemovePermission: notBuilt,
   SendDurableExecutionCallbackFailure: notBuilt,
   SendDurableExecutionCallbackHeartbeat: notBuilt,
   SendDurableExecutionCallbackSuccess: notBuilt,
@@ -101,6 +99,7 @@ function operationsOf(lambda: Lambda) {
     ...aliases(lambda),
     ...invocations(lambda),
     ...eventInvoke(lambda),
+    ...permissions(lambda),
     ...concurrency(lambda),
     ...recursion(lambda),
     ...tags(lambda),
@@ -151,7 +150,15 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   const events = startAsyncInvocations(base, ready);
   const operations = operationsOf({ ...base, ready, events });
   return {
-    definition: { name: "lambda", client, clientClass: "LambdaClient", operations, constraints: "lambda", access, bodyBytesMax },
+    definition: {
+      name: "lambda",
+      client,
+      clientClass: "LambdaClient",
+      operations,
+      constraints: "lambda",
+      access: accessOf(records),
+      bodyBytesMax,
+    },
     operations,
     isReferenced,
     pause: () => events.pause(),
@@ -175,6 +182,7 @@ async function openRecords({ meta, invoker }: LambdaDeps, references: PackageRef
     }),
     aliases: await View.open<AliasRecord>(meta, ALIAS_KIND),
     eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
+    policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
     reservations: await View.open<ReservationRecord>(meta, RESERVATION_KIND, (key, entry) => tellReservation(invoker, key, entry?.value)),
   };
 }

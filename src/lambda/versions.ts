@@ -9,6 +9,7 @@ import { conflict, invalidParameter } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import type { FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
+import { policyKey } from "./permissions.ts";
 import { alreadyPublished, newVersion, versionOf, versionsOf } from "./version-records.ts";
 import { assertChangeable, changeFunction, findFunction } from "./records.ts";
 import { refuseUnsupported } from "./unsupported.ts";
@@ -66,5 +67,6 @@ export async function deleteVersion(lambda: Lambda, reference: FunctionReference
     const names = referring.map(({ key }) => key.id.slice(reference.name.length + 1));
     throw conflict(`Unable to delete version because the following aliases reference it: [${names.join(", ")}]`);
   }
-  await lambda.meta.write([{ key: entry.key }, { key: eventInvokeKey({ ...reference, qualifier: version }) }]);
+  const place = { ...reference, qualifier: version };
+  await lambda.meta.write([entry.key, eventInvokeKey(place), policyKey(place)].map((key) => ({ key })));
 }

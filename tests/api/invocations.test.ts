@@ -336,8 +336,8 @@ test("Invoke has been seen to succeed and to fail", () => {
 
 test("what nobody has built yet says so", async (t) => {
   const started = await startLambda(t);
-  await assert.rejects(send(started.client, "GetPolicy", { FunctionName: "f" }), {
+  await assert.rejects(send(started.client, "GetFunctionUrlConfig", { FunctionName: "f" }), {
     name: "NotImplementedException",
-    message: "Lambent does not implement lambda:GetPolicy.",
+    message: "Lambent does not implement lambda:GetFunctionUrlConfig.",
   });
 });

@@ -1,0 +1,189 @@
+// Resource policies of functions, versions and aliases: statements added, removed and shown; who may do what is decided by the wire.
+import { PolicyLengthExceededException$, PreconditionFailedException$ } from "@aws-sdk/client-lambda";
+import type * as client from "@aws-sdk/client-lambda";
+import { Fault } from "../aws/fault.ts";
+import type { Context, Operations } from "../aws/operations.ts";
+import type { PolicyDocument, PolicyStatement } from "../aws/policy.ts";
+import { requestId } from "../base/id.ts";
+import { limits } from "../limits.ts";
+import { StorageError, type Entry, type Key } from "../store/storage.ts";
+import { aliasOf } from "./alias-records.ts";
+import { conflict, invalidParameter, notFound } from "./faults.ts";
+import type { Lambda } from "./model.ts";
+import { functionArn, functionReference, type FunctionReference } from "./names.ts";
+import { versionOf } from "./version-records.ts";
+
+export const POLICY_KIND = "lambda.policy";
+
+export interface PolicyRecord {
+  readonly statements: readonly PolicyStatement[];
+  readonly revisionId: string;
+}
+
+/** When somebody else changes the policy in between: none of many statements that are added at once is lost. */
+const TRIES_MAX = 100;
+
+type Policies = Pick<Lambda, "policies">;
+type Place = Pick<FunctionReference, "account" | "region" | "name" | "qualifier">;
+
+/** Each version and alias has its own; a function's name has no slash. */
+export const policyKey = ({ account, region, name, qualifier = "" }: Place): Key => ({
+  account,
+  region,
+  kind: POLICY_KIND,
+  id: `${name}/${qualifier}`,
+});
+
+export function policyOf({ policies }: Policies, place: Place): Entry<PolicyRecord> | undefined {
+  const { account, region, id } = policyKey(place);
+  return policies.get(account, region, id);
+}
+
+/** All of a function's, to be deleted with it. */
+export const policyKeysOf = ({ policies }: Policies, { account, region, name }: Place): Key[] =>
+  policies.list(account, region, { prefix: `${name}/`, limit: Infinity }).map(({ key }) => key);
+
+export const documentOf = ({ statements }: PolicyRecord): PolicyDocument => ({
+  Version: "2012-10-17",
+  Id: "default",
+  Statement: statements,
+});
+
+type Names = "AddPermission" | "RemovePermission" | "GetPolicy";
+
+export function permissions(lambda: Lambda) {
+  return {
+    AddPermission: (context, input) => addPermission(lambda, context, input),
+    RemovePermission: (context, input) => removePermission(lambda, context, input),
+    GetPolicy(context, { FunctionName = "", Qualifier }) {
+      const entry = policyOf(lambda, functionReference(context, FunctionName, Qualifier));
+      if (entry === undefined) throw notFound("The resource you requested does not exist.");
+      return { Policy: JSON.stringify(documentOf(entry.value)), RevisionId: entry.value.revisionId };
+    },
+  } satisfies Pick<Operations<typeof client>, Names>;
+}
+
+async function addPermission(lambda: Lambda, context: Context, input: client.AddPermissionCommandInput) {
+  const { FunctionName = "", Qualifier, StatementId = "", RevisionId } = input;
+  const reference = functionReference(context, FunctionName, Qualifier);
+  assertThere(lambda, reference);
+  const statement = statementOf(reference, input);
+  await changePolicy(lambda, reference, (entry) => {
+    const statements = entry?.value.statements ?? [];
+    checkRevision(entry, RevisionId);
+    if (statements.some(({ Sid }) => Sid === StatementId))
+      throw conflict(
+        `The statement id (${StatementId}) provided already exists. Please provide a new statement id, or remove the existing statement.`,
+      );
+    return [...statements, statement];
+  });
+  return { Statement: JSON.stringify(statement) };
+}
+
+async function removePermission(lambda: Lambda, context: Context, input: client.RemovePermissionCommandInput) {
+  const { FunctionName = "", Qualifier, StatementId = "", RevisionId } = input;
+  const reference = functionReference(context, FunctionName, Qualifier);
+  if (lambda.functions.get(reference.account, reference.region, reference.name) === undefined)
+    throw notFound(`No policy found for: ${functionArn(reference)}`);
+  await changePolicy(lambda, reference, (entry) => {
+    if (entry === undefined) throw notFound("No policy is associated with the given resource.");
+    checkRevision(entry, RevisionId);
+    const { statements } = entry.value;
+    const kept = statements.filter(({ Sid }) => Sid !== StatementId);
+    if (kept.length === statements.length) throw notFound(`Statement ${StatementId} is not found in resource policy.`);
+    return kept;
+  });
+  return {};
+}
+
+function checkRevision(entry: Entry<PolicyRecord> | undefined, expected: string | undefined): void {
+  if (expected === undefined || expected === entry?.value.revisionId) return;
+  throw new Fault(
+    PreconditionFailedException$,
+    "The Revision Id provided does not match the latest Revision Id. Call the GetPolicy API to retrieve the latest Revision Id",
+    { Type: "User" },
+  );
+}
+
+function assertThere(lambda: Lambda, reference: FunctionReference): void {
+  const { account, region, name, qualifier } = reference;
+  if (qualifier === "$LATEST") throw invalidParameter("We currently do not support adding policies for $LATEST.");
+  if (lambda.functions.get(account, region, name) === undefined) throw notFound(`Function not found: ${functionArn(reference)}`);
+  if (qualifier === undefined || versionOf(lambda, reference, qualifier) !== undefined) return;
+  if (/^\d+$/.test(qualifier)) throw notFound(`Function not found: ${functionArn(reference)}`);
+  if (aliasOf(lambda, reference, qualifier) === undefined) throw notFound(`Cannot find alias arn: ${functionArn(reference)}`);
+}
+
+type Edit = (entry: Entry<PolicyRecord> | undefined) => readonly PolicyStatement[];
+
+/** Without its last statement there is no policy. Only while the function is there, so that none is left of one that is being deleted. */
+async function changePolicy(lambda: Lambda, reference: FunctionReference, edit: Edit): Promise<void> {
+  const { account, region, name } = reference;
+  const key = policyKey(reference);
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    const entry = policyOf(lambda, reference);
+    const owner = lambda.functions.get(account, region, name);
+    if (owner === undefined) throw notFound(`Function not found: ${functionArn(reference)}`);
+    const statements = edit(entry);
+    const record: PolicyRecord = { statements, revisionId: requestId() };
+    checkSize(record);
+    const value = statements.length === 0 ? {} : { value: record };
+    try {
+      return void (await lambda.meta.write([
+        { key, ...value, expect: entry?.revision ?? "absent" },
+        { key: owner.key, keep: true, expect: owner.revision },
+      ]));
+    } catch (cause) {
+      if (!(cause instanceof StorageError && cause.failure === "Conflict")) throw cause;
+    }
+  }
+  throw conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${functionArn(reference)}`);
+}
+
+function checkSize(record: PolicyRecord): void {
+  const bytes = Buffer.byteLength(JSON.stringify(documentOf(record)));
+  if (bytes > limits.functionPolicyBytesMax)
+    throw new Fault(
+      PolicyLengthExceededException$,
+      `The final policy size (${bytes}) is bigger than the limit (${limits.functionPolicyBytesMax}).`,
+      { Type: "User" },
+    );
+}
+
+function principalOf(text: string): PolicyStatement["Principal"] & {} {
+  if (text === "*") return "*";
+  if (/^\d{12}$/.test(text)) return { AWS: `arn:aws:iam::${text}:root` };
+  if (/^arn:aws[a-z-]*:(?:iam|sts)::\d{12}:[\w+=,.@/-]+$/.test(text)) return { AWS: text };
+  if (/^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?$/.test(text)) return { Service: text };
+  throw invalidParameter("The provided principal was invalid. Please check the principal and try again.");
+}
+
+/** With the casings of AWS, which deployment tools compare. */
+function conditionOf(input: client.AddPermissionCommandInput): PolicyStatement["Condition"] | undefined {
+  const { SourceArn, SourceAccount, FunctionUrlAuthType, PrincipalOrgID, EventSourceToken, InvokedViaFunctionUrl } = input;
+  const equals = {
+    ...(SourceAccount === undefined ? {} : { "AWS:SourceAccount": SourceAccount }),
+    ...(FunctionUrlAuthType === undefined ? {} : { "lambda:FunctionUrlAuthType": FunctionUrlAuthType }),
+    ...(PrincipalOrgID === undefined ? {} : { "aws:PrincipalOrgID": PrincipalOrgID }),
+    ...(EventSourceToken === undefined ? {} : { "lambda:EventSourceToken": EventSourceToken }),
+  };
+  const condition = {
+    ...(Object.keys(equals).length === 0 ? {} : { StringEquals: equals }),
+    ...(SourceArn === undefined ? {} : { ArnLike: { "AWS:SourceArn": SourceArn } }),
+    ...(InvokedViaFunctionUrl === true ? { Bool: { "lambda:InvokedViaFunctionUrl": "true" } } : {}),
+  };
+  return Object.keys(condition).length === 0 ? undefined : condition;
+}
+
+function statementOf(reference: FunctionReference, input: client.AddPermissionCommandInput): PolicyStatement {
+  const { StatementId = "", Action = "", Principal = "" } = input;
+  const Condition = conditionOf(input);
+  return {
+    Sid: StatementId,
+    Effect: "Allow",
+    Principal: principalOf(Principal),
+    Action,
+    Resource: functionArn(reference),
+    ...(Condition === undefined ? {} : { Condition }),
+  };
+}
