@@ -2,14 +2,18 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { chmodSync, chownSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { eventually } from "./sandbox.fixture.ts";
 import { shell } from "./internet.fixture.ts";
 
 export const USER = { name: "lambent-test", uid: 54_321, idFirst: 700_000_000, idCount: 65_536 };
 
+const ROOT = join(import.meta.dirname, "..", "..");
+
 export interface Ordinary {
   readonly home: string;
+  /** A file of this checkout where that user reaches it: the checkout may lie in root's home. */
+  reachable(path: string): string;
   /** Starts a program as that user: no capability, no group but its own. */
   run(words: readonly string[], options?: { delegated?: boolean }): ChildProcess;
   close(): Promise<void>;
@@ -66,6 +70,8 @@ export function ordinaryUser(): Ordinary {
   const installed = process.env["LAMBENT_RUNTIMES"] ?? "/var/lib/lambent/runtimes";
   shell(`mkdir ${home}/runtimes; for one in ${installed}/*; do [ "\${one##*/}" = system ] || ln -s "$one" ${home}/runtimes/; done
     chown ${USER.uid}:${USER.uid} ${home}/runtimes`);
+  const checkout = join(directory, "lambent");
+  shell(`mkdir ${checkout}; mount --bind ${ROOT} ${checkout}`);
   const line = `${USER.name}:x:${USER.uid}:${USER.uid}::${home}:/bin/sh\n`;
   cover(directory, "/etc/passwd", readFileSync("/etc/passwd", "utf8") + line);
   for (const path of ["/etc/subuid", "/etc/subgid"]) cover(directory, path, `${USER.name}:${USER.idFirst}:${USER.idCount}\n`);
@@ -75,6 +81,7 @@ export function ordinaryUser(): Ordinary {
   const groups = delegate();
   return {
     home,
+    reachable: (path) => (path.startsWith(`${ROOT}/`) ? join(checkout, relative(ROOT, path)) : path),
     run(words, { delegated = true } = {}) {
       const joining = delegated ? groups.map((group) => `echo $$ > ${group}/cgroup.procs`).join("\n") : "true";
       const identity = [
@@ -101,7 +108,7 @@ export function ordinaryUser(): Ordinary {
         "the user's control groups are empty",
         () => groups.map(removeGroups).every(Boolean) || groups.every((group) => globSync(group).length === 0),
       );
-      shell(`umount ${directory}/dev; umount /etc/passwd /etc/subuid /etc/subgid`);
+      shell(`umount ${checkout}; umount ${directory}/dev; umount /etc/passwd /etc/subuid /etc/subgid`);
       rmSync(directory, { recursive: true, force: true });
     },
   };
