@@ -22,7 +22,10 @@ after(async () => {
 });
 
 async function asUser(words: readonly string[], options = {}): Promise<{ code: number | null; output: string }> {
-  const child = user.run([process.execPath, ...words].map((word) => user.reachable(word)), options);
+  const child = user.run(
+    [process.execPath, ...words].map((word) => user.reachable(word)),
+    options,
+  );
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream?.on("data", (piece: Buffer) => (output += piece.toString()));
   const [code] = (await once(child, "close")) as [number | null];
