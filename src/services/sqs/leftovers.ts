@@ -48,14 +48,21 @@ export class Leftovers {
   #run(): void {
     if (this.#isStopped || this.#running !== undefined) return;
     this.#timer?.cancel();
-    this.#running = this.#work()
-      .catch((cause: unknown) => this.#parts.log.error("removing old messages failed; it is tried again", { cause }))
-      .finally(() => {
-        this.#running = undefined;
-        if (this.#isStopped) return;
-        if (this.#mailboxes.size > 0) this.#run();
-        else this.#timer = this.#clock.after(CHECK_MS, () => this.#run());
-      });
+    this.#running = this.#work().then(
+      () => this.#ended(true),
+      (cause: unknown) => {
+        this.#parts.log.error("removing old messages failed; it is tried again in a minute", { cause });
+        this.#ended(false);
+      },
+    );
+  }
+
+  /** What came meanwhile is removed at once, but not by a store that has just failed. */
+  #ended(hasWorked: boolean): void {
+    this.#running = undefined;
+    if (this.#isStopped) return;
+    if (hasWorked && this.#mailboxes.size > 0) this.#run();
+    else this.#timer = this.#clock.after(CHECK_MS, () => this.#run());
   }
 
   async #work(): Promise<void> {
