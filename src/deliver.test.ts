@@ -8,6 +8,7 @@ import { FAKE_ROOT, FAKE_STRANGER } from "./aws/fake-service.ts";
 import { CommonFault } from "./aws/fault.ts";
 import { memoryIdentities } from "./aws/memory-identities.ts";
 import type { Context } from "./aws/operations.ts";
+import type { PolicyDocument } from "./aws/policy.ts";
 import { manualClock } from "./base/manual-clock.ts";
 import { deliverer } from "./deliver.ts";
 import { StorageError } from "./store/storage.ts";
@@ -17,32 +18,32 @@ const CONTEXT: DeliveryContext = {
   account: "000000000000",
   region: "us-east-1",
   sourceArn: "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST",
-  roleArn: "arn:aws:iam::000000000000:role/r",
-  sessionName: "f",
+  sender: { principal: "lambda.amazonaws.com", role: { arn: "arn:aws:iam::000000000000:role/r", sessionName: "f" } },
   traceHeader: "Root=1-5759e988-bd862e3fe1be46a994272793",
   attributes: { ErrorCode: { DataType: "Number", StringValue: "200" } },
   objectKey: "a/b",
 };
 
 /** Services with one operation each, which keeps what it was called with or throws what it is told to. */
-function setUp(names: readonly string[], options: { failure?: Error; isStranger?: boolean } = {}) {
+function setUp(names: readonly string[], options: { failure?: Error; isStranger?: boolean; resourcePolicy?: PolicyDocument } = {}) {
   const calls: { operation: string; context: Context; input: Record<string, unknown> }[] = [];
   const operation = (name: string) => (context: Context, input: Record<string, unknown>) => {
     if (options.failure !== undefined) throw options.failure;
     calls.push({ operation: name, context, input });
   };
+  const policy = options.resourcePolicy === undefined ? {} : { resourcePolicy: options.resourcePolicy };
   const definition = (name: string): ServiceDefinition => ({
     name,
     client: {},
     clientClass: "",
     operations: { Invoke: operation("Invoke"), PutObject: operation("PutObject"), SendMessage: operation("SendMessage") },
     constraints: name,
-    access: (action) => [{ action: `${name}:${action}`, resource: "*" }],
+    access: (action) => [{ action: `${name}:${action}`, resource: "*", ...policy }],
   });
   const one = deliverer({
     clock: manualClock(),
     identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER]),
-    callerOf: () => (options.isStranger === true ? FAKE_STRANGER : FAKE_ROOT).caller,
+    assume: () => (options.isStranger === true ? FAKE_STRANGER : FAKE_ROOT).caller,
     services: new Map(names.map((name) => [name, () => Promise.resolve(definition(name))])),
   });
   return { ...one, calls };
@@ -81,7 +82,7 @@ test("what the server does not have is no target", async () => {
     [QUEUE, "arn:aws:sns:us-east-1:000000000000:t", "arn:aws:lambda:us-east-1:000000000000:function:g", "nonsense"].map(supports),
     [false, false, true, false],
   );
-  assert.deepEqual(await deliver(QUEUE, EVENT, CONTEXT), { kind: "refused", message: `there is no way to ${QUEUE}` });
+  assert.deepEqual(await deliver(QUEUE, EVENT, CONTEXT), { kind: "refused", code: "NO_TARGET", message: `there is no way to ${QUEUE}` });
 });
 
 for (const { what, failure, kind } of [
@@ -94,6 +95,28 @@ for (const { what, failure, kind } of [
   test(`${what}: ${kind}`, async () => {
     assert.equal((await setUp(["s3"], { failure }).deliver("arn:aws:s3:::b", EVENT, CONTEXT)).kind, kind);
   });
+
+test("a service acts for its source: only the target's own policy can admit it", async () => {
+  const source = "arn:aws:sns:us-east-1:000000000000:t";
+  const allowing = (arn: string): PolicyDocument => ({
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Effect: "Allow",
+        Principal: { Service: "sns.amazonaws.com" },
+        Action: "*",
+        Resource: "*",
+        Condition: { ArnLike: { "AWS:SourceArn": arn }, StringEquals: { "AWS:SourceAccount": "000000000000" } },
+      },
+    ],
+  });
+  const sent = { ...CONTEXT, sourceArn: source, sender: { principal: "sns.amazonaws.com" } };
+  const outcomes = [undefined, allowing(`${source}2`), allowing(source)].map(async (resourcePolicy) => {
+    const { deliver } = setUp(["sqs"], resourcePolicy === undefined ? {} : { resourcePolicy });
+    return (await deliver(QUEUE, EVENT, sent)).kind;
+  });
+  assert.deepEqual(await Promise.all(outcomes), ["refused", "refused", "delivered"]);
+});
 
 test("without the right nothing is delivered, and a bug is one", async () => {
   const { deliver, calls } = setUp(["s3"], { isStranger: true });

@@ -2,8 +2,8 @@
 import { Readable } from "node:stream";
 import { parseArn } from "./aws/arn.ts";
 import { authorise } from "./aws/authorise.ts";
-import type { ServiceDefinition } from "./aws/definition.ts";
-import type { Deliver, Deliverer, DeliveryContext, DeliveryOutcome } from "./aws/deliver.ts";
+import type { AccessNeed, ServiceDefinition } from "./aws/definition.ts";
+import type { Deliver, Deliverer, DeliveryContext, DeliveryOutcome, DeliverySender } from "./aws/deliver.ts";
 import type { Caller, Identities } from "./aws/identity.ts";
 import type { Context } from "./aws/operations.ts";
 import { knownFault } from "./aws/wire-fault.ts";
@@ -21,8 +21,8 @@ interface Target {
 export interface DelivererDeps {
   readonly clock: Clock;
   readonly identities: Identities;
-  /** Acts as the role; throws a fault when it is gone or does not trust the sender. */
-  readonly callerOf: (roleArn: string, sessionName: string) => Caller;
+  /** A session of the role, assumed by the principal; throws a fault when the role is gone or does not trust the principal. */
+  readonly assume: (roleArn: string, sessionName: string, principal: string) => Caller;
   /** By the name in their ARNs; may wait for a service that is still starting. */
   readonly services: ReadonlyMap<string, () => Promise<ServiceDefinition>>;
 }
@@ -45,9 +45,15 @@ const toBucket: Target = {
 
 const toQueue: Target = {
   operation: "SendMessage",
-  inputOf(target, event, { attributes = {} }) {
+  inputOf(target, event, { attributes = {}, messageGroupId, deduplicationId }) {
     const { account, resource } = parseArn(target) ?? {};
-    return { QueueUrl: `${ENDPOINT}/${account}/${resource}`, MessageBody: Buffer.from(event).toString(), MessageAttributes: attributes };
+    return {
+      QueueUrl: `${ENDPOINT}/${account}/${resource}`,
+      MessageBody: Buffer.from(event).toString(),
+      MessageAttributes: attributes,
+      ...(messageGroupId === undefined ? {} : { MessageGroupId: messageGroupId }),
+      ...(deduplicationId === undefined ? {} : { MessageDeduplicationId: deduplicationId }),
+    };
   },
 };
 
@@ -66,7 +72,7 @@ const serviceOf = (arn: string) => parseArn(arn)?.service ?? "";
 export function deliverer(deps: DelivererDeps): Deliverer {
   const deliver: Deliver = async (arn, event, context) => {
     const [target, load] = [TARGETS.get(serviceOf(arn)), deps.services.get(serviceOf(arn))];
-    if (target === undefined || load === undefined) return { kind: "refused", message: `there is no way to ${arn}` };
+    if (target === undefined || load === undefined) return { kind: "refused", code: "NO_TARGET", message: `there is no way to ${arn}` };
     try {
       await send(deps, target, await load(), arn, event, context);
       return { kind: "delivered" };
@@ -85,31 +91,43 @@ async function send(
   event: Uint8Array,
   sent: DeliveryContext,
 ): Promise<void> {
-  const { id, account, roleArn, sessionName, traceHeader } = sent;
+  const { id, account, sender, traceHeader } = sent;
   const region = parseArn(arn)?.region ?? "";
   const context: Context = {
     // The same each time, so that who has it already may know it again.
     requestId: id,
     account,
     region: region === "" ? sent.region : region,
-    caller: deps.callerOf(roleArn, sessionName),
+    caller: callerOf(deps, sender),
     endpoint: ENDPOINT,
     ...(traceHeader === undefined ? {} : { traceHeader }),
     signal: new AbortController().signal,
   };
   const input = target.inputOf(arn, event, sent);
-  authorise(undefined, context, await service.access(target.operation, context, input), deps);
+  const needs = await service.access(target.operation, context, input);
+  authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
   const operation = service.operations[target.operation] as (context: Context, input: Input) => unknown;
   await operation(context, input);
 }
+
+function callerOf({ assume }: DelivererDeps, { principal, role }: DeliverySender): Caller {
+  if (role !== undefined) return assume(role.arn, role.sessionName, principal);
+  return { kind: "service", account: "", arn: principal, userId: principal, accessKeyId: "" };
+}
+
+/** What a resource's policy asks of a service: for whom it acts. */
+const withSource = (need: AccessNeed, { sourceArn, account }: DeliveryContext): AccessNeed => ({
+  ...need,
+  conditions: { ...need.conditions, "aws:SourceArn": sourceArn, "aws:SourceAccount": account },
+});
 
 /** What is the sender's fault will not get better by itself. */
 function outcomeOf(cause: unknown): DeliveryOutcome {
   const fault = knownFault(cause);
   if (fault !== undefined) {
     const mayPass = fault.status >= 500 || fault.status === 429 || fault.status === 409;
-    return { kind: mayPass ? "unavailable" : "refused", message: `${fault.code}: ${fault.message}` };
+    return { kind: mayPass ? "unavailable" : "refused", code: fault.code, message: `${fault.code}: ${fault.message}` };
   }
-  if (cause instanceof StorageError) return { kind: "unavailable", message: cause.message };
+  if (cause instanceof StorageError) return { kind: "unavailable", code: "ServiceUnavailable", message: cause.message };
   throw cause;
 }

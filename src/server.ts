@@ -13,11 +13,12 @@ import { jsonLog, textLog, type Log } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { installSecrets, type InstallKeys, type InstallSecrets } from "./install-keys.ts";
 import type { LambdaDeps } from "./lambda/model.ts";
-import { lambdaService } from "./lambda/service.ts";
+import { lambdaService, type LambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
 import { dataPlane, type DataPlane } from "./pool/invoke.ts";
 import { deliverer, type DelivererDeps } from "./deliver.ts";
-import { codeDownloads } from "./code-downloads.ts";
+import { deliveries, type Deliveries } from "./deliveries.ts";
+import { codeDownloads, type CodeDownloads } from "./code-downloads.ts";
 import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
 import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtime/managed.ts";
 import { linuxSandboxHost } from "./sandbox/linux/host.ts";
@@ -25,7 +26,7 @@ import type { SandboxHost } from "./sandbox/sandbox.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
 import { s3Service, type S3Service } from "./services/s3/service.ts";
-import { sqsService } from "./services/sqs/service.ts";
+import { sqsService, type SqsService } from "./services/sqs/service.ts";
 import { stsService, type StsService } from "./services/sts/service.ts";
 import type { BlobStore } from "./store/blob-store.ts";
 import { startBlobCollection } from "./store/blob-collection.ts";
@@ -100,12 +101,18 @@ async function startSandboxes(config: Config, log: Log, fail: (cause: Error) => 
 /** `test`/`test` for people who come from emulators; the configuration allows it on loopback only. */
 const TEST_KEYS: InstallKeys = { accessKeyId: "test", secretAccessKey: "test" };
 
-async function identityServices(config: Config, parts: Started): Promise<{ iam: IamService; sts: StsService }> {
+interface IdentityServices {
+  readonly iam: IamService;
+  readonly sts: StsService;
+}
+
+async function identityServices(config: Config, parts: Started, life: Lifecycle): Promise<IdentityServices> {
   const pairs = config.acceptTestCredentials ? [parts.secrets, TEST_KEYS] : [parts.secrets];
   const rootKeys = pairs.map(({ accessKeyId, secretAccessKey }) => ({ account: config.account, accessKeyId, secretAccessKey }));
   const { clock } = parts;
   const { sealingKey } = parts.secrets;
   const iam = await iamService({ meta: parts.storage.meta, clock, sealingKey, rootKeys });
+  life.onStop("iam", () => iam.stop());
   const sts = stsService({ clock, sealingKey, roles: iam.roles });
   return { iam, sts };
 }
@@ -141,14 +148,13 @@ function startDataPlane(
 /** Of the environments and of the account's concurrency: what is left is for those who wait for an answer. */
 const ASYNC_SHARE = 0.75;
 
-function deliveriesTo(services: DelivererDeps["services"], { clock }: Started, iam: IamService, sts: StsService): Deliverer {
-  const { identities } = iam;
+function waysTo(services: DelivererDeps["services"], { clock }: Started, { iam: { identities }, sts }: IdentityServices): Deliverer {
   return deliverer({
     clock,
     identities,
     services,
-    callerOf(roleArn, sessionName) {
-      const session = sts.assumeAsService(roleArn, sessionName, LAMBDA_PRINCIPAL);
+    assume(roleArn, sessionName, principal) {
+      const session = sts.assumeAsService(roleArn, sessionName, principal);
       const found = typeof session === "string" ? session : identities.credential(session.accessKeyId, session.sessionToken);
       if (typeof found === "string") throw roleNotAssumable();
       return found.caller;
@@ -179,47 +185,72 @@ function objectsFor(s3: S3Service, { identities }: IamService, clock: Clock): La
   };
 }
 
-async function startServices(config: Config, parts: Started, life: Lifecycle): Promise<Omit<Server, "failed" | "stop">> {
+/** What the services around Lambda and Lambda itself share. */
+interface Common extends IdentityServices {
+  readonly parts: Started;
+  /** By signing name; complete before the first request or delivery is taken. */
+  readonly services: Map<string, () => Promise<ServiceDefinition>>;
+  readonly ways: Deliverer;
+  readonly outgoing: Deliveries;
+}
+
+async function commonOf(config: Config, parts: Started, life: Lifecycle): Promise<Common> {
+  const identity = await identityServices(config, parts, life);
+  const services: Common["services"] = new Map();
+  const ways = waysTo(services, parts, identity);
+  const outgoing = deliveries({ queue: parts.storage.queue, clock: parts.clock, log: parts.log, deliver: ways.deliver });
+  return { ...identity, parts, services, ways, outgoing };
+}
+
+interface Neighbours {
+  readonly s3: S3Service;
+  readonly sqs: SqsService;
+  readonly downloads: CodeDownloads;
+}
+
+/** The services around Lambda: each is built, put into `services`, and stopped after all that uses it. */
+async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbours> {
+  const { parts, services, iam, sts } = common;
   const { clock, log, storage, logs, blobs } = parts;
-  const { iam, sts } = await identityServices(config, parts);
-  life.onStop("iam", () => iam.stop());
-  const s3 = await s3Service({ meta: storage.meta, blobs, clock, log });
+  const { meta } = storage;
+  const add = (definition: ServiceDefinition) => void services.set(definition.name, () => Promise.resolve(definition));
+  add(iam.definition);
+  add(sts.definition);
+  const s3 = await s3Service({ meta, blobs, clock, log });
   life.onStop("s3", () => s3.stop());
-  const logging = await logsService({ meta: storage.meta, logs, clock });
-  life.onStop("logs", () => logging.stop());
-  const sqs = await sqsService({ meta: storage.meta, mailboxes: storage.mailboxes, clock, log });
-  life.onStop("sqs", () => sqs.stop());
   const downloads = codeDownloads({ blobs, clock, keys: parts.secrets, validSeconds: limits.codeUrlSeconds });
-  const definitions = [iam.definition, sts.definition, downloads.within(s3.definition), logging.definition, sqs.definition];
-  // Functions are told the port, so it is open before Lambda is there: its first requests wait for it.
-  const lambdaDefinition = Promise.withResolvers<ServiceDefinition>();
-  const services = new Map(definitions.map((one) => [one.name, () => Promise.resolve(one)]));
-  services.set("lambda", () => lambdaDefinition.promise);
-  const door: FrontDoor = frontDoor({
-    services,
-    identities: iam.identities,
-    clock,
-    log,
-    account: config.account,
-    region: config.region,
-    hostNames: config.hostNames,
-    bodyBytesMax: config.bodyBytesMax,
-  });
+  add(downloads.within(s3.definition));
+  const logging = await logsService({ meta, logs, clock });
+  life.onStop("logs", () => logging.stop());
+  add(logging.definition);
+  const sqs = await sqsService({ meta, mailboxes: storage.mailboxes, clock, log });
+  life.onStop("sqs", () => sqs.stop());
+  add(sqs.definition);
+  return { s3, sqs, downloads };
+}
+
+/** Open before Lambda is there, because functions are told the port: Lambda's first requests wait for it. */
+function openDoor(config: Config, { parts, services, iam }: Common, { sqs }: Neighbours, life: Lifecycle): FrontDoor {
+  const { account, region, hostNames, bodyBytesMax } = config;
+  const { clock, log } = parts;
+  const door = frontDoor({ services, identities: iam.identities, clock, log, account, region, hostNames, bodyBytesMax });
   life.onStop("front door", () => door.close());
   life.onStop("waiting receivers", () => sqs.endWaits());
-  const { port } = await door.listen(config.port, config.host);
-  // After the data plane, which ends what runs: the events of it go back into the queue.
-  const after = { lambda: () => Promise.resolve() };
-  life.onStop("lambda", () => after.lambda());
-  const plane = startDataPlane(config, parts, sts, port, (socket, sandboxId) => door.accept(socket, { sandboxId }));
-  life.onStop("data plane", () => plane.stop());
-  const lambda = await lambdaService({
+  return door;
+}
+
+async function startLambda(config: Config, common: Common, neighbours: Neighbours, plane: DataPlane): Promise<LambdaService> {
+  const { parts, iam, sts, ways, outgoing } = common;
+  const { s3, downloads } = neighbours;
+  const { clock, log, storage, blobs } = parts;
+  return await lambdaService({
     meta: storage.meta,
     queue: storage.queue,
     blobs,
     packagesDirectory: join(config.dataDirectory, "packages"),
     invoker: plane,
-    deliverer: deliveriesTo(services, parts, iam, sts),
+    supportsTarget: ways.supports,
+    deliveries: outgoing,
     asyncConcurrency: Math.max(1, Math.floor(ASYNC_SHARE * Math.min(config.environmentsMax, limits.accountConcurrency))),
     clock,
     log,
@@ -232,11 +263,34 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
     codeUrl: (context, sha256) => downloads.urlOf(context, sha256),
     accountConcurrency: limits.accountConcurrency,
   });
+}
+
+async function startServices(config: Config, parts: Started, life: Lifecycle): Promise<Omit<Server, "failed" | "stop">> {
+  const { clock, log, blobs } = parts;
+  const common = await commonOf(config, parts, life);
+  const { services, sts, outgoing } = common;
+  const neighbours = await startNeighbours(common, life);
+  const lambdaDefinition = Promise.withResolvers<ServiceDefinition>();
+  services.set("lambda", () => lambdaDefinition.promise);
+  const door = openDoor(config, common, neighbours, life);
+  const { port } = await door.listen(config.port, config.host);
+  // After the data plane, which ends what runs: the events of it go back into the queue.
+  const after = { lambda: () => Promise.resolve() };
+  life.onStop("deliveries", () => outgoing.stop());
+  life.onStop("lambda", () => after.lambda());
+  const plane = startDataPlane(config, parts, sts, port, (socket, sandboxId) => door.accept(socket, { sandboxId }));
+  life.onStop("data plane", () => plane.stop());
+  const lambda = await startLambda(config, common, neighbours, plane);
   after.lambda = () => lambda.stop();
-  life.onStop("asynchronous invocations", () => lambda.pause());
+  life.onStop("asynchronous invocations", () => {
+    lambda.pause();
+    outgoing.pause();
+  });
   lambdaDefinition.resolve(lambda.definition);
+  outgoing.begin();
   const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
-  const collection = startBlobCollection({ blobs, clock, log, references: async () => [code, await s3.referencedBlobs()] });
+  const references = async () => [code, await neighbours.s3.referencedBlobs()];
+  const collection = startBlobCollection({ blobs, clock, log, references });
   life.onStop("blob collection", () => collection.stop());
   const host = config.host.includes(":") ? `[${config.host}]` : config.host;
   return {

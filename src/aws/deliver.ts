@@ -1,20 +1,28 @@
 // How a service hands an event to a resource of another one: a destination, a dead-letter queue, a notification; server.ts supplies it.
 
+/** Whose rights count. */
+export interface DeliverySender {
+  /** `lambda.amazonaws.com`: without a role the target's own policy must admit it, for this source. */
+  readonly principal: string;
+  /** A role that the principal assumes: then the role's policies count. */
+  readonly role?: { readonly arn: string; readonly sessionName: string };
+}
+
 /** Who sends, and what goes with the event besides its bytes. */
 export interface DeliveryContext {
   /** UUID; the same when the delivery is tried again. */
   readonly id: string;
   readonly account: string;
   readonly region: string;
-  /** What sends: the qualified ARN of a function. */
+  /** What sends: the qualified ARN of a function, a topic, a rule, a bucket. */
   readonly sourceArn: string;
-  /** Whose rights count. */
-  readonly roleArn: string;
-  /** Names the session of the role. */
-  readonly sessionName: string;
+  readonly sender: DeliverySender;
   readonly traceHeader?: string;
   /** Queues and topics: message attributes. */
   readonly attributes?: Readonly<Record<string, MessageAttribute>>;
+  /** FIFO queues and topics. */
+  readonly messageGroupId?: string;
+  readonly deduplicationId?: string;
   /** Event buses: `detail-type`; the event is the detail. */
   readonly detailType?: string;
   /** Buckets. */
@@ -22,15 +30,17 @@ export interface DeliveryContext {
 }
 
 export interface MessageAttribute {
-  readonly DataType: "String" | "Number";
-  readonly StringValue: string;
+  readonly DataType: string;
+  readonly StringValue?: string;
+  /** Base64. */
+  readonly BinaryValue?: string;
 }
 
 export type DeliveryOutcome =
   | { readonly kind: "delivered" }
-  /** Trying again would not help: there is no such target, or it may not be reached with these rights. */
-  | { readonly kind: "refused"; readonly message: string }
-  | { readonly kind: "unavailable"; readonly message: string };
+  /** Trying again would not help: there is no such target, or it may not be reached with these rights. `code` is the target's fault. */
+  | { readonly kind: "refused"; readonly code: string; readonly message: string }
+  | { readonly kind: "unavailable"; readonly code: string; readonly message: string };
 
 /** `target` is an ARN. Delivers at least once; never rejects but for bugs. */
 export type Deliver = (target: string, event: Uint8Array, context: DeliveryContext) => Promise<DeliveryOutcome>;

@@ -4,7 +4,6 @@ import { asyncInvocations, type AsyncDeps, type AsyncInvocations, type Ending } 
 import type { AsyncEvent } from "../pool/async-event.ts";
 import type { DurableQueue } from "../store/storage.ts";
 import { reservedOf } from "./concurrency.ts";
-import { deliveries } from "./deliveries.ts";
 import { deliveriesOf, type Sender } from "./destinations.ts";
 import { asyncSettingsOf, eventInvokeOf } from "./event-invoke.ts";
 import type { Lambda, ReadyDeployment } from "./model.ts";
@@ -16,16 +15,15 @@ type Deps = Omit<Lambda, "events" | "ready"> & { readonly queue: DurableQueue };
 
 const NOWHERE = { account: "", region: "" };
 
-/** Begins with what is in the queue; what it delivers goes on until it is stopped as well. */
+/** Begins with what is in the queue. */
 export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): AsyncInvocations {
-  const { queue, clock, log, invoker, deliverer } = lambda;
-  const outgoing = deliveries({ queue, clock, log, deliver: deliverer.deliver });
+  const { queue, clock, log, invoker, deliveries } = lambda;
   const ended: AsyncDeps["ended"] = (ending) => {
     const sender = senderOf(lambda, ending);
-    const messages = sender === undefined ? [] : outgoing.messagesOf(deliveriesOf(ending, sender, clock.now()));
-    return { effects: { enqueue: messages }, settled: () => outgoing.wake(messages) };
+    const messages = sender === undefined ? [] : deliveries.messagesOf(deliveriesOf(ending, sender, clock.now()));
+    return { effects: { enqueue: messages }, settled: () => deliveries.wake(messages) };
   };
-  const events = asyncInvocations({
+  return asyncInvocations({
     queue,
     invoker,
     clock,
@@ -40,17 +38,6 @@ export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): Asy
     deploymentOf: (event) => ready(referenceOf(event)),
     ended,
   });
-  return {
-    accept: (name, event) => events.accept(name, event),
-    pause() {
-      events.pause();
-      outgoing.pause();
-    },
-    async stop() {
-      await events.stop();
-      await outgoing.stop();
-    },
-  };
 }
 
 const referenceOf = ({ invokedArn }: AsyncEvent): FunctionReference => readFunctionName(NOWHERE, invokedArn);

@@ -5,7 +5,7 @@ import type { DeliveryContext } from "../aws/deliver.ts";
 import { requestId } from "../base/id.ts";
 import type { Ending } from "../pool/async.ts";
 import { traceThrough } from "../pool/recursion.ts";
-import type { Delivery } from "./deliveries.ts";
+import type { Delivery } from "../deliveries.ts";
 import { jsonProblem } from "./json-syntax.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 
@@ -42,8 +42,7 @@ function contextOf({ event }: Ending, { reference, roleArn }: Sender, nowMs: num
     account: reference.account,
     region: reference.region,
     sourceArn: qualified(reference),
-    roleArn,
-    sessionName: reference.name,
+    sender: { principal: "lambda.amazonaws.com", role: { arn: roleArn, sessionName: reference.name } },
     // So that a loop through destinations is recognised as one.
     traceHeader: traceThrough(event.traceHeader, functionArn(unqualified), nowMs),
   };

@@ -160,7 +160,7 @@ function checkDestination(lambda: Lambda, reference: FunctionReference, arn: str
     if (!isHere || lambda.functions.get(account, region, name) === undefined)
       throw invalidParameter(`The destination ARN ${arn} is invalid.`);
   }
-  if (!lambda.deliverer.supports(arn))
+  if (!lambda.supportsTarget(arn))
     throw invalidParameter(`Lambent cannot deliver to ${service} yet, so ${arn} can't be a destination. See docs/compatibility.md.`);
 }
 

@@ -5,6 +5,7 @@ import type { Deliverer } from "../aws/deliver.ts";
 import type { Context } from "../aws/operations.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { Deliveries } from "../deliveries.ts";
 import type { AsyncInvocations } from "../pool/async.ts";
 import type { Deployment, Invoker } from "../pool/invocation.ts";
 import type { BlobStore } from "../store/blob-store.ts";
@@ -71,8 +72,9 @@ export interface LambdaDeps {
   /** Where unpacked packages are kept; a cache that the service may empty. */
   readonly packagesDirectory: string;
   readonly invoker: Invoker;
-  /** The way to destinations and dead-letter queues. */
-  readonly deliverer: Deliverer;
+  /** Whether there is a way to a destination or dead-letter queue, by its ARN. */
+  readonly supportsTarget: Deliverer["supports"];
+  readonly deliveries: Deliveries;
   /** Asynchronous invocations that run at once; the rest of the machine is for those who wait for an answer. */
   readonly asyncConcurrency: number;
   readonly clock: Clock;

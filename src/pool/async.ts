@@ -3,10 +3,10 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import { QueueWorkers, type Disposition } from "../store/queue-workers.ts";
 import type { ClaimedMessage, DurableQueue, Effects } from "../store/storage.ts";
 import { decodeAsyncEvent, encodeAsyncEvent, type AsyncEvent, type AsyncResponse } from "./async-event.ts";
 import type { Deployment, Invoker, Outcome } from "./invocation.ts";
-import { QueueWorkers, type Disposition } from "./queue-workers.ts";
 
 /** Of the qualifier that was invoked. */
 export interface AsyncSettings {

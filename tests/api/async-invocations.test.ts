@@ -178,7 +178,7 @@ test("the record of a success, word for word, on an event bus", async (t) => {
       `"responseContext":{"statusCode":200,"executedVersion":"$LATEST"},"responsePayload":{ "n": 1.0 }}`,
   );
   assert.deepEqual(
-    [target, context.detailType, context.sourceArn, context.roleArn, context.attributes],
+    [target, context.detailType, context.sourceArn, context.sender.role?.arn, context.attributes],
     [bus, "Lambda Function Invocation Result - Success", `${arnOf("f")}:$LATEST`, "arn:aws:iam::000000000000:role/service/test", undefined],
   );
   assert.match(context.traceHeader ?? "", /Lineage=[0-9a-f]{8}:0$/);
@@ -237,7 +237,7 @@ test("a delivery that fails is tried again, over a restart, and is the same one;
       supports: () => true,
       deliver(_target, _event, { id }) {
         tries.push(id);
-        return Promise.resolve(outcome === "delivered" ? { kind: outcome } : { kind: outcome, message: "not now" });
+        return Promise.resolve(outcome === "delivered" ? { kind: outcome } : { kind: outcome, code: "Busy", message: "not now" });
       },
     },
   });
@@ -256,7 +256,7 @@ test("a delivery that fails is tried again, over a restart, and is the same one;
   await invokeEvent(again);
   await eventually("the other was tried", () => tries.length === 3);
   await eventually("nothing is left", async () => {
-    const { visible, claimed, delayed } = await again.storage.queue.depth(`lambda.delivery/${QUEUE}`);
+    const { visible, claimed, delayed } = await again.storage.queue.depth(`delivery/${QUEUE}`);
     return visible + claimed + delayed === 0;
   });
 });

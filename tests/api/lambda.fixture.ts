@@ -9,8 +9,10 @@ import * as lambda from "@aws-sdk/client-lambda";
 import { FAKE_ROOT, FAKE_STRANGER, fakeDoor, type ClientError, type FakeDoor } from "../../src/aws/fake-service.ts";
 import { CommonFault } from "../../src/aws/fault.ts";
 import { memoryIdentities } from "../../src/aws/memory-identities.ts";
+import type { Deliverer } from "../../src/aws/deliver.ts";
 import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
+import { deliveries } from "../../src/deliveries.ts";
 import type { LambdaDeps } from "../../src/lambda/model.ts";
 import { lambdaService, type LambdaService } from "../../src/lambda/service.ts";
 import type { Deployment, InvocationRequest, Invoker, Outcome } from "../../src/pool/invocation.ts";
@@ -84,7 +86,11 @@ interface Kept {
   readonly clock: Clock;
 }
 
-export async function startLambda(t: TestContext, options: Partial<LambdaDeps> = {}): Promise<Started> {
+type Options = Partial<LambdaDeps> & { readonly deliverer?: Deliverer };
+
+const NOWHERE: Deliverer = { supports: () => false, deliver: () => assert.fail("nothing is delivered") };
+
+export async function startLambda(t: TestContext, options: Options = {}): Promise<Started> {
   const directory = await mkdtemp(join(tmpdir(), "lambent-api-"));
   const clock = options.clock ?? systemClock;
   const storage = memoryStorage({ clock: systemClock });
@@ -95,17 +101,21 @@ export async function startLambda(t: TestContext, options: Partial<LambdaDeps> =
   return await startOn(t, { directory, storage, clock }, options);
 }
 
-async function startOn(t: TestContext, kept: Kept, options: Partial<LambdaDeps>): Promise<Started> {
+async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Started> {
   const { directory, storage, clock } = kept;
+  const { deliverer = NOWHERE, ...options } = given;
   const invoker = new FakeInvoker();
   const objects = new Map<string, Uint8Array>();
+  const outgoing = deliveries({ queue: storage.queue, clock, log: silentLog, deliver: deliverer.deliver });
+  outgoing.begin();
   const service = await lambdaService({
     meta: storage.meta,
     queue: storage.queue,
     blobs: await diskBlobs({ directory: join(directory, "blobs"), clock: systemClock }),
     packagesDirectory: join(directory, "packages"),
     invoker,
-    deliverer: { supports: () => false, deliver: () => assert.fail("nothing is delivered") },
+    supportsTarget: deliverer.supports,
+    deliveries: outgoing,
     asyncConcurrency: 100,
     clock,
     log: silentLog,
@@ -139,6 +149,7 @@ async function startOn(t: TestContext, kept: Kept, options: Partial<LambdaDeps>)
     stranger.destroy();
     await door.door.close();
     await service.stop();
+    await outgoing.stop();
   };
   t.after(stop);
   return {
@@ -153,7 +164,7 @@ async function startOn(t: TestContext, kept: Kept, options: Partial<LambdaDeps>)
     zip: await zipOf({ "index.mjs": "export const handler = (event) => event;" }),
     async restart() {
       await stop();
-      return await startOn(t, kept, options);
+      return await startOn(t, kept, given);
     },
   };
 }

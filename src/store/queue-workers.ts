@@ -2,7 +2,7 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import { StorageError, type ClaimedMessage, type DurableQueue, type Effects } from "../store/storage.ts";
+import { StorageError, type ClaimedMessage, type DurableQueue, type Effects } from "./storage.ts";
 
 /** What becomes of a message: in every case one transaction. */
 export type Disposition =
