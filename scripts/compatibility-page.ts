@@ -47,7 +47,7 @@ queues; SNS topics and event buses are refused when they are configured.`,
 - A changed DelaySeconds holds for messages sent from then on, in FIFO queues too. Counts are exact.
 - Version 1 of the AWS CLI has endpoints of its own for SQS and does not look at AWS_ENDPOINT_URL: give it \`--endpoint-url\`.
 - Every call is signed: a policy does not open a queue to callers without credentials.`,
-  iam: "Groups, permissions boundaries and instance profiles are not built; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
+  iam: "Permissions boundaries and instance profiles are not built; simulations tell which policies matched, not where in them; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
 };
 
 function section(definition: ServiceDefinition): string {

@@ -122,6 +122,22 @@ function verdictOf(policies: readonly PolicyDocument[], question: Question): Ver
   return verdict;
 }
 
+/** The statements that apply to a request, whatever their effect: for simulations. */
+export function applyingStatements(
+  policy: PolicyDocument,
+  request: Pick<AccessRequest, "caller" | "need" | "conditions">,
+  of: "identity" | "resource",
+): readonly PolicyStatement[] {
+  const question: Question = {
+    caller: request.caller,
+    need: request.need,
+    ...(of === "resource" ? { account: "decides" } : {}),
+    conditions: lazy(request),
+  };
+  const hasVariables = policy.Version === "2012-10-17";
+  return listOf(policy.Statement).filter((statement) => statementApplies(statement, question, hasVariables));
+}
+
 /** The ARN says who owns a resource, except where it names no account (S3, `*`) or AWS itself (its managed policies). */
 function isForeign({ caller, need }: Pick<AccessRequest, "caller" | "need">): boolean {
   const named = parseArn(need.resource)?.account ?? "";

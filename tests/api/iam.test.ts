@@ -1,9 +1,10 @@
 // IAM's query protocol on the wire: what its answers and errors look like, byte for byte, and that each operation has been tried.
 import assert from "node:assert/strict";
+import { globSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { AddUserToGroupCommand } from "@aws-sdk/client-iam";
+import { CreateAccountAliasCommand } from "@aws-sdk/client-iam";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { Sha256 } from "../../bench/signed-requests.ts";
 import { assertRefused } from "../../src/aws/fake-service.ts";
@@ -71,7 +72,12 @@ test("an error has AWS's code, type and sentence in an ErrorResponse", async (t)
     ],
     [form({ Action: "Fly" }), 400, "InvalidAction", "Could not find operation Fly for the requested version"],
     [form({}), 400, "InvalidAction", "Could not find operation  for the requested version"],
-    [form({ Action: "CreateGroup", GroupName: "g" }), 501, "NotImplementedException", "Lambent does not implement iam:CreateGroup."],
+    [
+      form({ Action: "CreateInstanceProfile", InstanceProfileName: "g" }),
+      501,
+      "NotImplementedException",
+      "Lambent does not implement iam:CreateInstanceProfile.",
+    ],
     [form({ Action: "ListRoles", MaxItems: "many" }), 400, "MalformedInput", ""],
     [`${form({ Action: "ListRoles" })}&x=%zz`, 400, "MalformedQueryString", ""],
   ];
@@ -92,10 +98,10 @@ test("an error has AWS's code, type and sentence in an ErrorResponse", async (t)
 test("what AWS has and Lambent has not is refused by name", async (t) => {
   const { iam } = await startIamApi(t);
   await assertRefused(
-    iam.send(new AddUserToGroupCommand({ GroupName: "g", UserName: "u" })),
+    iam.send(new CreateAccountAliasCommand({ AccountAlias: "abc" })),
     "NotImplementedException",
     501,
-    "Lambent does not implement iam:AddUserToGroup.",
+    "Lambent does not implement iam:CreateAccountAlias.",
   );
 });
 
@@ -138,9 +144,7 @@ test("each operation of IAM that is built is tried through the client", async (t
   const definition = (await server.services()).find(({ name }) => name === "iam");
   const built = Object.entries(definition?.operations ?? {}).flatMap(([name, one]) => (typeof one === "function" ? [name] : []));
   assert.ok(built.length >= 50, String(built.length));
-  const files = await Promise.all(
-    ["roles", "users", "policies"].map((name) => readFile(join(import.meta.dirname, `iam-${name}.test.ts`), "utf8")),
-  );
+  const files = await Promise.all(globSync(join(import.meta.dirname, "iam-*.test.ts")).map((name) => readFile(name, "utf8")));
   const text = files.join("");
   const untried = built.filter((name) => {
     const call = `iam.${name.charAt(0).toLowerCase()}${name.slice(1)}(`;

@@ -3,6 +3,7 @@
 import type { AccessNeed } from "../../aws/definition.ts";
 import { CommonFault } from "../../aws/fault.ts";
 import type { Context } from "../../aws/operations.ts";
+import { groupArn } from "./groups.ts";
 import type { Iam } from "./model.ts";
 import { roleArn } from "./roles.ts";
 import { userArn } from "./users.ts";
@@ -35,13 +36,24 @@ function tagConditions(input: Input, tags: Target["tags"]): Record<string, strin
   return conditions;
 }
 
+/** Whoever moves a group must be allowed to have it in both places. */
+function groupTargets(iam: Iam, operation: string, account: string, input: Input, name: string): readonly Target[] {
+  const path = iam.groups.get(account, "", name)?.value.path ?? textOf(input, "Path") ?? "/";
+  const named = { resource: groupArn(account, { path }, name) };
+  if (operation !== "UpdateGroup") return [named];
+  return [named, { resource: groupArn(account, { path: textOf(input, "NewPath") ?? path }, textOf(input, "NewGroupName") ?? name) }];
+}
+
 /** The path is not part of a name, so that of the stored role or user counts; a new one has that of the request. */
 function targetsOf(iam: Iam, operation: string, { account, caller }: Context, input: Input): readonly Target[] {
   const [path, prefix] = [textOf(input, "Path") ?? "/", textOf(input, "PathPrefix") ?? "/"];
-  const [role, user, policyArn, policy] = ["RoleName", "UserName", "PolicyArn", "PolicyName"].map((name) => textOf(input, name));
+  const [role, user, group] = ["RoleName", "UserName", "GroupName"].map((name) => textOf(input, name));
+  const [policyArn, policy] = ["PolicyArn", "PolicyName"].map((name) => textOf(input, name));
+  if (operation === "ListGroups") return [{ resource: `arn:aws:iam::${account}:group${prefix}` }];
   if (operation === "ListRoles") return [{ resource: `arn:aws:iam::${account}:role${prefix}` }];
   if (operation === "ListUsers") return [{ resource: `arn:aws:iam::${account}:user${prefix}` }];
   if (operation === "ListPolicies") return [{ resource: `policy path ${prefix}` }];
+  if (group !== undefined) return groupTargets(iam, operation, account, input, group);
   if (role !== undefined) {
     const record = iam.roles.get(account, "", role)?.value;
     return [{ resource: roleArn(account, record ?? { path }, role), tags: record?.tags }];

@@ -4,7 +4,7 @@ import { parseArn } from "../../aws/arn.ts";
 import type { PolicyDocument } from "../../aws/policy.ts";
 import { openSession, type Session } from "../../aws/sealed-session.ts";
 import { awsManagedPolicy } from "./aws-managed-policies.ts";
-import type { Iam, PolicyRecord, PrincipalRecord, RoleRecord } from "./model.ts";
+import type { Iam, PolicyHolder, PolicyRecord, PrincipalRecord, RoleRecord, UserRecord } from "./model.ts";
 import { roleArn } from "./roles.ts";
 import { userArn } from "./users.ts";
 
@@ -77,9 +77,16 @@ function principalOf(iam: Iam, caller: Caller): PrincipalRecord | undefined {
   return role !== undefined && caller.userId.startsWith(`${role.id}:`) ? role : undefined;
 }
 
+/** A principal and, of a user, its groups. */
+function holdersOf(iam: Iam, account: string, record: PrincipalRecord | undefined): readonly PolicyHolder[] {
+  if (record === undefined) return [];
+  const { groups = [] } = record as UserRecord;
+  return [record, ...groups.flatMap((name) => iam.groups.get(account, "", name)?.value ?? [])];
+}
+
 /** Records are replaced and never changed, so what was parsed of one holds as long as it does. */
 function parsedPolicies(iam: Iam) {
-  const inline = new WeakMap<PrincipalRecord, readonly PolicyDocument[]>();
+  const inline = new WeakMap<PolicyHolder, readonly PolicyDocument[]>();
   const managed = new WeakMap<PolicyRecord, PolicyDocument>();
   const managedDocument = (account: string, arn: string): PolicyDocument | undefined => {
     const ofAws = awsManagedPolicy(arn);
@@ -95,7 +102,7 @@ function parsedPolicies(iam: Iam) {
     managed.set(record, document);
     return document;
   };
-  const inlineDocuments = (record: PrincipalRecord): readonly PolicyDocument[] => {
+  const inlineDocuments = (record: PolicyHolder): readonly PolicyDocument[] => {
     let documents = inline.get(record);
     if (documents === undefined) {
       documents = Object.values(record.inline).map((text) => JSON.parse(text) as PolicyDocument);
@@ -105,7 +112,7 @@ function parsedPolicies(iam: Iam) {
   };
   return {
     managedDocument,
-    documentsOf(account: string, record: PrincipalRecord): readonly PolicyDocument[] {
+    documentsOf(account: string, record: PolicyHolder): readonly PolicyDocument[] {
       const own = inlineDocuments(record);
       return record.attached.length === 0 ? own : [...own, ...record.attached.flatMap((arn) => managedDocument(account, arn) ?? [])];
     },
@@ -131,7 +138,7 @@ export function identities(iam: Iam, sealingKey: Uint8Array, rootKeys: readonly 
       },
       policies(caller): CallerPolicies {
         const record = principalOf(iam, caller);
-        const identity = record === undefined ? [] : parsed.documentsOf(caller.account, record);
+        const identity = holdersOf(iam, caller.account, record).flatMap((holder) => parsed.documentsOf(caller.account, holder));
         const { policies = [], policyArns = [], tags: sessionTags = {} } = caller.session ?? {};
         const session = [...policies, ...policyArns.map((arn) => parsed.managedDocument(caller.account, arn) ?? NOTHING)];
         return { identity, session, tags: { ...record?.tags, ...sessionTags } };

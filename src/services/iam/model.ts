@@ -19,22 +19,32 @@ import { StorageError, type Entry, type Key, type MetaStore, type Write } from "
 import type { View } from "../../store/view.ts";
 
 export const USER_KIND = "iam.user";
+export const GROUP_KIND = "iam.group";
 export const ROLE_KIND = "iam.role";
 export const POLICY_KIND = "iam.policy";
 export const ACCESS_KEY_KIND = "iam.access-key";
 
-/** What users and roles have in common. Policy texts are kept as they were given. */
-export interface PrincipalRecord {
+/** What has policies. Their texts are kept as they were given. */
+export interface PolicyHolder {
   readonly id: string;
   readonly path: string;
   readonly createdAtMs: number;
   readonly inline: Readonly<Record<string, string>>;
   /** ARNs of managed policies. */
   readonly attached: readonly string[];
+}
+
+export type GroupRecord = PolicyHolder;
+
+/** What users and roles have in common. */
+export interface PrincipalRecord extends PolicyHolder {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-export type UserRecord = PrincipalRecord;
+export interface UserRecord extends PrincipalRecord {
+  /** Names, in order; absent: none. */
+  readonly groups?: readonly string[];
+}
 
 export interface RoleRecord extends PrincipalRecord {
   readonly trust: string;
@@ -65,6 +75,7 @@ export interface Iam {
   readonly meta: MetaStore;
   readonly clock: Clock;
   readonly users: View<UserRecord>;
+  readonly groups: View<GroupRecord>;
   readonly roles: View<RoleRecord>;
   readonly policies: View<PolicyRecord>;
   readonly accessKeys: View<AccessKeyRecord>;
@@ -95,7 +106,7 @@ export const deleteConflict = (message: string) => new Fault(DeleteConflictExcep
 export const malformedPolicy = (message: string) => new Fault(MalformedPolicyDocumentException$, message);
 
 /** A policy that can be evaluated; throws MalformedPolicyDocument. */
-export function checkedPolicy(text: string, kind: "identity" | "trust"): PolicyDocument {
+export function checkedPolicy(text: string, kind: "identity" | "trust" | "resource"): PolicyDocument {
   const parsed = parsePolicy(text, kind);
   if ("malformed" in parsed) throw malformedPolicy(parsed.malformed);
   return parsed;
@@ -128,7 +139,7 @@ interface NamedInput extends PageInput {
   readonly PathPrefix?: string | undefined;
 }
 
-/** A page of the account's users, roles or policies. */
+/** A page of the account's users, groups, roles or policies. */
 export function pageOf<T extends { readonly path: string }>(list: string, view: View<T>, context: Context, input: NamedInput) {
   const prefix = input.PathPrefix ?? "/";
   const entries = view.list(context.account, "", { limit: Infinity }).filter(({ value }) => value.path.startsWith(prefix));

@@ -23,8 +23,8 @@ import {
   withoutTags,
   withTags,
   type Iam,
+  type PolicyHolder,
   type PolicyRecord,
-  type PrincipalRecord,
 } from "./model.ts";
 
 /** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
@@ -64,17 +64,23 @@ export function checkManaged(text: string): void {
 }
 
 function attachments(iam: Iam, context: Context, arn: string) {
-  const having = <T extends PrincipalRecord>(entries: readonly Entry<T>[]) => entries.filter(({ value }) => value.attached.includes(arn));
+  const having = <T extends PolicyHolder>(entries: readonly Entry<T>[]) => entries.filter(({ value }) => value.attached.includes(arn));
   return {
     roles: having(iam.roles.list(context.account, "", { limit: Infinity })),
     users: having(iam.users.list(context.account, "", { limit: Infinity })),
+    groups: having(iam.groups.list(context.account, "", { limit: Infinity })),
   };
 }
 
 function described(iam: Iam, context: Context, found: Found): client.Policy {
   const arn = arnOf(found);
-  const { roles, users } = attachments(iam, context, arn);
-  const common = { Arn: arn, AttachmentCount: roles.length + users.length, PermissionsBoundaryUsageCount: 0, IsAttachable: true };
+  const { roles, users, groups } = attachments(iam, context, arn);
+  const common = {
+    Arn: arn,
+    AttachmentCount: roles.length + users.length + groups.length,
+    PermissionsBoundaryUsageCount: 0,
+    IsAttachable: true,
+  };
   if (!("key" in found)) {
     const { name: PolicyName, id: PolicyId, path: Path } = found;
     return { ...common, PolicyName, PolicyId, Path, DefaultVersionId: AWS_VERSION };
@@ -111,8 +117,8 @@ export function policies(iam: Iam) {
     DeletePolicy: (context, { PolicyArn = "" }) =>
       transact(iam, () => {
         const { key, value, revision } = ownPolicy(iam, context, PolicyArn);
-        const { roles, users } = attachments(iam, context, PolicyArn);
-        if (roles.length + users.length > 0) throw deleteConflict("Cannot delete a policy attached to entities.");
+        const { roles, users, groups } = attachments(iam, context, PolicyArn);
+        if (roles.length + users.length + groups.length > 0) throw deleteConflict("Cannot delete a policy attached to entities.");
         if (value.versions.length > 1)
           throw deleteConflict(
             "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
@@ -170,18 +176,20 @@ function listPolicies(iam: Iam, context: Context, input: client.ListPoliciesComm
 function listEntities(iam: Iam, context: Context, input: client.ListEntitiesForPolicyCommandInput) {
   const { PolicyArn = "", EntityFilter, PathPrefix = "/", PolicyUsageFilter } = input;
   findPolicy(iam, context, PolicyArn);
-  const { roles, users } = attachments(iam, context, PolicyArn);
-  const isWanted = (kind: client.EntityType, { value }: Entry<PrincipalRecord>) =>
-    PolicyUsageFilter !== "PermissionsBoundary" && (EntityFilter ?? kind) === kind && value.path.startsWith(PathPrefix);
-  const entities = [
-    ...roles.filter((one) => isWanted("Role", one)).map((entry) => ({ id: `role/${entry.key.id}`, entry, isRole: true })),
-    ...users.filter((one) => isWanted("User", one)).map((entry) => ({ id: `user/${entry.key.id}`, entry, isRole: false })),
-  ];
-  const { found, more } = page("ListEntitiesForPolicy", entities, ({ id }) => id, input);
+  const { roles, users, groups } = attachments(iam, context, PolicyArn);
+  const wanted = (kind: "Role" | "User" | "Group", entries: readonly Entry<PolicyHolder>[]) =>
+    entries
+      .filter(
+        ({ value }) => PolicyUsageFilter !== "PermissionsBoundary" && (EntityFilter ?? kind) === kind && value.path.startsWith(PathPrefix),
+      )
+      .map(({ key, value }) => ({ sortedBy: `${kind}/${key.id}`, kind, name: key.id, id: value.id }));
+  const entities = [...wanted("Group", groups), ...wanted("Role", roles), ...wanted("User", users)];
+  const { found, more } = page("ListEntitiesForPolicy", entities, ({ sortedBy }) => sortedBy, input);
+  const ofKind = (kind: string) => found.filter((one) => one.kind === kind);
   return {
-    PolicyGroups: [],
-    PolicyRoles: found.filter((one) => one.isRole).map(({ entry }) => ({ RoleName: entry.key.id, RoleId: entry.value.id })),
-    PolicyUsers: found.filter((one) => !one.isRole).map(({ entry }) => ({ UserName: entry.key.id, UserId: entry.value.id })),
+    PolicyGroups: ofKind("Group").map(({ name, id }) => ({ GroupName: name, GroupId: id })),
+    PolicyRoles: ofKind("Role").map(({ name, id }) => ({ RoleName: name, RoleId: id })),
+    PolicyUsers: ofKind("User").map(({ name, id }) => ({ UserName: name, UserId: id })),
     ...more,
   };
 }

@@ -1,8 +1,9 @@
-// Policies that are part of a role or a user, and managed ones attached to them.
+// Policies that are part of a role, a user or a group, and managed ones attached to them.
 import type * as client from "@aws-sdk/client-iam";
 import type { Context, Operations } from "../../aws/operations.ts";
 import type { Entry, Write } from "../../store/storage.ts";
 import { awsManagedPolicy } from "./aws-managed-policies.ts";
+import { findGroup } from "./groups.ts";
 import {
   checkedPolicy,
   change,
@@ -14,39 +15,40 @@ import {
   touch,
   transact,
   type Iam,
-  type PrincipalRecord,
+  type PolicyHolder,
 } from "./model.ts";
 import { findPolicy } from "./policies.ts";
-import { findRole } from "./roles.ts";
+import { findOwnRole, findRole } from "./roles.ts";
 import { findUser } from "./users.ts";
 
 type Verbs = "Put" | "Get" | "Delete";
+type Holder = "Role" | "User" | "Group";
 type Names =
-  | `${Verbs}RolePolicy`
-  | `${Verbs}UserPolicy`
-  | "ListRolePolicies"
-  | "ListUserPolicies"
-  | `${"Attach" | "Detach"}${"Role" | "User"}Policy`
-  | "ListAttachedRolePolicies"
-  | "ListAttachedUserPolicies";
+  | `${Verbs}${Holder}Policy`
+  | `List${Holder}Policies`
+  | `${"Attach" | "Detach"}${Holder}Policy`
+  | `ListAttached${Holder}Policies`;
 
 interface Kind {
-  readonly word: "role" | "user";
+  readonly word: "role" | "user" | "group";
   /** Of all inline policies together, without white space. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
   readonly inlineLengthMax: number;
   readonly quota: string;
-  find(context: Context, name: string): Entry<PrincipalRecord>;
+  find(context: Context, name: string): Entry<PolicyHolder>;
+  /** Throws for what may not be changed. */
+  findToChange(context: Context, name: string): Entry<PolicyHolder>;
 }
 
 const ATTACHED_MAX = 10;
 const ROLE = { word: "role", inlineLengthMax: 10_240, quota: "PoliciesPerRole" } as const;
+const GROUP = { word: "group", inlineLengthMax: 5_120, quota: "PoliciesPerGroup" } as const;
 const USER = { word: "user", inlineLengthMax: 2_048, quota: "PoliciesPerUser" } as const;
 
 function without<T>(record: Readonly<Record<string, T>>, name: string): Record<string, T> {
   return Object.fromEntries(Object.entries(record).filter(([one]) => one !== name));
 }
 
-function inlineOf(kind: Kind, record: PrincipalRecord, policy: string): string {
+function inlineOf(kind: Kind, record: PolicyHolder, policy: string): string {
   const text = Object.hasOwn(record.inline, policy) ? record.inline[policy] : undefined;
   if (text === undefined) throw noSuchEntity(`The ${kind.word} policy with name ${policy} cannot be found.`);
   return text;
@@ -55,11 +57,11 @@ function inlineOf(kind: Kind, record: PrincipalRecord, policy: string): string {
 function inline(iam: Iam, kind: Kind) {
   return {
     async put(context: Context, owner: string, policy: string, text: string) {
-      kind.find(context, owner);
+      kind.findToChange(context, owner);
       checkedPolicy(text, "identity");
       await change(
         iam,
-        () => kind.find(context, owner),
+        () => kind.findToChange(context, owner),
         (record) => {
           const texts = { ...record.inline, [policy]: text };
           const length = Object.values(texts).reduce((sum, one) => sum + policyLength(one), 0);
@@ -77,7 +79,7 @@ function inline(iam: Iam, kind: Kind) {
     async remove(context: Context, owner: string, policy: string) {
       await change(
         iam,
-        () => kind.find(context, owner),
+        () => kind.findToChange(context, owner),
         (record) => {
           inlineOf(kind, record, policy);
           return { ...record, inline: without(record.inline, policy) };
@@ -85,7 +87,7 @@ function inline(iam: Iam, kind: Kind) {
       );
       return {};
     },
-    list(context: Context, list: string, owner: string, input: client.ListRolePoliciesCommandInput | client.ListUserPoliciesCommandInput) {
+    list(context: Context, list: string, owner: string, input: Pick<client.ListRolePoliciesCommandInput, "Marker" | "MaxItems">) {
       const names = Object.keys(kind.find(context, owner).value.inline).toSorted();
       const { found, more } = page(list, names, (name) => name, input);
       return { PolicyNames: found, ...more };
@@ -106,7 +108,7 @@ function managed(iam: Iam, kind: Kind) {
   return {
     attach: (context: Context, owner: string, arn: string) =>
       transact(iam, () => {
-        const { key, value, revision } = kind.find(context, owner);
+        const { key, value, revision } = kind.findToChange(context, owner);
         const policy = findPolicy(iam, context, arn);
         const attached = value.attached.includes(arn) ? value.attached : [...value.attached, arn];
         if (attached.length > ATTACHED_MAX) throw limitExceeded(`Cannot exceed quota for ${kind.quota}: ${ATTACHED_MAX}`);
@@ -118,7 +120,7 @@ function managed(iam: Iam, kind: Kind) {
     async detach(context: Context, owner: string, arn: string) {
       await change(
         iam,
-        () => kind.find(context, owner),
+        () => kind.findToChange(context, owner),
         (record) => {
           if (!record.attached.includes(arn)) throw noSuchEntity(`Policy ${arn} was not found.`);
           return { ...record, attached: record.attached.filter((one) => one !== arn) };
@@ -139,7 +141,11 @@ function managed(iam: Iam, kind: Kind) {
 }
 
 function rolePolicies(iam: Iam) {
-  const kind: Kind = { ...ROLE, find: (context, name) => findRole(iam, context, name) };
+  const kind: Kind = {
+    ...ROLE,
+    find: (context, name) => findRole(iam, context, name),
+    findToChange: (context, name) => findOwnRole(iam, context, name),
+  };
   const own = inline(iam, kind);
   const attached = managed(iam, kind);
   return {
@@ -155,7 +161,8 @@ function rolePolicies(iam: Iam) {
 }
 
 function userPolicies(iam: Iam) {
-  const kind: Kind = { ...USER, find: (context, name) => findUser(iam, context, name) };
+  const find: Kind["find"] = (context, name) => findUser(iam, context, name);
+  const kind: Kind = { ...USER, find, findToChange: find };
   const own = inline(iam, kind);
   const attached = managed(iam, kind);
   return {
@@ -170,4 +177,21 @@ function userPolicies(iam: Iam) {
   } satisfies Pick<Operations<typeof client>, Extract<Names, `${string}User${string}`>>;
 }
 
-export const principalPolicies = (iam: Iam) => ({ ...rolePolicies(iam), ...userPolicies(iam) });
+function groupPolicies(iam: Iam) {
+  const find: Kind["find"] = (context, name) => findGroup(iam, context, name);
+  const kind: Kind = { ...GROUP, find, findToChange: find };
+  const own = inline(iam, kind);
+  const attached = managed(iam, kind);
+  return {
+    PutGroupPolicy: (context, { GroupName = "", PolicyName = "", PolicyDocument = "" }) =>
+      own.put(context, GroupName, PolicyName, PolicyDocument),
+    GetGroupPolicy: (context, { GroupName = "", PolicyName = "" }) => ({ GroupName, ...own.get(context, GroupName, PolicyName) }),
+    DeleteGroupPolicy: (context, { GroupName = "", PolicyName = "" }) => own.remove(context, GroupName, PolicyName),
+    ListGroupPolicies: (context, input) => own.list(context, "ListGroupPolicies", input.GroupName ?? "", input),
+    AttachGroupPolicy: (context, { GroupName = "", PolicyArn = "" }) => attached.attach(context, GroupName, PolicyArn),
+    DetachGroupPolicy: (context, { GroupName = "", PolicyArn = "" }) => attached.detach(context, GroupName, PolicyArn),
+    ListAttachedGroupPolicies: (context, input) => attached.list(context, "ListAttachedGroupPolicies", input.GroupName ?? "", input),
+  } satisfies Pick<Operations<typeof client>, Extract<Names, `${string}Group${string}`>>;
+}
+
+export const principalPolicies = (iam: Iam) => ({ ...rolePolicies(iam), ...userPolicies(iam), ...groupPolicies(iam) });

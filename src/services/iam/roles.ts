@@ -1,5 +1,7 @@
 // Roles: create, get, list, update, delete, their trust policies and tags.
 import type * as client from "@aws-sdk/client-iam";
+import { UnmodifiableEntityException$ } from "@aws-sdk/client-iam";
+import { Fault } from "../../aws/fault.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import type { Entry } from "../../store/storage.ts";
 import {
@@ -27,6 +29,8 @@ import {
 } from "./model.ts";
 
 const SESSION_SECONDS = 3600;
+/** Of roles that belong to a service. */
+export const SERVICE_ROLE_PATH = "/aws-service-role/";
 /** https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html */
 const TRUST_LENGTH_MAX = 2_048;
 
@@ -52,7 +56,7 @@ export function findRole(iam: Iam, context: Pick<Context, "account">, name: stri
   return entry;
 }
 
-function described({ key, value }: Pick<Entry<RoleRecord>, "key" | "value">): client.Role {
+export function describedRole({ key, value }: Pick<Entry<RoleRecord>, "key" | "value">): client.Role {
   return {
     Path: value.path,
     RoleName: key.id,
@@ -65,7 +69,28 @@ function described({ key, value }: Pick<Entry<RoleRecord>, "key" | "value">): cl
   };
 }
 
-const whole = (entry: Pick<Entry<RoleRecord>, "key" | "value">): client.Role => ({ ...described(entry), ...tagMember(entry.value.tags) });
+const whole = (entry: Pick<Entry<RoleRecord>, "key" | "value">): client.Role => ({
+  ...describedRole(entry),
+  ...tagMember(entry.value.tags),
+});
+
+export const isServiceLinked = ({ path }: Pick<RoleRecord, "path">): boolean => path.startsWith(SERVICE_ROLE_PATH);
+
+/** Throws UnmodifiableEntity. */
+function refuseServiceLinked(record: RoleRecord, name: string): void {
+  if (!isServiceLinked(record)) return;
+  throw new Fault(
+    UnmodifiableEntityException$,
+    `Cannot perform the operation on the protected role '${name}' - this role is only modifiable by AWS`,
+  );
+}
+
+/** A role that can be changed: none of a service's. */
+export function findOwnRole(iam: Iam, context: Pick<Context, "account">, name: string): Entry<RoleRecord> {
+  const found = findRole(iam, context, name);
+  refuseServiceLinked(found.value, name);
+  return found;
+}
 
 function checkTrust(text: string): void {
   checkedPolicy(text, "trust");
@@ -74,14 +99,14 @@ function checkTrust(text: string): void {
 
 export function roles(iam: Iam) {
   const edit = (context: Context, name: string, apply: (record: RoleRecord) => RoleRecord) =>
-    change(iam, () => findRole(iam, context, name), apply);
+    change(iam, () => findOwnRole(iam, context, name), apply);
   return {
     CreateRole: (context, input) => createRole(iam, context, input),
     GetRole: (context, { RoleName = "" }) => ({ Role: { ...whole(findRole(iam, context, RoleName)), RoleLastUsed: {} } }),
     // Without their tags, as AWS lists them.
     ListRoles(context, input) {
       const { found, more } = pageOf("ListRoles", iam.roles, context, input);
-      return { Roles: found.map(described), ...more };
+      return { Roles: found.map(describedRole), ...more };
     },
     async UpdateRole(context, { RoleName = "", Description, MaxSessionDuration }) {
       await edit(context, RoleName, (record) => ({
@@ -96,14 +121,14 @@ export function roles(iam: Iam) {
       return { Role: whole({ key: iamKey(context, ROLE_KIND, RoleName), value }) };
     },
     async UpdateAssumeRolePolicy(context, { RoleName = "", PolicyDocument = "" }) {
-      findRole(iam, context, RoleName);
+      findOwnRole(iam, context, RoleName);
       checkTrust(PolicyDocument);
       await edit(context, RoleName, (record) => ({ ...record, trust: PolicyDocument }));
       return {};
     },
     DeleteRole: (context, { RoleName = "" }) =>
       transact(iam, () => {
-        const { key, revision, value } = findRole(iam, context, RoleName);
+        const { key, revision, value } = findOwnRole(iam, context, RoleName);
         if (value.attached.length > 0) throw deleteConflict("Cannot delete entity, must detach all policies first.");
         if (Object.keys(value.inline).length > 0) throw deleteConflict("Cannot delete entity, must delete policies first.");
         return { writes: [{ key, expect: revision }], result: {} };

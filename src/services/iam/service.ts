@@ -8,13 +8,16 @@ import type { Entry, MetaStore } from "../../store/storage.ts";
 import { View } from "../../store/view.ts";
 import { accessKeys } from "./access-keys.ts";
 import { accessOf } from "./access.ts";
+import { groups } from "./groups.ts";
 import { identities, type RootKey } from "./identities.ts";
 import {
   ACCESS_KEY_KIND,
+  GROUP_KIND,
   POLICY_KIND,
   ROLE_KIND,
   USER_KIND,
   type AccessKeyRecord,
+  type GroupRecord,
   type Iam,
   type PolicyRecord,
   type RoleRecord,
@@ -24,6 +27,8 @@ import { policies } from "./policies.ts";
 import { policyVersions } from "./policy-versions.ts";
 import { principalPolicies } from "./principal-policies.ts";
 import { roles } from "./roles.ts";
+import { serviceLinkedRoles } from "./service-linked-roles.ts";
+import { simulations } from "./simulations.ts";
 import { users } from "./users.ts";
 
 const NOT_BUILT = {
@@ -31,25 +36,19 @@ const NOT_BUILT = {
   AcquireRole: notBuilt,
   AddClientIDToOpenIDConnectProvider: notBuilt,
   AddRoleToInstanceProfile: notBuilt,
-  AddUserToGroup: notBuilt,
   AssociateDelegationRequest: notBuilt,
-  AttachGroupPolicy: notBuilt,
   ChangePassword: notBuilt,
   CreateAccountAlias: notBuilt,
   CreateDelegationRequest: notBuilt,
-  CreateGroup: notBuilt,
   CreateInstanceProfile: notBuilt,
   CreateLoginProfile: notBuilt,
   CreateOpenIDConnectProvider: notBuilt,
   CreateSAMLProvider: notBuilt,
-  CreateServiceLinkedRole: notBuilt,
   CreateServiceSpecificCredential: notBuilt,
   CreateVirtualMFADevice: notBuilt,
   DeactivateMFADevice: notBuilt,
   DeleteAccountAlias: notBuilt,
   DeleteAccountPasswordPolicy: notBuilt,
-  DeleteGroup: notBuilt,
-  DeleteGroupPolicy: notBuilt,
   DeleteInstanceProfile: notBuilt,
   DeleteLoginProfile: notBuilt,
   DeleteOpenIDConnectProvider: notBuilt,
@@ -57,12 +56,10 @@ const NOT_BUILT = {
   DeleteSAMLProvider: notBuilt,
   DeleteSSHPublicKey: notBuilt,
   DeleteServerCertificate: notBuilt,
-  DeleteServiceLinkedRole: notBuilt,
   DeleteServiceSpecificCredential: notBuilt,
   DeleteSigningCertificate: notBuilt,
   DeleteUserPermissionsBoundary: notBuilt,
   DeleteVirtualMFADevice: notBuilt,
-  DetachGroupPolicy: notBuilt,
   DisableOrganizationsRootCredentialsManagement: notBuilt,
   DisableOrganizationsRootSessions: notBuilt,
   DisableOutboundWebIdentityFederation: notBuilt,
@@ -78,12 +75,8 @@ const NOT_BUILT = {
   GetAccountPasswordPolicy: notBuilt,
   GetAccountProperties: notBuilt,
   GetAccountSummary: notBuilt,
-  GetContextKeysForCustomPolicy: notBuilt,
-  GetContextKeysForPrincipalPolicy: notBuilt,
   GetCredentialReport: notBuilt,
   GetDelegationRequest: notBuilt,
-  GetGroup: notBuilt,
-  GetGroupPolicy: notBuilt,
   GetHumanReadableSummary: notBuilt,
   GetInstanceProfile: notBuilt,
   GetLoginProfile: notBuilt,
@@ -97,12 +90,8 @@ const NOT_BUILT = {
   GetServerCertificate: notBuilt,
   GetServiceLastAccessedDetails: notBuilt,
   GetServiceLastAccessedDetailsWithEntities: notBuilt,
-  GetServiceLinkedRoleDeletionStatus: notBuilt,
   ListAccountAliases: notBuilt,
-  ListAttachedGroupPolicies: notBuilt,
   ListDelegationRequests: notBuilt,
-  ListGroupPolicies: notBuilt,
-  ListGroups: notBuilt,
   ListInstanceProfileTags: notBuilt,
   ListInstanceProfiles: notBuilt,
   ListMFADeviceTags: notBuilt,
@@ -120,19 +109,15 @@ const NOT_BUILT = {
   ListSigningCertificates: notBuilt,
   ListVirtualMFADevices: notBuilt,
   PutAccountProperties: notBuilt,
-  PutGroupPolicy: notBuilt,
   PutRolePermissionsBoundary: notBuilt,
   PutUserPermissionsBoundary: notBuilt,
   RejectDelegationRequest: notBuilt,
   RemoveClientIDFromOpenIDConnectProvider: notBuilt,
   RemoveRoleFromInstanceProfile: notBuilt,
-  RemoveUserFromGroup: notBuilt,
   ResetServiceSpecificCredential: notBuilt,
   ResyncMFADevice: notBuilt,
   SendDelegationToken: notBuilt,
   SetSecurityTokenServicePreferences: notBuilt,
-  SimulateCustomPolicy: notBuilt,
-  SimulatePrincipalPolicy: notBuilt,
   TagInstanceProfile: notBuilt,
   TagMFADevice: notBuilt,
   TagOpenIDConnectProvider: notBuilt,
@@ -145,7 +130,6 @@ const NOT_BUILT = {
   UntagServerCertificate: notBuilt,
   UpdateAccountPasswordPolicy: notBuilt,
   UpdateDelegationRequest: notBuilt,
-  UpdateGroup: notBuilt,
   UpdateLoginProfile: notBuilt,
   UpdateOpenIDConnectProviderThumbprint: notBuilt,
   UpdateSAMLProvider: notBuilt,
@@ -161,11 +145,14 @@ const NOT_BUILT = {
 function operationsOf(iam: Iam) {
   return {
     ...roles(iam),
+    ...serviceLinkedRoles(iam),
     ...users(iam),
+    ...groups(iam),
     ...accessKeys(iam),
     ...principalPolicies(iam),
     ...policies(iam),
     ...policyVersions(iam),
+    ...simulations(iam),
     ...NOT_BUILT,
   } satisfies Operations<typeof client>;
 }
@@ -184,6 +171,7 @@ async function openIam(meta: MetaStore, clock: Clock): Promise<Iam> {
     meta,
     clock,
     users: await View.open<UserRecord>(meta, USER_KIND),
+    groups: await View.open<GroupRecord>(meta, GROUP_KIND),
     roles: await View.open<RoleRecord>(meta, ROLE_KIND),
     policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
     accessKeys: await View.open<AccessKeyRecord>(meta, ACCESS_KEY_KIND, ({ id }, entry) => {
@@ -208,7 +196,7 @@ export async function iamService(deps: {
     operations,
     ...identities(iam, deps.sealingKey, deps.rootKeys),
     stop() {
-      for (const view of [iam.users, iam.roles, iam.policies, iam.accessKeys]) view.close();
+      for (const view of [iam.users, iam.groups, iam.roles, iam.policies, iam.accessKeys]) view.close();
     },
   };
 }

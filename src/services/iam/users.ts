@@ -23,16 +23,7 @@ import {
   type UserRecord,
 } from "./model.ts";
 
-type Names =
-  | "CreateUser"
-  | "GetUser"
-  | "ListUsers"
-  | "UpdateUser"
-  | "DeleteUser"
-  | "TagUser"
-  | "UntagUser"
-  | "ListUserTags"
-  | "ListGroupsForUser";
+type Names = "CreateUser" | "GetUser" | "ListUsers" | "UpdateUser" | "DeleteUser" | "TagUser" | "UntagUser" | "ListUserTags";
 
 export const userArn = (account: string, { path }: Pick<UserRecord, "path">, name: string): string =>
   `arn:aws:iam::${account}:user${path}${name}`;
@@ -53,7 +44,7 @@ export function namedUser(context: Context, name: string | undefined): string {
 export const keysOf = (iam: Iam, account: string, user: string): Entry<AccessKeyRecord>[] =>
   iam.accessKeys.list(account, "", { limit: Infinity }).filter((entry) => entry.value.user === user);
 
-function described({ key, value }: Pick<Entry<UserRecord>, "key" | "value">): client.User {
+export function describedUser({ key, value }: Pick<Entry<UserRecord>, "key" | "value">): client.User {
   return {
     Path: value.path,
     UserName: key.id,
@@ -63,7 +54,10 @@ function described({ key, value }: Pick<Entry<UserRecord>, "key" | "value">): cl
   };
 }
 
-const whole = (entry: Pick<Entry<UserRecord>, "key" | "value">): client.User => ({ ...described(entry), ...tagMember(entry.value.tags) });
+const whole = (entry: Pick<Entry<UserRecord>, "key" | "value">): client.User => ({
+  ...describedUser(entry),
+  ...tagMember(entry.value.tags),
+});
 
 export function users(iam: Iam) {
   const edit = (context: Context, name: string, apply: (record: UserRecord) => UserRecord) =>
@@ -79,13 +73,14 @@ export function users(iam: Iam) {
     // Without their tags, as AWS lists them.
     ListUsers(context, input) {
       const { found, more } = pageOf("ListUsers", iam.users, context, input);
-      return { Users: found.map(described), ...more };
+      return { Users: found.map(describedUser), ...more };
     },
     UpdateUser: (context, input) => updateUser(iam, context, input),
     DeleteUser: (context, { UserName = "" }) =>
       transact(iam, () => {
         const { key, revision, value } = findUser(iam, context, UserName);
         if (keysOf(iam, context.account, UserName).length > 0) throw deleteConflict("Cannot delete entity, must delete access keys first.");
+        if ((value.groups ?? []).length > 0) throw deleteConflict("Cannot delete entity, must remove users from group first.");
         if (value.attached.length > 0) throw deleteConflict("Cannot delete entity, must detach all policies first.");
         if (Object.keys(value.inline).length > 0) throw deleteConflict("Cannot delete entity, must delete policies first.");
         return { writes: [{ key, expect: revision }], result: {} };
@@ -100,11 +95,6 @@ export function users(iam: Iam) {
     },
     ListUserTags: (context, { UserName = "", ...input }) =>
       tagPage("ListUserTags", { tags: findUser(iam, context, UserName).value.tags, ...input }),
-    // There are no groups; Terraform asks before it deletes a user.
-    ListGroupsForUser(context, { UserName = "" }) {
-      findUser(iam, context, UserName);
-      return { Groups: [], IsTruncated: false };
-    },
   } satisfies Pick<Operations<typeof client>, Names>;
 }
 
