@@ -125,9 +125,9 @@ function listLayerVersions(lambda: Lambda, context: Context, input: client.ListL
 
 /** By name, each with the newest version that matches. */
 function listLayers(lambda: Lambda, context: Context, input: client.ListLayersCommandInput) {
-  const newest = newestMatching(lambda.layerVersions, context, input);
-  const list = (after: string | undefined, limit: number) =>
-    [...newest].filter(([name]) => after === undefined || name > after).slice(0, limit);
+  // Ids are sorted with what is behind the name, which is another order than that of names.
+  const newest = [...newestMatching(lambda.layerVersions, context, input)].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const list = (after: string | undefined, limit: number) => newest.filter(([name]) => after === undefined || name > after).slice(0, limit);
   const { found, more } = page(`layers/${filterName(input)}`, input, ([name]) => name, list);
   const { account, region } = context;
   const described = found.map(([name, record]) => {

@@ -4,6 +4,8 @@ import { posix } from "node:path";
 import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
 
 const OWN_BOOTSTRAPS = ["/var/task/bootstrap", "/opt/bootstrap"];
+/** There is no file below it. */
+const NOTHING = "/dev/null";
 /** As many as Linux follows. */
 const LINKS_MAX = 40;
 
@@ -25,12 +27,12 @@ export async function entrypointOf(
 }
 
 /** Where a path of the sandbox is on this host; undefined: not in the function's own directories. */
-function hostPath({ codeDirectory, layersDirectory }: Directories, path: string): string | undefined {
+function hostPath({ codeDirectory, layersDirectory = NOTHING }: Directories, path: string): string | undefined {
   for (const [target, source] of [
     ["/var/task", codeDirectory],
     ["/opt", layersDirectory],
   ] as const)
-    if (source !== undefined && (path === target || path.startsWith(`${target}/`))) return source + path.slice(target.length);
+    if (path === target || path.startsWith(`${target}/`)) return source + path.slice(target.length);
   return undefined;
 }
 

@@ -8,7 +8,7 @@ import type { TestContext } from "node:test";
 import * as lambda from "@aws-sdk/client-lambda";
 import { FAKE_ROOT, FAKE_STRANGER, fakeDoor, type ClientError, type FakeDoor } from "../../src/aws/fake-service.ts";
 import { CommonFault } from "../../src/aws/fault.ts";
-import { memoryIdentities } from "../../src/aws/memory-identities.ts";
+import { memoryIdentities, type FixedIdentity } from "../../src/aws/memory-identities.ts";
 import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import type { LambdaDeps } from "../../src/lambda/model.ts";
@@ -82,9 +82,15 @@ interface Kept {
   readonly directory: string;
   readonly storage: Storage;
   readonly clock: Clock;
+  readonly identities: readonly FixedIdentity[];
 }
 
-export async function startLambda(t: TestContext, options: Partial<LambdaDeps> = {}): Promise<Started> {
+/** `identities`: who may sign besides the root and the stranger. */
+export async function startLambda(
+  t: TestContext,
+  options: Partial<LambdaDeps> = {},
+  identities: readonly FixedIdentity[] = [],
+): Promise<Started> {
   const directory = await mkdtemp(join(tmpdir(), "lambent-api-"));
   const clock = options.clock ?? systemClock;
   const storage = memoryStorage({ clock: systemClock });
@@ -92,7 +98,7 @@ export async function startLambda(t: TestContext, options: Partial<LambdaDeps> =
     await storage.close();
     await rm(directory, { recursive: true, force: true });
   });
-  return await startOn(t, { directory, storage, clock }, options);
+  return await startOn(t, { directory, storage, clock, identities }, options);
 }
 
 async function startOn(t: TestContext, kept: Kept, options: Partial<LambdaDeps>): Promise<Started> {
@@ -128,7 +134,7 @@ async function startOn(t: TestContext, kept: Kept, options: Partial<LambdaDeps>)
     accountConcurrency: 1000,
     ...options,
   });
-  const door = await fakeDoor([service.definition], { identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER]) });
+  const door = await fakeDoor([service.definition], { identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER, ...kept.identities]) });
   const client = new lambda.LambdaClient(door.settings());
   const stranger = new lambda.LambdaClient(door.settings(FAKE_STRANGER));
   let isStopped = false;
