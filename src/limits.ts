@@ -46,6 +46,6 @@ export const limits = {
   tagsMax: 50,
   /** Items on one page of ListFunctions, whatever MaxItems says. */
   pageItemsMax: 50,
-  /** Validity of the URL in GetFunction's answer, in seconds. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html */
+  /** Validity of the URL in answers of GetFunction and GetLayerVersion, in seconds. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html */
   codeUrlSeconds: 600,
 } as const;

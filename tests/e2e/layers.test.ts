@@ -90,7 +90,7 @@ test("a custom runtime's bootstrap comes from a layer when the package has none"
   const own = await publish("runtime", await zipOfFunction("provided"));
   const settings = { Layers: [own], Code: { ZipFile: await zipOf({ "data.txt": "" }) } };
   await makeFunction(lambda, { name: "custom", role, runtime: "provided.al2023", code: "", settings });
-  assert.deepEqual(await valueOf("custom", { echo: 1 }), { echo: 1 });
+  assert.deepEqual(await valueOf("custom", { echo: 1 }), { handler: "bootstrap.handler", event: { echo: 1 } });
 });
 
 test("AWS_LAMBDA_EXEC_WRAPPER runs from a layer", async () => {
