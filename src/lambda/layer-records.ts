@@ -34,9 +34,10 @@ export interface LayerReference {
 
 type Place = Pick<Context, "account" | "region">;
 
-const LAYER_ARN = /^arn:[^:]+:lambda:([^:]+):(\d{12}):layer:([^:]+)(?::(\d+))?$/;
+/** In the one spelling that `layerArn` has: policies compare texts. */
+const LAYER_ARN = /^arn:aws:lambda:([^:]+):(\d{12}):layer:([^:]+)(?::([1-9]\d{0,14}))?$/;
 
-/** Reads a name, an ARN or a version's ARN without judging it; parts that it leaves out are the request's. */
+/** Reads a name, an ARN or a version's ARN; parts that it leaves out are the request's. What is none of them is a name that no layer has. */
 export function readLayerName({ account, region }: Place, text: string): LayerReference {
   const [, ofRegion, ofAccount, name, version] = LAYER_ARN.exec(text) ?? [];
   if (ofRegion === undefined || ofAccount === undefined || name === undefined) return { account, region, name: text };
@@ -46,7 +47,7 @@ export function readLayerName({ account, region }: Place, text: string): LayerRe
 /** The reference of a request; other regions can't be reached from here. */
 export function layerReference(context: Place, text: string): LayerReference {
   const found = readLayerName(context, text);
-  if (found.region !== context.region) throw notFound("The resource you requested does not exist.");
+  if (found.region !== context.region || found.name.includes(":")) throw notFound("The resource you requested does not exist.");
   return found;
 }
 

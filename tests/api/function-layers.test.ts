@@ -135,6 +135,13 @@ test("what is refused, in AWS's words, and changes nothing", async (t) => {
     ["no version", [arn("b", 9)], INVALID, `Layer version ${arn("b", 9)} does not exist.`],
     ["a deleted version", [arn("f")], INVALID, `Layer version ${arn("f")} does not exist.`],
     ["AWS's own", ["arn:aws:lambda:::awslayer:x"], INVALID, "Layer version arn:aws:lambda:::awslayer:x does not exist."],
+    ["another spelling", [arn("b", 1).replace(/1$/, "01")], INVALID, `Layer version ${arn("b").replace(/1$/, "01")} does not exist.`],
+    [
+      "another partition",
+      [arn("b").replace("aws", "aws-cn")],
+      INVALID,
+      `Layer version ${arn("b").replace("aws", "aws-cn")} does not exist.`,
+    ],
     ["two versions", [arn("a"), arn("b"), arn("a", 2)], INVALID, both(arn("a"), arn("a", 2))],
     ["the same version twice", [arn("a"), arn("a")], INVALID, both(arn("a"), arn("a"))],
     [

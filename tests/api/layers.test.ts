@@ -229,6 +229,7 @@ test("what is refused, in AWS's words", async (t) => {
     ]),
     publishing("a wrong name", { LayerName: "no.dots" }, [400, "ValidationException", /Value 'no\.dots' at 'layerName' failed/]),
     publishing("elsewhere", { LayerName: elsewhere }, NOT_THERE),
+    publishing("in another partition", { LayerName: layerArn("l").replace("aws", "aws-cn") }, NOT_THERE),
     publishing("incompatible with everything", { CompatibleRuntimes: ["invalidruntime"], CompatibleArchitectures: ["invalidarch"] }, [
       400,
       "ValidationException",
