@@ -34,33 +34,47 @@ async function installWithPip(file: string, runtime: string, target: string, sea
   await run(python.interpreter, words, directory);
 }
 
-/** A lock file beside it is obeyed. Paths in it are meant from where it lies, which npm is not told otherwise. */
+/** A lock file and an .npmrc beside it are obeyed; scripts of the package itself are for where it lies. Nothing of the three is published. */
 async function installWithNpm(file: string, target: string): Promise<void> {
   const directory = dirname(resolve(file));
-  const { dependencies = {}, ...rest } = await readPackage(file);
+  const { dependencies = {}, scripts: _scripts, ...rest } = await readPackage(file);
   const isLocal = Object.values(dependencies).some((spec) => spec.startsWith("file:"));
-  const named = Object.entries(dependencies).map(([name, spec]) => [
-    name,
-    spec.replace(/^file:(.*)/, (_, path: string) => `file:${resolve(directory, path)}`),
-  ]);
+  // Paths are meant from where the file lies.
+  const named = Object.entries(dependencies).map(([name, spec]) => {
+    return [name, spec.startsWith("file:") ? `file:${resolve(directory, spec.slice("file:".length))}` : spec];
+  });
   await mkdir(target, { recursive: true });
   await writeFile(join(target, "package.json"), JSON.stringify({ ...rest, dependencies: Object.fromEntries(named) as object }));
-  const isLocked = !isLocal && (await copiedLock(directory, target));
+  await copied(join(directory, ".npmrc"), target);
+  const isLocked = !isLocal && (await copied(join(directory, "package-lock.json"), target));
   await run("npm", [isLocked ? "ci" : "install", ...NPM], target);
-  for (const name of ["package.json", "package-lock.json"]) await rm(join(target, name), { force: true });
-  await rm(join(target, "node_modules", ".package-lock.json"), { force: true });
+  for (const name of ["package.json", "package-lock.json", ".npmrc", "node_modules/.package-lock.json"])
+    await rm(join(target, name), { force: true });
 }
 
-async function readPackage(file: string): Promise<{ readonly dependencies?: Readonly<Record<string, string>> }> {
+interface PackageFile {
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly scripts?: unknown;
+}
+
+async function readPackage(file: string): Promise<PackageFile> {
   try {
-    return JSON.parse(await readFile(file, "utf8")) as { dependencies?: Record<string, string> };
+    const found = JSON.parse(await readFile(file, "utf8")) as PackageFile;
+    const specs = Object.values(found.dependencies ?? {}) as unknown[];
+    if (specs.every((spec) => typeof spec === "string")) return found;
   } catch (cause) {
     throw new CliError(`${file} is not a package.json: ${(cause as Error).message}`, 2, { cause });
   }
+  throw new CliError(`${file} is not a package.json: its dependencies are no texts`, 2);
 }
 
-const copiedLock = (from: string, to: string): Promise<boolean> =>
-  copyFile(join(from, "package-lock.json"), join(to, "package-lock.json")).then(
-    () => true,
-    () => false, // there is none
-  );
+/** False when there is no such file. */
+async function copied(path: string, directory: string): Promise<boolean> {
+  try {
+    await copyFile(path, join(directory, basename(path)));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}

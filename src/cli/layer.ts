@@ -82,9 +82,10 @@ async function layerZip(
   await found(requirements);
   const work = await mkdtemp(join(tmpdir(), "lambent-layer-"));
   try {
-    if (path !== undefined) await cp(path, work, { recursive: true, verbatimSymlinks: true });
     machine.note(`installing ${requirements} for ${runtime}`);
     await installDependencies(requirements, runtime, work, machine);
+    // Over them, so that npm removes nothing of it as not named.
+    if (path !== undefined) await cp(path, work, { recursive: true, verbatimSymlinks: true });
     return await zipOf(work, machine);
   } finally {
     await rm(work, { recursive: true, force: true });

@@ -86,15 +86,20 @@ test("a layer from a package.json, for Node; a directory that no runtime looks a
   await mkdir(join(work, "library"));
   await writeFile(join(work, "library", "package.json"), '{"name":"library","version":"1.0.0","main":"index.js"}');
   await writeFile(join(work, "library", "index.js"), "module.exports = 'from the library';\n");
-  await writeFile(join(work, "package.json"), '{"dependencies":{"library":"file:./library"}}');
-  const published = lambent("layer", "publish", "library", "-r", "package.json", "--json");
+  await writeFile(join(work, "package.json"), '{"scripts":{"prepare":"exit 1"},"dependencies":{"library":"file:./library"}}');
+  await mkdir(join(work, "more", "nodejs", "node_modules", "own"), { recursive: true });
+  await writeFile(join(work, "more", "nodejs", "node_modules", "own", "index.js"), "module.exports = 'own';\n");
+  const published = lambent("layer", "publish", "library", "more", "-r", "package.json", "--json");
   assert.equal(published.status, 0, published.stderr);
   const { LayerVersionArn, CompatibleRuntimes } = JSON.parse(published.stdout) as { LayerVersionArn: string; CompatibleRuntimes: string[] };
   assert.match(CompatibleRuntimes[0] ?? "", /^nodejs/);
   await mkdir(join(work, "reader"));
-  await writeFile(join(work, "reader", "index.mjs"), "import text from 'library';\nexport const handler = async () => text;\n");
+  await writeFile(
+    join(work, "reader", "index.mjs"),
+    "import text from 'library';\nimport own from 'own';\nexport const handler = async () => [text, own];\n",
+  );
   assert.equal(lambent("deploy", "reader", "--layer", LayerVersionArn).status, 0);
-  assert.equal(lambent("invoke", "reader").stdout, '"from the library"\n');
+  assert.equal(lambent("invoke", "reader").stdout, '["from the library","own"]\n');
   const misplaced = lambent("layer", "publish", "misplaced", "library");
   assert.equal(misplaced.status, 0, misplaced.stderr);
   assert.match(misplaced.stderr, /nothing in it is where a runtime looks: python\//);
