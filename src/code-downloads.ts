@@ -1,4 +1,4 @@
-// The URL in GetFunction's answer: a presigned GET of an object in a bucket that only stands for the deployment packages.
+// The URLs in answers of GetFunction and GetLayerVersion: presigned GETs of objects in a bucket that only stands for packages and layers.
 import { NoSuchKey$, type GetObjectCommandInput, type GetObjectCommandOutput } from "@aws-sdk/client-s3";
 import type { Readable } from "node:stream";
 import type { ServiceDefinition } from "./aws/definition.ts";

@@ -6,9 +6,11 @@ export const limits = {
   zippedBytesMax: 52_428_800,
   /** "Deployment package size", unzipped, layers included. */
   unzippedBytesMax: 262_144_000,
+  /** "Function layers", of one function. */
+  layersMax: 5,
   /** Entries of one archive: what its central directory can count without zip64. */
   zipEntriesMax: 65_535,
-  /** Body of CreateFunction and UpdateFunctionCode: the zip in base64 and the other members (seen on AWS). */
+  /** Body of CreateFunction, UpdateFunctionCode and PublishLayerVersion: the zip in base64 and the other members (seen on AWS). */
   createFunctionBodyBytesMax: 70_167_211,
   /** "Invocation payload", synchronous request. */
   invokePayloadBytesMax: 6_291_456,
@@ -44,6 +46,6 @@ export const limits = {
   tagsMax: 50,
   /** Items on one page of ListFunctions, whatever MaxItems says. */
   pageItemsMax: 50,
-  /** Validity of the URL in GetFunction's answer, in seconds. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html */
+  /** Validity of the URL in answers of GetFunction and GetLayerVersion, in seconds. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html */
   codeUrlSeconds: 600,
 } as const;

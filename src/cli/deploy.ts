@@ -16,6 +16,7 @@ import {
 import { sleep, systemClock, type Clock } from "../base/clock.ts";
 import type { Clients } from "./clients.ts";
 import { detect } from "./detect.ts";
+import { layerVersionArn } from "./layer.ts";
 import { packageDirectory } from "./package-directory.ts";
 import { ensureRole } from "./role.ts";
 import { CliError, type Terminal } from "./terminal.ts";
@@ -29,6 +30,7 @@ export interface DeployOptions {
   readonly memory?: string;
   readonly timeout?: string;
   readonly env?: readonly string[];
+  readonly layer?: readonly string[];
   readonly description?: string;
 }
 
@@ -84,6 +86,7 @@ function settings(options: DeployOptions) {
     MemorySize: number("memory", options.memory),
     Timeout: number("timeout", options.timeout),
     Environment: variables === undefined ? undefined : { Variables: variables },
+    Layers: options.layer,
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
@@ -152,12 +155,15 @@ export interface Deployed {
 export async function deploy(
   clients: Clients,
   path: string,
-  options: DeployOptions,
+  given: DeployOptions,
   choose: ChooseRuntime,
   clock: Clock = systemClock,
 ): Promise<Deployed> {
   const startedMs = clock.monotonic();
   const code = await readPackage(path);
+  const layer =
+    given.layer === undefined ? {} : { layer: await Promise.all(given.layer.map((one) => layerVersionArn(clients.lambda, one))) };
+  const options = { ...given, ...layer };
   const name = options.name ?? code.name;
   const before = await present(clients, name);
   if (before === undefined) await create(clients, name, code, options, choose);

@@ -8,6 +8,7 @@ import { demo } from "./demo.ts";
 import { deploy, describeDeployed, watchAndDeploy, type DeployOptions } from "./deploy.ts";
 import { doctor } from "./doctor.ts";
 import { describeInvoked, eventText, invoke, invokeLater } from "./invoke.ts";
+import { describeLayers, describePublished, listLayers, publishLayer, type PublishOptions } from "./layer.ts";
 import { logs, type LogsOptions } from "./logs.ts";
 import { removeRole } from "./role.ts";
 import { chooser, ensureRuntimes, installRuntimes, listRuntimes } from "./runtime.ts";
@@ -38,6 +39,7 @@ function definitions(run: (action: Action, options: Shared) => Promise<void>): C
   const program = new Command("lambent").description("AWS Lambda that you run yourself").version("0.1.0").showHelpAfterError();
   addServing(program, run);
   addFunctions(program, run);
+  addLayers(program, run);
   addMachine(program, run);
   return program;
 }
@@ -80,6 +82,7 @@ function addFunctions(program: Command, run: Run): void {
     .option("-m, --memory <MB>", "memory, and CPU in proportion (default 256)")
     .option("-t, --timeout <seconds>", "timeout (default 30)")
     .option("-e, --env <NAME=VALUE>", "environment variable (repeatable; replaces all)", collect)
+    .option("-l, --layer <layer>", "layer: NAME (its newest version), NAME:VERSION or an ARN (repeatable, in order; replaces all)", collect)
     .option("--description <text>", "description")
     .option("-w, --watch", "deploy again at every save")
     .option("--json", "print the configuration as JSON")
@@ -108,6 +111,21 @@ function addFunctions(program: Command, run: Run): void {
   serverOptions(program.command("delete <name>").description("delete a function, and the role that deploy made for it")).action(
     (name: string, options: Shared) => run((config, terminal) => deleteCommand(config, terminal, name), options),
   );
+}
+
+function addLayers(program: Command, run: Run): void {
+  const layer = program.command("layer").description("packages that functions share, merged at /opt");
+  serverOptions(layer.command("publish <name> [path]").description("publish a new version from a directory or a zip, and print its ARN"))
+    .option("-r, --requirements <file>", "add what a requirements.txt or a package.json names, installed with pip or npm")
+    .option("--runtime <id>", "what it is for (repeatable; with -r default: the newest installed)", collect)
+    .option("--description <text>", "description")
+    .option("--json", "print the version as JSON")
+    .action((name: string, path: string | undefined, options: Shared & PublishOptions) =>
+      run((config, terminal) => publishCommand(config, terminal, name, path, options), options),
+    );
+  serverOptions(layer.command("list").description("list the layers, each with its newest version"))
+    .option("--json", "as JSON")
+    .action((options: Shared) => run(listLayersCommand, options));
 }
 
 function addMachine(program: Command, run: Run): void {
@@ -236,6 +254,41 @@ async function listCommand(config: Config, terminal: Terminal, options: Shared):
         one.LastModified ?? "",
       ]);
       terminal.out(columns([head, ...rows]));
+    },
+    0,
+  );
+}
+
+async function publishCommand(
+  config: Config,
+  terminal: Terminal,
+  name: string,
+  path: string | undefined,
+  options: Shared & PublishOptions,
+): Promise<number> {
+  const machine = {
+    choose: chooser(config),
+    pythonSearchPath: config.pythonSearchPath,
+    note: (line: string) => terminal.note(terminal.style("dim", line)),
+  };
+  return await withClients(
+    config,
+    async ({ lambda }) => {
+      const published = await publishLayer(lambda, name, path, options, machine);
+      if (options.json) terminal.out(JSON.stringify(published));
+      else describePublished(terminal, published);
+    },
+    0,
+  );
+}
+
+async function listLayersCommand(config: Config, terminal: Terminal, options: Shared): Promise<number> {
+  return await withClients(
+    config,
+    async ({ lambda }) => {
+      const layers = await listLayers(lambda);
+      if (options.json) terminal.out(JSON.stringify(layers));
+      else describeLayers(terminal, layers);
     },
     0,
   );

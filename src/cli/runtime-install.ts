@@ -1,5 +1,4 @@
 // Installs interpreters and SDKs with npm and pip: exact versions, complete or not at all.
-import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { access, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,11 +16,9 @@ import {
   pythonSdkVersion,
   type PythonSdk,
 } from "../runtime/pins.ts";
+import { run } from "./run.ts";
 import { CliError } from "./terminal.ts";
 
-const COMMAND_MS_MAX = 10 * 60_000;
-const ERROR_LINES_MAX = 12;
-const ERROR_BYTES_MAX = 64 * 1024;
 const NPM_INSTALL = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"];
 const PIP_INSTALL = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"];
 
@@ -32,27 +29,6 @@ export interface InstallOptions {
   readonly pythonSearchPath: readonly string[];
   /** Told what is being done, a line at a time. */
   onProgress(line: string): void;
-}
-
-/** Resolves with what the command wrote to stdout; rejects with CliError when it fails, is not there, or takes too long. */
-function run(command: string, words: readonly string[], directory: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(COMMAND_MS_MAX);
-    const child = spawn(command, words, { cwd: directory, stdio: ["ignore", "pipe", "pipe"], signal });
-    let output = "";
-    let errors = "";
-    child.stdout.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(-ERROR_BYTES_MAX)));
-    child.stderr.on("data", (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-ERROR_BYTES_MAX)));
-    child.on("error", (cause) => {
-      const problem = signal.aborted ? `did not end within ${COMMAND_MS_MAX / 60_000} minutes` : "can't be started: is it installed?";
-      reject(new CliError(`${command} ${problem}`, 1, { cause }));
-    });
-    child.on("close", (code, ended) => {
-      if (code === 0) return resolve(output);
-      const said = errors.trim().split("\n").slice(-ERROR_LINES_MAX).join("\n");
-      reject(new CliError(`${command} ${words.slice(0, 3).join(" ")} … failed (${ended ?? `status ${code}`}):\n${said}`));
-    });
-  });
 }
 
 const versionIn = (directory: string): Promise<string> =>
@@ -164,8 +140,8 @@ async function installOnePythonSdk(
   for (const python of served) await compile(python, join(options.runtimesDirectory, sdk.name), "boto3/__init__", options);
 }
 
-/** Any interpreter's pip will do, since the packages are named with their versions. */
-async function onePip(pythons: readonly HostPython[], work: string): Promise<HostPython> {
+/** The last one that has pip: packages that are named with their versions can be installed by any. */
+export async function onePip(pythons: readonly HostPython[], work: string): Promise<HostPython> {
   for (const python of pythons.toReversed()) {
     const hasPip = await run(python.interpreter, ["-m", "pip", "--version"], work).then(
       () => true,
@@ -173,7 +149,7 @@ async function onePip(pythons: readonly HostPython[], work: string): Promise<Hos
     );
     if (hasPip) return python;
   }
-  throw new CliError("pip is needed to install boto3: run  apt-get install python3-pip  and try again");
+  throw new CliError("pip is needed, and no Python of this machine has it: run  apt-get install python3-pip  and try again");
 }
 
 async function installPythonBootstrap(pythons: readonly HostPython[], options: InstallOptions): Promise<void> {

@@ -21,7 +21,10 @@ export function account(lambda: Lambda) {
 }
 
 /** Of one account in one region. */
-export function usage(lambda: Pick<Lambda, "functions" | "versions">, { account: id, region }: Pick<Context, "account" | "region">) {
+export function usage(
+  lambda: Pick<Lambda, "functions" | "versions" | "layerVersions">,
+  { account: id, region }: Pick<Context, "account" | "region">,
+) {
   let FunctionCount = 0;
   let TotalCodeSize = 0;
   for (const { key, value } of lambda.functions.all()) {
@@ -31,5 +34,7 @@ export function usage(lambda: Pick<Lambda, "functions" | "versions">, { account:
   }
   for (const { key, value } of lambda.versions.all())
     if (key.account === id && key.region === region) TotalCodeSize += value.deployed.code.bytes;
+  for (const { key, value } of lambda.layerVersions.all())
+    if (key.account === id && key.region === region) TotalCodeSize += value.content.bytes;
   return { TotalCodeSize, FunctionCount };
 }

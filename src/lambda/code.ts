@@ -9,6 +9,7 @@ import { limits } from "../limits.ts";
 import { usage } from "./account.ts";
 import { describeFunction, describeVersion } from "./configuration.ts";
 import { invalidParameter } from "./faults.ts";
+import { prepareLayers } from "./function-layers.ts";
 import type { CodePackage, FunctionRecord, Lambda } from "./model.ts";
 import { assertChangeable, changeFunction, findFunction } from "./records.ts";
 import { refuseUnsupported } from "./unsupported.ts";
@@ -27,8 +28,9 @@ async function updateFunctionCode(lambda: Lambda, context: Context, input: clien
   assertChangeable(found, input.RevisionId);
   const before = found.entry.value;
   const uploaded = await codeOf(lambda, context, input);
-  if (input.DryRun === true) return describeFunction(found.reference, before);
   const { configuration } = before.wanted;
+  await prepareLayers(lambda, configuration, uploaded);
+  if (input.DryRun === true) return describeFunction(found.reference, before);
   const record: FunctionRecord = {
     ...before,
     wanted: {
@@ -50,7 +52,7 @@ async function updateFunctionCode(lambda: Lambda, context: Context, input: clien
   return describeVersion(found.reference, record, version);
 }
 
-/** Exactly one of ZipFile and S3Bucket with S3Key. */
+/** Of a function or a layer: exactly one of ZipFile and S3Bucket with S3Key. */
 export async function codeOf(lambda: Lambda, context: Context, given: client.FunctionCode): Promise<CodePackage> {
   const { ZipFile, S3Bucket, S3Key, S3ObjectVersion } = given;
   const isFromS3 = S3Bucket !== undefined || S3Key !== undefined || S3ObjectVersion !== undefined;

@@ -3,8 +3,9 @@ import type * as client from "@aws-sdk/client-lambda";
 import { createHash } from "node:crypto";
 import { limits } from "../limits.ts";
 import { invalidParameter, validation } from "./faults.ts";
+import { layersOf } from "./function-layers.ts";
+import { isPending, isUpdating, type Configuration, type Deployed, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
-import { isPending, isUpdating, type Configuration, type Deployed, type FunctionRecord, type LambdaDeps } from "./model.ts";
 import { isVersionPending, type VersionRecord } from "./version-records.ts";
 
 type Given = Partial<client.CreateFunctionCommandInput & client.UpdateFunctionConfigurationCommandInput>;
@@ -89,13 +90,19 @@ function checkRuntime(runtime: string, runtimes: LambdaDeps["runtimes"]): void {
 }
 
 /** `before` is the configuration that an update changes; without it what must be given is checked and the rest is AWS's default. */
-export function configurationOf(runtimes: LambdaDeps["runtimes"], name: string, given: Given, before?: Configuration): Configuration {
+export function configurationOf(
+  lambda: Pick<Lambda, "runtimes" | "layerVersions">,
+  reference: FunctionReference,
+  given: Given,
+  before?: Configuration,
+): Configuration {
   const Runtime = given.Runtime ?? before?.Runtime;
   const Handler = given.Handler ?? before?.Handler;
   if (Runtime === undefined || Handler === undefined)
     throw invalidParameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.");
   const DeadLetterTargetArn = given.DeadLetterConfig?.TargetArn ?? before?.DeadLetterTargetArn ?? "";
   const Variables = given.Environment === undefined ? before?.Variables : given.Environment.Variables;
+  const Layers = given.Layers === undefined ? before?.Layers : layersOf(lambda, reference, given.Layers);
   const made: Configuration = {
     Runtime,
     Handler,
@@ -105,12 +112,13 @@ export function configurationOf(runtimes: LambdaDeps["runtimes"], name: string, 
     MemorySize: given.MemorySize ?? before?.MemorySize ?? 128,
     EphemeralStorageSize: given.EphemeralStorage?.Size ?? before?.EphemeralStorageSize ?? 512,
     Architecture: given.Architectures?.[0] ?? before?.Architecture ?? "x86_64",
-    LoggingConfig: loggingOf(given.LoggingConfig, name, before?.LoggingConfig),
+    LoggingConfig: loggingOf(given.LoggingConfig, reference.name, before?.LoggingConfig),
     TracingMode: given.TracingConfig?.Mode ?? before?.TracingMode ?? "PassThrough",
     ...(Variables === undefined || Object.keys(Variables).length === 0 ? {} : { Variables }),
     ...(DeadLetterTargetArn === "" ? {} : { DeadLetterTargetArn }),
+    ...(Layers === undefined || Layers.length === 0 ? {} : { Layers }),
   };
-  if (given.Runtime !== undefined) checkRuntime(Runtime, runtimes);
+  if (given.Runtime !== undefined) checkRuntime(Runtime, lambda.runtimes);
   checkNumbers(made);
   if (made.Variables !== undefined) checkVariables(made.Variables);
   return made;
@@ -206,6 +214,7 @@ function describe(reference: FunctionReference, described: Described, shape: Sha
     Version: described.version,
     ...(configuration.Variables === undefined ? {} : { Environment: { Variables: { ...configuration.Variables } } }),
     ...(configuration.DeadLetterTargetArn === undefined ? {} : { DeadLetterConfig: { TargetArn: configuration.DeadLetterTargetArn } }),
+    ...(configuration.Layers === undefined ? {} : { Layers: configuration.Layers.map(({ Arn, bytes }) => ({ Arn, CodeSize: bytes })) }),
     TracingConfig: { Mode: configuration.TracingMode },
     RevisionId: described.revisionId,
     ...(shape === "listed" ? {} : described.states),

@@ -1,5 +1,6 @@
 // From a function's record to what the data plane needs to run it.
 import type { Deployment, Invoker } from "../pool/invocation.ts";
+import { layersTree } from "./function-layers.ts";
 import type { Deployed, Lambda } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 
@@ -20,7 +21,11 @@ export function deploymentCache({ packages }: Pick<Lambda, "packages">): (refere
     const { deployed } = runnable;
     const known = cache.get(deployed);
     if (known !== undefined) return known;
-    const made = deploymentOf(reference, runnable, packages.pathOf(deployed.code.sha256));
+    const tree = layersTree(deployed.configuration);
+    const made = {
+      ...deploymentOf(reference, runnable, packages.pathOf(deployed.code.sha256)),
+      ...(tree === undefined ? {} : { layersDirectory: packages.pathOf(tree) }),
+    };
     cache.set(deployed, made);
     return made;
   };
@@ -31,7 +36,10 @@ export function recheckingInvoker(invoker: Invoker, packages: Pick<Lambda["packa
   return {
     async invoke(deployment, request) {
       const outcome = await invoker.invoke(deployment, request);
-      if (outcome.kind === "unavailable" && outcome.code === "sandbox-failed") await packages.recheck(deployment.codeDirectory);
+      if (outcome.kind === "unavailable" && outcome.code === "sandbox-failed") {
+        await packages.recheck(deployment.codeDirectory);
+        if (deployment.layersDirectory !== undefined) await packages.recheck(deployment.layersDirectory);
+      }
       return outcome;
     },
     retire: (keys) => invoker.retire(keys),

@@ -13,10 +13,11 @@ export const invalidParameter = (message: string, options?: ErrorOptions): Fault
   new Fault(InvalidParameterValueException$, message, USER, options);
 export const notFound = (message: string): Fault => new Fault(ResourceNotFoundException$, message, USER);
 export const conflict = (message: string): Fault => new Fault(ResourceConflictException$, message, USER);
-export const revisionMismatch = (): Fault =>
+/** `operation` tells the latest revision. */
+export const revisionMismatch = (operation = "GetFunction/GetAlias"): Fault =>
   new Fault(
     PreconditionFailedException$,
-    "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
+    `The Revision Id provided does not match the latest Revision Id. Call the ${operation} API to retrieve the latest Revision Id`,
     USER,
   );
 /** Where only the function itself will do. */

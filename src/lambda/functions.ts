@@ -11,6 +11,7 @@ import { checkRole, configurationOf, describeFunction, describeVersion } from ".
 import { checkDeadLetterConfig } from "./dead-letter-config.ts";
 import { eventInvokeKeysOf } from "./event-invoke.ts";
 import { conflict, invalidParameter, notFound, notForVersions } from "./faults.ts";
+import { prepareLayers } from "./function-layers.ts";
 import { functionKey, VERSION_COUNTER_KIND, type FunctionEntry, type FunctionRecord, type Lambda } from "./model.ts";
 import { functionArn, functionReference } from "./names.ts";
 import { page } from "./page.ts";
@@ -66,11 +67,12 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
   refuseUnsupported(input);
   checkTags(Tags);
   checkDeadLetterConfig(lambda, input.DeadLetterConfig);
-  const configuration = configurationOf(lambda.runtimes, reference.name, input);
+  const configuration = configurationOf(lambda, reference, input);
   checkRole(lambda, input.Role);
   const exists = () => conflict(`Function already exist: ${reference.name}`);
   if (lambda.functions.get(reference.account, reference.region, reference.name) !== undefined) throw exists();
   const code = await codeOf(lambda, context, input.Code ?? {});
+  await prepareLayers(lambda, configuration, code);
   const record: FunctionRecord = {
     wanted: { configuration, code, id: requestId() },
     revisionId: requestId(),
@@ -96,8 +98,9 @@ async function updateFunctionConfiguration(lambda: Lambda, context: Context, inp
   checkDeadLetterConfig(lambda, input.DeadLetterConfig);
   assertChangeable(found, input.RevisionId);
   const before = found.entry.value;
-  const configuration = configurationOf(lambda.runtimes, found.reference.name, input, before.wanted.configuration);
+  const configuration = configurationOf(lambda, found.reference, input, before.wanted.configuration);
   checkRole(lambda, input.Role);
+  await prepareLayers(lambda, configuration, before.wanted.code);
   const record: FunctionRecord = {
     ...before,
     wanted: { ...before.wanted, configuration, id: requestId() },

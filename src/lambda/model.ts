@@ -14,6 +14,7 @@ import type { View } from "../store/view.ts";
 import type { AliasRecord } from "./alias-records.ts";
 import type { ReservationRecord } from "./concurrency.ts";
 import type { EventInvokeRecord } from "./event-invoke.ts";
+import type { LayerVersionRecord } from "./layer-records.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
 import type { PolicyRecord } from "./permissions.ts";
@@ -37,12 +38,19 @@ export interface Configuration {
   readonly LoggingConfig: client.LoggingConfig;
   readonly TracingMode: client.TracingMode;
   readonly DeadLetterTargetArn?: string;
+  /** In the order in which they are merged; at least one. */
+  readonly Layers?: readonly FunctionLayer[];
 }
 
 export interface CodePackage {
   /** Lower-case hex SHA-256 of the zip: its name in the blob store. */
   readonly sha256: string;
   readonly bytes: number;
+}
+
+/** A layer version as a function keeps it: with its content, since the version may be deleted while the function goes on. */
+export interface FunctionLayer extends CodePackage {
+  readonly Arn: string;
 }
 
 export interface Deployed {
@@ -108,6 +116,7 @@ export interface Lambda extends LambdaDeps {
   readonly functions: View<FunctionRecord>;
   readonly versions: View<VersionRecord>;
   readonly aliases: View<AliasRecord>;
+  readonly layerVersions: View<LayerVersionRecord>;
   readonly eventInvokeConfigs: View<EventInvokeRecord>;
   readonly reservations: View<ReservationRecord>;
   readonly policies: View<PolicyRecord>;

@@ -1,17 +1,29 @@
-// How many functions and versions refer to each deployment package: what nobody refers to may be removed.
-import type { FunctionRecord } from "./model.ts";
+// How many functions, versions and layers refer to each package: what nobody refers to may be removed.
+import { layersTree } from "./function-layers.ts";
+import type { LayerVersionRecord } from "./layer-records.ts";
+import type { Deployed, FunctionRecord } from "./model.ts";
 import type { VersionRecord } from "./version-records.ts";
 
-export const packagesOfFunction = (record: FunctionRecord | undefined): ReadonlySet<string> =>
-  new Set([record?.wanted.code.sha256, record?.running?.code.sha256].filter((sha256) => sha256 !== undefined));
+/** Its layers too, whether or not their versions are still there, and the directory that they are merged in. */
+function packagesOf(deployed: Deployed | undefined): readonly string[] {
+  if (deployed === undefined) return [];
+  const { code, configuration } = deployed;
+  const tree = layersTree(configuration);
+  return [code, ...(configuration.Layers ?? [])].map(({ sha256 }) => sha256).concat(tree ?? []);
+}
 
-export const packagesOfVersion = (record: VersionRecord | undefined): ReadonlySet<string> =>
-  new Set(record === undefined ? [] : [record.deployed.code.sha256]);
+export const packagesOfFunction = (record: FunctionRecord | undefined): ReadonlySet<string> =>
+  new Set([...packagesOf(record?.wanted), ...packagesOf(record?.running)]);
+
+export const packagesOfVersion = (record: VersionRecord | undefined): ReadonlySet<string> => new Set(packagesOf(record?.deployed));
+
+export const packagesOfLayer = (record: LayerVersionRecord | undefined): ReadonlySet<string> =>
+  new Set(record === undefined ? [] : [record.content.sha256]);
 
 export class PackageReferences {
   readonly #counts = new Map<string, number>();
 
-  /** What one function or version refers to has changed. */
+  /** What one function, version or layer refers to has changed. */
   change(before: ReadonlySet<string>, after: ReadonlySet<string>): void {
     for (const sha256 of after) this.#counts.set(sha256, (this.#counts.get(sha256) ?? 0) + 1);
     for (const sha256 of before) {

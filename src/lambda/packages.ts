@@ -1,4 +1,4 @@
-// Deployment packages: the zip in the blob store is the truth, its unpacked directory a cache that sandboxes mount.
+// Deployment packages and layers: the zip in the blob store is the truth, its unpacked directory a cache that sandboxes mount.
 import { randomUUID } from "node:crypto";
 import { access, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,8 +7,9 @@ import { CommonFault } from "../aws/fault.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import { limits } from "../limits.ts";
 import { invalidParameter } from "./faults.ts";
+import { mergeLayers } from "./merge-layers.ts";
 import type { CodePackage } from "./model.ts";
-import { unpackZip } from "./zip.ts";
+import { unpackZip, unzippedBytes } from "./zip.ts";
 
 const TEMPORARY = ".new-";
 /** Belongs to a directory's name: raised when packages are unpacked in another way, so that what is cached is made anew. */
@@ -56,7 +57,7 @@ export class Packages {
   readonly #blobs: BlobStore;
   readonly #directory: string;
   readonly #ready: Set<string>;
-  readonly #unpacking = new Map<string, Promise<void>>();
+  readonly #filling = new Map<string, Promise<void>>();
   /** When the collector first found that nothing refers to a package: environments may still run on it for a while. */
   readonly #unusedSinceMs = new Map<string, number>();
 
@@ -110,31 +111,55 @@ export class Packages {
     }
   }
 
+  /** What a stored package takes when it is unpacked, in bytes. */
+  async unzippedBytes(sha256: string): Promise<number> {
+    return await unzippedBytes(this.#blobs.path(sha256));
+  }
+
   /** Resolves when the package's directory is there; concurrent callers share the work. */
   async ensure(sha256: string): Promise<void> {
-    this.#unusedSinceMs.delete(sha256);
-    if (this.#ready.has(sha256)) return;
-    let unpacking = this.#unpacking.get(sha256);
-    if (unpacking === undefined) {
-      unpacking = this.#unpack(sha256).finally(() => this.#unpacking.delete(sha256));
-      this.#unpacking.set(sha256, unpacking);
+    await this.#ensure(sha256, (directory) => unpackZip(this.#blobs.path(sha256), directory));
+  }
+
+  /** The same for several layers in one directory, the last one on top; `name` is like a package's, and tells their order. */
+  async ensureMerged(name: string, layers: readonly string[]): Promise<void> {
+    await this.#ensure(name, async (directory) => {
+      for (const sha256 of layers) {
+        // What somebody has removed is made again.
+        await this.recheck(this.pathOf(sha256));
+        await this.ensure(sha256);
+      }
+      await mergeLayers(
+        layers.map((sha256) => this.pathOf(sha256)),
+        directory,
+      );
+    });
+  }
+
+  async #ensure(name: string, fill: (directory: string) => Promise<void>): Promise<void> {
+    this.#unusedSinceMs.delete(name);
+    if (this.#ready.has(name)) return;
+    let filling = this.#filling.get(name);
+    if (filling === undefined) {
+      filling = this.#make(name, fill).finally(() => this.#filling.delete(name));
+      this.#filling.set(name, filling);
     }
-    await unpacking;
+    await filling;
   }
 
   // Written completely before it has its name, and long before anything in it is executed (ETXTBSY).
-  async #unpack(sha256: string): Promise<void> {
+  async #make(name: string, fill: (directory: string) => Promise<void>): Promise<void> {
     const temporary = join(this.#directory, `${TEMPORARY}${randomUUID()}`);
     await mkdir(temporary);
     try {
       await chmod(temporary, 0o755);
-      await unpackZip(this.#blobs.path(sha256), temporary);
-      await rename(temporary, this.pathOf(sha256));
+      await fill(temporary);
+      await rename(temporary, this.pathOf(name));
     } catch (error) {
       await rm(temporary, { recursive: true, force: true });
       throw error;
     }
-    this.#ready.add(sha256);
+    this.#ready.add(name);
   }
 
   /** After a sandbox could not be made: a directory that somebody removed is made again at the next use. */

@@ -1,16 +1,17 @@
 // Resource policies of functions, versions and aliases: statements added, removed and shown; who may do what is decided by the wire.
-import { PolicyLengthExceededException$, PreconditionFailedException$ } from "@aws-sdk/client-lambda";
+import { PolicyLengthExceededException$ } from "@aws-sdk/client-lambda";
 import type * as client from "@aws-sdk/client-lambda";
 import { Fault } from "../aws/fault.ts";
 import type { Context, Operations } from "../aws/operations.ts";
 import type { PolicyDocument, PolicyStatement } from "../aws/policy.ts";
 import { requestId } from "../base/id.ts";
 import { limits } from "../limits.ts";
-import { StorageError, type Entry, type Key } from "../store/storage.ts";
+import type { Entry, Key } from "../store/storage.ts";
 import { aliasOf } from "./alias-records.ts";
-import { conflict, invalidParameter, notFound } from "./faults.ts";
+import { conflict, invalidParameter, notFound, revisionMismatch } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
+import { retryConflicts } from "./records.ts";
 import { versionOf } from "./version-records.ts";
 
 export const POLICY_KIND = "lambda.policy";
@@ -19,9 +20,6 @@ export interface PolicyRecord {
   readonly statements: readonly PolicyStatement[];
   readonly revisionId: string;
 }
-
-/** When somebody else changes the policy in between: none of many statements that are added at once is lost. */
-const TRIES_MAX = 100;
 
 type Policies = Pick<Lambda, "policies">;
 type Place = Pick<FunctionReference, "account" | "region" | "name" | "qualifier">;
@@ -49,6 +47,10 @@ export const documentOf = ({ statements }: PolicyRecord): PolicyDocument => ({
   Statement: statements,
 });
 
+export const statementExists = (id: string): string =>
+  `The statement id (${id}) provided already exists. Please provide a new statement id, or remove the existing statement.`;
+export const statementNotFound = (id: string): string => `Statement ${id} is not found in resource policy.`;
+
 type Names = "AddPermission" | "RemovePermission" | "GetPolicy";
 
 export function permissions(lambda: Lambda) {
@@ -71,10 +73,7 @@ async function addPermission(lambda: Lambda, context: Context, input: client.Add
   await changePolicy(lambda, reference, (entry) => {
     const statements = entry?.value.statements ?? [];
     checkRevision(entry, RevisionId);
-    if (statements.some(({ Sid }) => Sid === StatementId))
-      throw conflict(
-        `The statement id (${StatementId}) provided already exists. Please provide a new statement id, or remove the existing statement.`,
-      );
+    if (statements.some(({ Sid }) => Sid === StatementId)) throw conflict(statementExists(StatementId));
     return [...statements, statement];
   });
   return { Statement: JSON.stringify(statement) };
@@ -90,19 +89,14 @@ async function removePermission(lambda: Lambda, context: Context, input: client.
     checkRevision(entry, RevisionId);
     const { statements } = entry.value;
     const kept = statements.filter(({ Sid }) => Sid !== StatementId);
-    if (kept.length === statements.length) throw notFound(`Statement ${StatementId} is not found in resource policy.`);
+    if (kept.length === statements.length) throw notFound(statementNotFound(StatementId));
     return kept;
   });
   return {};
 }
 
 function checkRevision(entry: Entry<PolicyRecord> | undefined, expected: string | undefined): void {
-  if (expected === undefined || expected === entry?.value.revisionId) return;
-  throw new Fault(
-    PreconditionFailedException$,
-    "The Revision Id provided does not match the latest Revision Id. Call the GetPolicy API to retrieve the latest Revision Id",
-    { Type: "User" },
-  );
+  if (expected !== undefined && expected !== entry?.value.revisionId) throw revisionMismatch("GetPolicy");
 }
 
 function assertThere(lambda: Lambda, reference: FunctionReference): void {
@@ -120,27 +114,22 @@ type Edit = (entry: Entry<PolicyRecord> | undefined) => readonly PolicyStatement
 async function changePolicy(lambda: Lambda, reference: FunctionReference, edit: Edit): Promise<void> {
   const { account, region, name } = reference;
   const key = policyKey(reference);
-  for (let tries = 0; tries < TRIES_MAX; tries++) {
+  await retryConflicts(functionArn(reference), async () => {
     const entry = policyOf(lambda, reference);
     const owner = lambda.functions.get(account, region, name);
     if (owner === undefined) throw notFound(`Function not found: ${functionArn(reference)}`);
     const statements = edit(entry);
     const record: PolicyRecord = { statements, revisionId: requestId() };
-    checkSize(record);
+    checkPolicySize(record);
     const value = statements.length === 0 ? {} : { value: record };
-    try {
-      return void (await lambda.meta.write([
-        { key, ...value, expect: entry?.revision ?? "absent" },
-        { key: owner.key, keep: true, expect: owner.revision },
-      ]));
-    } catch (cause) {
-      if (!(cause instanceof StorageError && cause.failure === "Conflict")) throw cause;
-    }
-  }
-  throw conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${functionArn(reference)}`);
+    await lambda.meta.write([
+      { key, ...value, expect: entry?.revision ?? "absent" },
+      { key: owner.key, keep: true, expect: owner.revision },
+    ]);
+  });
 }
 
-function checkSize(record: PolicyRecord): void {
+export function checkPolicySize(record: PolicyRecord): void {
   const bytes = Buffer.byteLength(JSON.stringify(documentOf(record)));
   if (bytes > limits.functionPolicyBytesMax)
     throw new Fault(
@@ -150,7 +139,7 @@ function checkSize(record: PolicyRecord): void {
     );
 }
 
-function principalOf(text: string): PolicyStatement["Principal"] & {} {
+export function principalOf(text: string): PolicyStatement["Principal"] & {} {
   if (text === "*") return "*";
   if (/^\d{12}$/.test(text)) return { AWS: `arn:aws:iam::${text}:root` };
   if (/^arn:aws[a-z-]*:(?:iam|sts)::\d{12}:[\w+=,.@/-]+$/.test(text)) return { AWS: text };

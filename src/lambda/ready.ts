@@ -4,6 +4,7 @@ import { Fault } from "../aws/fault.ts";
 import { aliasOf, routedVersion } from "./alias-records.ts";
 import { deploymentCache, type Runnable } from "./deployments.ts";
 import { conflict, notFound } from "./faults.ts";
+import { ensureLayers } from "./function-layers.ts";
 import type { Deployed, Lambda, ReadyDeployment } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 import { isVersionPending, versionOf } from "./version-records.ts";
@@ -18,6 +19,7 @@ export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "ar
     if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
     const { sha256 } = deployed.code;
     if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
+    await ensureLayers(lambda, deployed.configuration);
     return deploymentOf(reference, runnable);
   };
 }

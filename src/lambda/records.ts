@@ -41,8 +41,23 @@ export function findFunction(lambda: Lambda, context: Context, name: string): Fo
   return { reference, entry };
 }
 
-const updateInProgress = (reference: FunctionReference) =>
-  conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${functionArn(reference)}`);
+const updateInProgress = (arn: string) =>
+  conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${arn}`);
+
+const isConflict = (error: unknown) => error instanceof StorageError && error.failure === "Conflict";
+/** Enough for many who change the same thing at once. */
+const TRIES_MAX = 100;
+
+/** Does the work anew when somebody else has changed in between what it read: nobody's change is lost. */
+export async function retryConflicts<T>(arn: string, work: () => Promise<T>): Promise<T> {
+  for (let tries = 0; tries < TRIES_MAX; tries++)
+    try {
+      return await work();
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+    }
+  throw updateInProgress(arn);
+}
 
 /** Throws when the function is being made or updated, or is no longer what the caller thinks. */
 export function assertChangeable({ reference, entry }: Found, expectedRevisionId?: string): void {
@@ -50,7 +65,7 @@ export function assertChangeable({ reference, entry }: Found, expectedRevisionId
     throw conflict(
       `The operation cannot be performed at this time. The resource ${functionArn(reference)} is currently in the following state: 'Pending'. StateReasonCode: 'Creating'`,
     );
-  if (isUpdating(entry.value)) throw updateInProgress(reference);
+  if (isUpdating(entry.value)) throw updateInProgress(functionArn(reference));
   if (expectedRevisionId !== undefined && expectedRevisionId !== entry.value.revisionId) throw revisionMismatch();
 }
 
@@ -67,7 +82,7 @@ export async function changeFunction(
   try {
     await lambda.meta.write([{ key: entry.key, value: record, expect: entry.revision }, ...more]);
   } catch (error) {
-    if (error instanceof StorageError && error.failure === "Conflict") throw updateInProgress(reference);
+    if (isConflict(error)) throw updateInProgress(functionArn(reference));
     throw error;
   }
   if (isUpdating(record)) lambda.complete(entry.key);

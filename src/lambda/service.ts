@@ -18,8 +18,11 @@ import { deploymentKey, recheckingInvoker } from "./deployments.ts";
 import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
 import { functions } from "./functions.ts";
 import { invocations } from "./invocations.ts";
+import { layerPermissions } from "./layer-permissions.ts";
+import { LAYER_VERSION_KIND, type LayerVersionRecord } from "./layer-records.ts";
+import { layers } from "./layers.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
-import { PackageReferences, packagesOfFunction, packagesOfVersion } from "./package-references.ts";
+import { PackageReferences, packagesOfFunction, packagesOfLayer, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
 import { permissions, POLICY_KIND, type PolicyRecord } from "./permissions.ts";
 import { readyDeployments } from "./ready.ts";
@@ -35,7 +38,6 @@ const UNUSED_PACKAGE_MS = 3_600_000;
 const HERE = process.arch === "arm64" ? "arm64" : "x86_64";
 
 const NOT_BUILT = {
-  AddLayerVersionPermission: notBuilt,
   CheckpointDurableExecution: notBuilt,
   CreateCapacityProvider: notBuilt,
   CreateCodeSigningConfig: notBuilt,
@@ -46,7 +48,6 @@ const NOT_BUILT = {
   DeleteEventSourceMapping: notBuilt,
   DeleteFunctionCodeSigningConfig: notBuilt,
   DeleteFunctionUrlConfig: notBuilt,
-  DeleteLayerVersion: notBuilt,
   DeleteProvisionedConcurrencyConfig: notBuilt,
   DeleteResourcePolicy: notBuilt,
   GetCapacityProvider: notBuilt,
@@ -58,9 +59,6 @@ const NOT_BUILT = {
   GetFunctionCodeSigningConfig: notBuilt,
   GetFunctionScalingConfig: notBuilt,
   GetFunctionUrlConfig: notBuilt,
-  GetLayerVersionByArn: notBuilt,
-  GetLayerVersion: notBuilt,
-  GetLayerVersionPolicy: notBuilt,
   GetProvisionedConcurrencyConfig: notBuilt,
   GetResourcePolicy: notBuilt,
   GetRuntimeManagementConfig: notBuilt,
@@ -71,16 +69,12 @@ const NOT_BUILT = {
   ListFunctionUrlConfigs: notBuilt,
   ListFunctionVersionsByCapacityProvider: notBuilt,
   ListFunctionsByCodeSigningConfig: notBuilt,
-  ListLayerVersions: notBuilt,
-  ListLayers: notBuilt,
   ListProvisionedConcurrencyConfigs: notBuilt,
-  PublishLayerVersion: notBuilt,
   PutFunctionCodeSigningConfig: notBuilt,
   PutFunctionScalingConfig: notBuilt,
   PutProvisionedConcurrencyConfig: notBuilt,
   PutResourcePolicy: notBuilt,
   PutRuntimeManagementConfig: notBuilt,
-  RemoveLayerVersionPermission: notBuilt,
   SendDurableExecutionCallbackFailure: notBuilt,
   SendDurableExecutionCallbackHeartbeat: notBuilt,
   SendDurableExecutionCallbackSuccess: notBuilt,
@@ -100,6 +94,8 @@ function operationsOf(lambda: Lambda) {
     ...invocations(lambda),
     ...eventInvoke(lambda),
     ...permissions(lambda),
+    ...layers(lambda),
+    ...layerPermissions(lambda),
     ...concurrency(lambda),
     ...recursion(lambda),
     ...tags(lambda),
@@ -108,16 +104,19 @@ function operationsOf(lambda: Lambda) {
   } satisfies Operations<typeof client>;
 }
 
+/** Their bodies hold a zip. */
+const WITH_PACKAGE = new Set(["CreateFunction", "UpdateFunctionCode", "PublishLayerVersion"]);
+
 function bodyBytesMax(operation: string): number {
   if (operation === "Invoke" || operation === "InvokeWithResponseStream") return limits.invokePayloadBytesMax;
   if (operation === "InvokeAsync") return limits.invokeAsyncBytesMax;
-  return operation === "CreateFunction" || operation === "UpdateFunctionCode" ? limits.createFunctionBodyBytesMax : 2 ** 20;
+  return WITH_PACKAGE.has(operation) ? limits.createFunctionBodyBytesMax : 2 ** 20;
 }
 
 export interface LambdaService {
   readonly definition: ServiceDefinition;
   readonly operations: ReturnType<typeof operationsOf>;
-  /** Whether a function's code is this blob: for who cleans up the blob store. */
+  /** Whether a function's code or a layer is this blob: for who cleans up the blob store. */
   isReferenced(sha256: string): boolean;
   /** No more events are taken from the queue; what has begun goes on. */
   pause(): void;
@@ -181,6 +180,9 @@ async function openRecords({ meta, invoker }: LambdaDeps, references: PackageRef
       if (before !== undefined && after === undefined) retireVersion(invoker, key, before);
     }),
     aliases: await View.open<AliasRecord>(meta, ALIAS_KIND),
+    layerVersions: await openTracked<LayerVersionRecord>(meta, LAYER_VERSION_KIND, (_key, before, after) =>
+      references.change(packagesOfLayer(before), packagesOfLayer(after)),
+    ),
     eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
     policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
     reservations: await View.open<ReservationRecord>(meta, RESERVATION_KIND, (key, entry) => tellReservation(invoker, key, entry?.value)),

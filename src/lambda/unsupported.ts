@@ -7,7 +7,9 @@ import { invalidParameter } from "./faults.ts";
 type Create = client.CreateFunctionCommandInput;
 type UpdateCode = client.UpdateFunctionCodeCommandInput;
 type UpdateConfiguration = client.UpdateFunctionConfigurationCommandInput;
-type Given = Partial<Create & UpdateCode & UpdateConfiguration & Pick<client.PublishVersionCommandInput, "PublishTo">>;
+type Given = Partial<
+  Create & UpdateCode & UpdateConfiguration & Pick<client.PublishVersionCommandInput, "PublishTo"> & client.PublishLayerVersionCommandInput
+>;
 
 const CREATE = "CreateFunction";
 const CODE = "UpdateFunctionCode";
@@ -44,11 +46,15 @@ export const REFUSED_MEMBERS: readonly RefusedMember[] = [
     isGiven: ({ S3ObjectStorageMode }) => S3ObjectStorageMode === "REFERENCE",
   },
   {
+    member: "Content.S3ObjectStorageMode REFERENCE",
+    operations: ["PublishLayerVersion"],
+    isGiven: ({ Content }) => Content?.S3ObjectStorageMode === "REFERENCE",
+  },
+  {
     member: "VpcConfig",
     operations: [CREATE, CONFIGURATION],
     isGiven: ({ VpcConfig }) => !isEmpty({ ...VpcConfig, Ipv6AllowedForDualStack: undefined }),
   },
-  { member: "Layers", operations: [CREATE, CONFIGURATION], isGiven: ({ Layers }) => !isEmpty(Layers) },
   { member: "FileSystemConfigs", operations: [CREATE, CONFIGURATION], isGiven: ({ FileSystemConfigs }) => !isEmpty(FileSystemConfigs) },
   { member: "CodeSigningConfigArn", operations: [CREATE], isGiven: ({ CodeSigningConfigArn }) => !isEmpty(CodeSigningConfigArn) },
   {

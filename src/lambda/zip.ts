@@ -47,6 +47,16 @@ export async function unpackZip(path: string, directory: string): Promise<void> 
   }
 }
 
+/** What a package that could be unpacked takes then. */
+export async function unzippedBytes(path: string): Promise<number> {
+  const archive = await ArchiveFile.open(path);
+  try {
+    return (await readZipPlan(archive)).reduce((sum, { bytes }) => sum + bytes, 0);
+  } finally {
+    await archive.close();
+  }
+}
+
 async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const rest = items.values();
   let hasFailed = false;

@@ -20,6 +20,8 @@ export interface Deployment {
   readonly handler: string;
   /** Directory with the unpacked code, mounted at /var/task. */
   readonly codeDirectory: string;
+  /** Directory with its layers, merged, mounted at /opt; absent: it has none. */
+  readonly layersDirectory?: string;
   readonly memoryMiB: number;
   readonly timeoutMs: number;
   /** Size of /tmp. */

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
-import { entrypointProblem } from "./entrypoint.ts";
+import { entrypointOf } from "./entrypoint.ts";
 import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
 import { verdictOf, type Ending, type Verdict } from "./failures.ts";
 import type { LinkInvocation } from "./link.ts";
@@ -217,13 +217,13 @@ export class Environment {
 
   async #bootNow(limitMs: number): Promise<InitEnding> {
     const { settings, layout, sandboxes, clock, log, endpoint, network, initializationType } = this.#options;
-    const problem = await entrypointProblem(layout, settings.codeDirectory);
-    if (problem !== undefined) return { kind: "no-entrypoint", problem };
+    const found = await entrypointOf(layout, settings);
+    if ("problem" in found) return { kind: "no-entrypoint", problem: found.problem };
     this.#runs++;
     const id = `${this.#id}-${this.#runs}`;
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
     const given = { credentials: this.#credentials, logStream: this.logStream, initializationType };
-    const spec = sandboxSpec({ id, settings, layout, endpoint, network, ...given });
+    const spec = sandboxSpec({ id, settings, layout, argv: found.argv, endpoint, network, ...given });
     const ended = () => this.#onExit();
     const { protocol } = layout;
     const process = await RuntimeProcess.start({

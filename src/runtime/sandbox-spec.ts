@@ -39,6 +39,7 @@ export interface SandboxSpecInput {
   readonly id: string;
   readonly settings: FunctionSettings;
   readonly layout: RuntimeLayout;
+  readonly argv: readonly string[];
   readonly credentials: SessionCredentials;
   readonly logStream: string;
   readonly initializationType: InitializationType;
@@ -47,13 +48,17 @@ export interface SandboxSpecInput {
 }
 
 export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
-  const { id, settings, layout, credentials, logStream, initializationType, endpoint, network } = input;
+  const { id, settings, layout, argv, credentials, logStream, initializationType, endpoint, network } = input;
   const runtimeApi = `${RUNTIME_API_HOST}:${RUNTIME_API_PORT}`;
   const endpointUrl = `http://127.0.0.1:${endpoint.port}`;
   return {
     id,
-    mounts: [...layout.mounts, { source: settings.codeDirectory, target: "/var/task" }],
-    argv: layout.argvFor?.(settings) ?? layout.argv,
+    mounts: [
+      ...layout.mounts,
+      { source: settings.codeDirectory, target: "/var/task" },
+      ...(settings.layersDirectory === undefined ? [] : [{ source: settings.layersDirectory, target: "/opt" }]),
+    ],
+    argv,
     env: functionVariables({ settings, layout, credentials, logStream, initializationType, runtimeApi, endpointUrl }),
     workingDirectory: "/var/task",
     memoryBytes: settings.memoryMiB * 2 ** 20,

@@ -10,6 +10,8 @@ export interface FunctionSettings {
   readonly runtime: string;
   readonly handler: string;
   readonly codeDirectory: string;
+  /** Its layers as one directory, mounted at /opt; absent: it has none. */
+  readonly layersDirectory?: string;
   readonly memoryMiB: number;
   readonly timeoutMs: number;
   readonly ephemeralStorageMiB: number;

@@ -265,7 +265,11 @@ test("CreateFunction: what is accepted and what is refused", async (t) => {
         "The dead letter target arn:aws:s3:::b is invalid: it must be an SQS queue or an SNS topic.",
       ],
     },
-    { name: "Layers", given: { Layers: [layer] }, fault: notYet("Layers") },
+    {
+      name: "Layers",
+      given: { Layers: [layer] },
+      fault: [400, "InvalidParameterValueException", `Layer version ${layer} does not exist.`],
+    },
     { name: "SnapStart", given: { SnapStart: { ApplyOn: "PublishedVersions" } }, fault: notYet("SnapStart PublishedVersions") },
     { name: "KMSKeyArn", given: { KMSKeyArn: "arn:aws:kms:eu-west-1:000000000000:key/1" }, fault: notYet("KMSKeyArn") },
     { name: "DurableConfig", given: { DurableConfig: { ExecutionTimeout: 60 } }, fault: notYet("DurableConfig") },

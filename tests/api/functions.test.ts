@@ -261,7 +261,8 @@ test("UpdateFunctionConfiguration: what is refused changes nothing", async (t) =
       "InvalidParameterValueException",
       "The role defined for the function cannot be assumed by Lambda.",
     ),
-    row("layers", { Layers: [layer] }, ...notYet("Layers")),
+    row("SnapStart", { SnapStart: { ApplyOn: "PublishedVersions" } }, ...notYet("SnapStart PublishedVersions")),
+    row("layers", { Layers: [layer] }, 400, "InvalidParameterValueException", `Layer version ${layer} does not exist.`),
     row("memory", { MemorySize: 20_000 }, 400, "ValidationException", /at 'memorySize'/),
     row("variables", { Environment: { Variables: { _HANDLER: "x" } } }, 400, "ValidationException", /at 'environment.variables'/),
   ];

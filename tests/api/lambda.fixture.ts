@@ -8,8 +8,8 @@ import type { TestContext } from "node:test";
 import * as lambda from "@aws-sdk/client-lambda";
 import { FAKE_ROOT, FAKE_STRANGER, fakeDoor, type ClientError, type FakeDoor } from "../../src/aws/fake-service.ts";
 import { CommonFault } from "../../src/aws/fault.ts";
-import { memoryIdentities } from "../../src/aws/memory-identities.ts";
 import type { Deliverer } from "../../src/aws/deliver.ts";
+import { memoryIdentities, type FixedIdentity } from "../../src/aws/memory-identities.ts";
 import { systemClock, type Clock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { deliveries } from "../../src/deliveries.ts";
@@ -84,13 +84,15 @@ interface Kept {
   readonly directory: string;
   readonly storage: Storage;
   readonly clock: Clock;
+  readonly identities: readonly FixedIdentity[];
 }
 
 type Options = Partial<LambdaDeps> & { readonly deliverer?: Deliverer };
 
 const NOWHERE: Deliverer = { supports: () => false, deliver: () => assert.fail("nothing is delivered") };
 
-export async function startLambda(t: TestContext, options: Options = {}): Promise<Started> {
+/** `identities`: who may sign besides the root and the stranger. */
+export async function startLambda(t: TestContext, options: Options = {}, identities: readonly FixedIdentity[] = []): Promise<Started> {
   const directory = await mkdtemp(join(tmpdir(), "lambent-api-"));
   const clock = options.clock ?? systemClock;
   const storage = memoryStorage({ clock: systemClock });
@@ -98,7 +100,7 @@ export async function startLambda(t: TestContext, options: Options = {}): Promis
     await storage.close();
     await rm(directory, { recursive: true, force: true });
   });
-  return await startOn(t, { directory, storage, clock }, options);
+  return await startOn(t, { directory, storage, clock, identities }, options);
 }
 
 async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Started> {
@@ -138,7 +140,7 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
     accountConcurrency: 1000,
     ...options,
   });
-  const door = await fakeDoor([service.definition], { identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER]) });
+  const door = await fakeDoor([service.definition], { identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER, ...kept.identities]) });
   const client = new lambda.LambdaClient(door.settings());
   const stranger = new lambda.LambdaClient(door.settings(FAKE_STRANGER));
   let isStopped = false;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { eventually } from "../support/eventually.ts";
 import { startLambent, type LambentProcess } from "../support/lambent-process.ts";
+import { zipOf } from "../support/zip.ts";
 
 const MAIN = join(import.meta.dirname, "..", "..", "src", "main.ts");
 let server: LambentProcess;
@@ -52,6 +53,56 @@ test("deploys a directory, invokes, lists, shows the log, deletes", async () => 
   });
   assert.equal(lambent("delete", "hello").status, 0);
   assert.match(lambent("invoke", "hello").stderr, /ResourceNotFoundException: Function not found: arn:aws:lambda/);
+});
+
+test("publishes a layer with what a requirements.txt names, and deploys a function with it", async () => {
+  const wheel = await zipOf({
+    "greet/__init__.py": "WORD = 'hello'\n",
+    "greet-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: greet\nVersion: 1.0\n",
+    "greet-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "greet-1.0.dist-info/RECORD":
+      "greet/__init__.py,,\ngreet-1.0.dist-info/METADATA,,\ngreet-1.0.dist-info/WHEEL,,\ngreet-1.0.dist-info/RECORD,,\n",
+  });
+  await mkdir(join(work, "needs"));
+  await writeFile(join(work, "needs", "greet-1.0-py3-none-any.whl"), wheel);
+  await writeFile(join(work, "needs", "requirements.txt"), "--no-index\n./greet-1.0-py3-none-any.whl\n");
+  await mkdir(join(work, "shared", "python"), { recursive: true });
+  await writeFile(join(work, "shared", "python", "own.py"), "WHO = 'world'\n");
+  const published = lambent("layer", "publish", "words", "shared", "-r", "needs/requirements.txt", "--description", "words");
+  assert.equal(published.status, 0, published.stderr);
+  assert.equal(published.stdout, "arn:aws:lambda:us-east-1:000000000000:layer:words:1\n");
+  assert.match(published.stderr, /installing needs\/requirements\.txt for python3\.\d+\npublished {2}[\d.]+ KB {2}python3/);
+  assert.match(lambent("layer", "list").stdout, /^NAME +VERSION +RUNTIMES.*\nwords +1 +python3\.\d+ /);
+  await mkdir(join(work, "speaker"));
+  const code = "import greet, own\ndef handler(event, context):\n    return f'{greet.WORD} {own.WHO}'\n";
+  await writeFile(join(work, "speaker", "app.py"), code);
+  assert.match(lambent("deploy", "speaker", "--layer", "missing").stderr, /there is no layer missing: publish it with/);
+  const deployed = lambent("deploy", "speaker", "--layer", "words");
+  assert.equal(deployed.status, 0, deployed.stderr);
+  assert.equal(lambent("invoke", "speaker").stdout, '"hello world"\n');
+});
+
+test("a layer from a package.json, for Node; a directory that no runtime looks at is told", async () => {
+  await mkdir(join(work, "library"));
+  await writeFile(join(work, "library", "package.json"), '{"name":"library","version":"1.0.0","main":"index.js"}');
+  await writeFile(join(work, "library", "index.js"), "module.exports = 'from the library';\n");
+  await writeFile(join(work, "package.json"), '{"scripts":{"prepare":"exit 1"},"dependencies":{"library":"file:./library"}}');
+  await mkdir(join(work, "more", "nodejs", "node_modules", "own"), { recursive: true });
+  await writeFile(join(work, "more", "nodejs", "node_modules", "own", "index.js"), "module.exports = 'own';\n");
+  const published = lambent("layer", "publish", "library", "more", "-r", "package.json", "--json");
+  assert.equal(published.status, 0, published.stderr);
+  const { LayerVersionArn, CompatibleRuntimes } = JSON.parse(published.stdout) as { LayerVersionArn: string; CompatibleRuntimes: string[] };
+  assert.match(CompatibleRuntimes[0] ?? "", /^nodejs/);
+  await mkdir(join(work, "reader"));
+  await writeFile(
+    join(work, "reader", "index.mjs"),
+    "import text from 'library';\nimport own from 'own';\nexport const handler = async () => [text, own];\n",
+  );
+  assert.equal(lambent("deploy", "reader", "--layer", LayerVersionArn).status, 0);
+  assert.equal(lambent("invoke", "reader").stdout, '["from the library","own"]\n');
+  const misplaced = lambent("layer", "publish", "misplaced", "library");
+  assert.equal(misplaced.status, 0, misplaced.stderr);
+  assert.match(misplaced.stderr, /nothing in it is where a runtime looks: python\//);
 });
 
 test("a function error has its own exit code, and the payload on stdout", async () => {
@@ -110,6 +161,10 @@ test("wrong use is told in a sentence, with exit code 2", () => {
     [["up", "--port", "many"], /port: "many" is not a number from 0 to 65535/],
     [["up", "--host", "0.0.0.0"], /0\.0\.0\.0 is not a loopback address.*--insecure-network/],
     [["frobnicate"], /unknown command/],
+    [["layer", "publish", "x"], /nothing to publish: name a directory, a zip, or a requirements.txt or package.json with -r/],
+    [["layer", "publish", "x", "nowhere"], /nowhere can't be read/],
+    [["layer", "publish", "x", "-r", "nowhere.txt"], /nowhere\.txt can't be read/],
+    [["layer", "publish", "x", "-r", "package.json", "--runtime", "python3.11"], /package\.json is for nodejs, and python3\.11 is not/],
   ] as const) {
     const { status, stderr } = lambent(...words);
     assert.equal(status, 2, stderr);

@@ -32,7 +32,7 @@ async function asUser(words: readonly string[], options = {}): Promise<{ code: n
   return { code, output };
 }
 
-for (const file of ["sandbox-containment", "sandbox-limits", "sandbox-life"])
+for (const file of ["sandbox-containment", "sandbox-limits", "sandbox-life", "layers"])
   void test(`${file}.test.ts passes for an ordinary user`, async () => {
     const { code, output } = await asUser(["--test-reporter=tap", join(HERE, `${file}.test.ts`)]);
     assert.equal(code, 0, output);
