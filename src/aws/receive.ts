@@ -91,7 +91,7 @@ export async function receiveBody(
   const bytesMax = definition.bodyBytesMax?.(name) ?? BODY_BYTES_MAX;
   const limit = () => tooLarge(name, bytesMax);
   if (Number(content.headers.get("content-length") ?? 0) > bytesMax) throw limit();
-  const raw = await readBytes(body, bytesMax, limit, held);
+  const raw = content.hasBody ? await readBytes(body, bytesMax, limit, held) : EMPTY;
   const signer = signerOfStream ?? authenticate(raw);
   definition.checkBody?.(name, content.headers, raw);
   return { request: content, bytes: await unpacked(content, raw, bytesMax, limit), stream: undefined, signer };
