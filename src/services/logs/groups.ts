@@ -1,8 +1,8 @@
 // Log groups: create, describe, delete, retention, tags.
 import {
-  InvalidParameterException$,
   OperationAbortedException$,
   ResourceAlreadyExistsException$,
+  TooManyTagsException$,
   type LogGroup,
 } from "@aws-sdk/client-cloudwatch-logs";
 import type * as client from "@aws-sdk/client-cloudwatch-logs";
@@ -15,7 +15,10 @@ import {
   groupArn,
   groupKey,
   groupNameOf,
+  invalid,
+  isOwn,
   nameBefore,
+  ownGroupName,
   tokenAfter,
   type LogGroupRecord,
   type LogsDeps,
@@ -25,7 +28,9 @@ import {
 const RETENTION_DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 const PAGE_GROUPS = 50;
 
-const invalid = (message: string) => new Fault(InvalidParameterException$, message);
+const TAGS_MAX = 50;
+
+const TOO_MANY_TAGS = `A log group can have no more than ${TAGS_MAX} tags.`;
 
 type Names =
   | "CreateLogGroup"
@@ -50,8 +55,12 @@ export function logGroups(deps: LogsDeps) {
       throw error;
     });
   };
-  const setTags = (context: Context, name: string, tags: Readonly<Record<string, string>> = {}) =>
-    change(context, name, (record) => ({ ...record, tags: { ...record.tags, ...tags } }));
+  const setTags = (context: Context, name: string, tags: Readonly<Record<string, string>> = {}, refusal: () => Fault) =>
+    change(context, name, (record) => {
+      const all = { ...record.tags, ...tags };
+      if (Object.keys(all).length > TAGS_MAX) throw refusal();
+      return { ...record, tags: all };
+    });
   const removeTags = (context: Context, name: string, keys: readonly string[] = []) =>
     change(context, name, (record) => ({
       ...record,
@@ -89,14 +98,24 @@ export function logGroups(deps: LogsDeps) {
       return {};
     },
     ListTagsForResource: async (context, { resourceArn = "" }) => ({
-      tags: { ...(await existingGroup(deps, context, groupNameOf(resourceArn))).record.tags },
+      tags: { ...(await existingGroup(deps, context, ownGroupName(context, resourceArn))).record.tags },
     }),
-    TagResource: async (context, { resourceArn = "", tags }) => (await setTags(context, groupNameOf(resourceArn), tags), {}),
-    UntagResource: async (context, { resourceArn = "", tagKeys }) => (await removeTags(context, groupNameOf(resourceArn), tagKeys), {}),
+    async TagResource(context, { resourceArn = "", tags }) {
+      const refusal = () => new Fault(TooManyTagsException$, TOO_MANY_TAGS, { resourceName: resourceArn });
+      await setTags(context, ownGroupName(context, resourceArn), tags, refusal);
+      return {};
+    },
+    async UntagResource(context, { resourceArn = "", tagKeys }) {
+      await removeTags(context, ownGroupName(context, resourceArn), tagKeys);
+      return {};
+    },
     ListTagsLogGroup: async (context, { logGroupName = "" }) => ({
       tags: { ...(await existingGroup(deps, context, logGroupName)).record.tags },
     }),
-    TagLogGroup: async (context, { logGroupName = "", tags }) => (await setTags(context, logGroupName, tags), {}),
+    async TagLogGroup(context, { logGroupName = "", tags }) {
+      await setTags(context, logGroupName, tags, () => invalid(TOO_MANY_TAGS));
+      return {};
+    },
     UntagLogGroup: async (context, { logGroupName = "", tags }) => (await removeTags(context, logGroupName, tags), {}),
   } satisfies Pick<Operations<typeof client>, Names>;
 }
@@ -113,6 +132,8 @@ async function describeLogGroups(deps: LogsDeps, context: Context, input: client
   const { logGroupNamePrefix = "", logGroupNamePattern = "", logGroupIdentifiers, nextToken, limit = PAGE_GROUPS, logGroupClass } = input;
   if (input.accountIdentifiers !== undefined || input.includeLinkedAccounts === true)
     throw invalid("Lambent has no linked monitoring accounts.");
+  if (input.logGroupNamePrefix !== undefined && input.logGroupNamePattern !== undefined)
+    throw invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.");
   const records = new Map<string, LogGroupRecord>();
   for (const name of await deps.logs.groups(context.account, context.region)) {
     const found = await existingGroup(deps, context, name).catch(ignoreMissing);
@@ -125,7 +146,7 @@ async function describeLogGroups(deps: LogsDeps, context: Context, input: client
     limit: 100_000,
   });
   for (const entry of stored) records.set(entry.key.id, entry.value);
-  const wanted = logGroupIdentifiers?.map(groupNameOf);
+  const wanted = logGroupIdentifiers?.filter((identifier) => isOwn(context, identifier)).map(groupNameOf);
   const names = [...records.keys()]
     .filter((name) => name.startsWith(logGroupNamePrefix) && name.toLowerCase().includes(logGroupNamePattern.toLowerCase()))
     .filter(
