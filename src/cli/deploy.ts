@@ -17,7 +17,7 @@ import { sleep, systemClock, type Clock } from "../base/clock.ts";
 import type { Clients } from "./clients.ts";
 import { detect } from "./detect.ts";
 import { packageDirectory } from "./package-directory.ts";
-import { ensureRole } from "./role.ts";
+import { ensureRole, removeRole } from "./role.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 
 export interface DeployOptions {
@@ -42,6 +42,13 @@ interface Package {
   readonly handler?: string;
 }
 
+/** Only what begins like one: the server looks closer. */
+async function readZip(path: string): Promise<Uint8Array> {
+  const zip = await readFile(path);
+  if (zip.toString("latin1", 0, 2) !== "PK") throw new CliError(`${path} is not a zip: name the directory that has the code`, 2);
+  return zip;
+}
+
 async function readPackage(path: string): Promise<Package> {
   const info = await stat(path).catch((cause: unknown) => {
     throw new CliError(`${path} can't be read: name a directory with code, or a zip`, 2, { cause });
@@ -49,7 +56,7 @@ async function readPackage(path: string): Promise<Package> {
   const name = basename(resolve(path))
     .replace(/\.zip$/, "")
     .replaceAll(/[^A-Za-z0-9_-]+/g, "-");
-  if (info.isFile()) return { zip: await readFile(path), name };
+  if (info.isFile()) return { zip: await readZip(path), name };
   const { zip, files } = await packageDirectory(path);
   if (files.length === 0) throw new CliError(`${path} is empty`, 2);
   const found = await detect(files, (file) => readFile(join(path, file), "utf8"));
@@ -110,19 +117,16 @@ async function create(clients: Clients, FunctionName: string, code: Package, opt
         : `no ${code.family} runtime is installed: see  lambent runtime list`,
       2,
     );
-  const Role = options.role ?? (await ensureRole(clients.iam, FunctionName, options.policy ?? []));
-  await clients.lambda.send(
-    new CreateFunctionCommand({
-      Timeout: 30,
-      MemorySize: 256,
-      ...settings(options),
-      FunctionName,
-      Role,
-      Runtime: runtime as Runtime,
-      Handler: handler,
-      Code: { ZipFile: code.zip },
-    }),
-  );
+  const given = settings(options);
+  try {
+    const Role = options.role ?? (await ensureRole(clients.iam, FunctionName, options.policy ?? []));
+    const made = { FunctionName, Role, Runtime: runtime as Runtime, Handler: handler, Code: { ZipFile: code.zip } };
+    await clients.lambda.send(new CreateFunctionCommand({ Timeout: 30, MemorySize: 256, ...given, ...made }));
+  } catch (cause) {
+    const isThere = (cause as Error).name === "ResourceConflictException";
+    if (options.role === undefined && !isThere) await removeRole(clients.iam, FunctionName);
+    throw cause;
+  }
   await waitUntilFunctionActiveV2({ client: clients.lambda, ...WAIT }, { FunctionName });
 }
 

@@ -380,6 +380,20 @@ test("tags are bounded: fifty of a group, their keys and values as AWS allows th
   assert.deepEqual([Object.keys(tags).length, tags["a1"]], [50, "again"]);
 });
 
+test("of many that change the same group at once, no change is lost: it is made, or its caller is told to try again", async (t) => {
+  const { client } = await startWithStream(t);
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 20 }, (_, n) => client.send(new TagResourceCommand({ resourceArn: ARN, tags: { [`k${n}`]: "x" } }))),
+  );
+  const refused = outcomes.flatMap((one) => (one.status === "rejected" ? [(one.reason as Error).name] : []));
+  assert.ok(
+    refused.every((name) => name === "OperationAbortedException"),
+    refused.join(),
+  );
+  const { tags = {} } = await client.send(new ListTagsForResourceCommand({ resourceArn: ARN }));
+  assert.equal(Object.keys(tags).length, 20 - refused.length);
+});
+
 test("limits and tokens that are none are refused", async (t) => {
   const { client } = await startWithStream(t);
   const where = { logGroupName: GROUP, logStreamName: STREAM };

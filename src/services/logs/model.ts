@@ -1,10 +1,15 @@
 // Stored records of CloudWatch Logs, and what its operations share.
-import { InvalidParameterException$, ResourceNotFoundException$, type LogGroupClass } from "@aws-sdk/client-cloudwatch-logs";
+import {
+  InvalidParameterException$,
+  OperationAbortedException$,
+  ResourceNotFoundException$,
+  type LogGroupClass,
+} from "@aws-sdk/client-cloudwatch-logs";
 import type { Context } from "../../aws/operations.ts";
 import { Fault } from "../../aws/fault.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { LogSink } from "../../store/log-sink.ts";
-import type { Key, MetaStore } from "../../store/storage.ts";
+import { StorageError, type Key, type MetaStore } from "../../store/storage.ts";
 
 /** A group that somebody created or set up; groups that only functions wrote to have no record. */
 export interface LogGroupRecord {
@@ -72,6 +77,24 @@ export async function existingGroup(
   if (streams.length === 0) throw noSuchGroup();
   const createdAtMs = Math.min(...streams.map((stream) => stream.createdAtMs));
   return { record: { createdAtMs, tags: {}, logGroupClass: "STANDARD" }, revision: "absent" };
+}
+
+export const isConflict = (error: unknown): boolean => error instanceof StorageError && error.failure === "Conflict";
+
+/** Throws OperationAbortedException when somebody else has changed the group meanwhile. */
+export async function changeGroup(
+  deps: LogsDeps,
+  context: Context,
+  name: string,
+  edit: (record: LogGroupRecord) => LogGroupRecord,
+): Promise<void> {
+  const { record, revision } = await existingGroup(deps, context, name);
+  const write = { key: groupKey(context, name), value: edit(record), expect: revision };
+  await deps.meta.write([write]).catch((error: unknown) => {
+    if (isConflict(error))
+      throw new Fault(OperationAbortedException$, "Multiple concurrent requests to update the same resource were in conflict.");
+    throw error;
+  });
 }
 
 export const invalid = (message: string) => new Fault(InvalidParameterException$, message);
