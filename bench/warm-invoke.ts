@@ -65,8 +65,8 @@ if (!isMainThread && parentPort !== null) {
 
 const worker = (role: Role) => new Worker(new URL(import.meta.url), { workerData: role });
 
-async function measure(callers: Worker, { url, ...request }: Prepared, count: number, at = 1): Promise<Measured> {
-  callers.postMessage({ href: url.href, request, callers: at, count } satisfies Load);
+async function measure(callers: Worker, { url, ...request }: Prepared, count: number, atOnce = 1): Promise<Measured> {
+  callers.postMessage({ href: url.href, request, callers: atOnce, count } satisfies Load);
   const [measured] = (await once(callers, "message")) as [Measured];
   return measured;
 }

@@ -17,7 +17,7 @@ import { sleep, systemClock, type Clock } from "../base/clock.ts";
 import type { Clients } from "./clients.ts";
 import { detect } from "./detect.ts";
 import { packageDirectory } from "./package-directory.ts";
-import { ensureRole, removeRole } from "./role.ts";
+import { ensureRole, hasRole, removeRole } from "./role.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 
 export interface DeployOptions {
@@ -118,13 +118,13 @@ async function create(clients: Clients, FunctionName: string, code: Package, opt
       2,
     );
   const given = settings(options);
+  const makesRole = options.role === undefined && !(await hasRole(clients.iam, FunctionName));
   try {
     const Role = options.role ?? (await ensureRole(clients.iam, FunctionName, options.policy ?? []));
     const made = { FunctionName, Role, Runtime: runtime as Runtime, Handler: handler, Code: { ZipFile: code.zip } };
     await clients.lambda.send(new CreateFunctionCommand({ Timeout: 30, MemorySize: 256, ...given, ...made }));
   } catch (cause) {
-    const isThere = (cause as Error).name === "ResourceConflictException";
-    if (options.role === undefined && !isThere) await removeRole(clients.iam, FunctionName);
+    if (makesRole) await removeRole(clients.iam, FunctionName);
     throw cause;
   }
   await waitUntilFunctionActiveV2({ client: clients.lambda, ...WAIT }, { FunctionName });
