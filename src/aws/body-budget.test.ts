@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { request, type ClientRequest } from "node:http";
 import { test, type TestContext } from "node:test";
+import { gzipSync } from "node:zlib";
 import * as lambda from "@aws-sdk/client-lambda";
 import { assertRefused, fakeDoor, fakeService } from "./fake-service.ts";
 
@@ -25,7 +26,7 @@ async function start(t: TestContext) {
     await new Promise<void>((resolve) => sent.write(Buffer.alloc(bytes), () => resolve()));
     return sent;
   };
-  return { invoke, begin };
+  return { client, invoke, begin };
 }
 
 /** The server reads what was written at some later moment. */
@@ -49,6 +50,22 @@ test("a body that has no room beside the others is refused with 503, and finds r
   await invoke(100 * KIB);
   slow.destroy();
   await until(async () => !(await isFull()));
+});
+
+test("what a body unpacks to is held as well", async (t) => {
+  const { invoke, client } = await start(t);
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const sent = args.request as { headers: Record<string, string>; body: Uint8Array };
+      sent.body = gzipSync(sent.body);
+      Object.assign(sent.headers, { "content-encoding": "gzip", "content-length": String(sent.body.length) });
+      return next(args);
+    },
+    { step: "build", priority: "low" },
+  );
+  await assertRefused(invoke(600 * KIB), "ServiceUnavailableException", 503);
+  await invoke(400 * KIB);
+  await invoke(400 * KIB);
 });
 
 test("a request that holds too much itself is cut and leaves nothing held", async (t) => {

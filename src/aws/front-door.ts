@@ -173,8 +173,8 @@ class Listener implements FrontDoor {
       this.#send(response, { ...HEALTHY, headers: { ...HEALTHY.headers, "x-amzn-RequestId": id } }, request.method ?? "");
       return;
     }
-    this.#limitIdleBody(request, admitted);
     const wire = wireRequest(id, request, admitted, controller.signal);
+    if (wire.hasBody) this.#limitIdleBody(request);
     void this.#services.handle(wire).then((answer) => this.#send(response, answer, wire.method));
   }
 
@@ -207,9 +207,8 @@ class Listener implements FrontDoor {
     });
   }
 
-  #limitIdleBody(request: Request, { headers }: Admitted): void {
-    const hasBody = headers.has("content-length") || headers.has("transfer-encoding") || "stream" in request;
-    if (request.complete || !hasBody) return;
+  #limitIdleBody(request: Request): void {
+    if (request.complete) return;
     request.setTimeout(this.#timeouts.bodyIdleMs, () => request.destroy());
     request.once("end", () => request.setTimeout(0));
   }
@@ -289,7 +288,8 @@ function isHealthCheck(request: Request, admitted: Admitted): boolean {
 function wireRequest(id: string, request: Request, admitted: Admitted, signal: AbortSignal): WireRequest {
   const { rawPath, rawQuery, headers, endpoint, hostBucket } = admitted;
   const sourceIp = request.socket.remoteAddress;
-  return { id, method: request.method ?? "", rawPath, rawQuery, headers, endpoint, hostBucket, sourceIp, body: request, signal };
+  const hasBody = headers.has("content-length") || headers.has("transfer-encoding") || "stream" in request;
+  return { id, method: request.method ?? "", rawPath, rawQuery, headers, endpoint, hostBucket, sourceIp, body: request, hasBody, signal };
 }
 
 function refuseRaw(socket: Duplex, fault: CommonFault): void {

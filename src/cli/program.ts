@@ -36,7 +36,10 @@ function serverOptions(command: Command): Command {
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 function definitions(run: (action: Action, options: Shared) => Promise<void>): Command {
-  const program = new Command("lambent").description("AWS Lambda that you run yourself").version("0.1.0").showHelpAfterError();
+  const program = new Command("lambent")
+    .description("AWS Lambda that you run yourself")
+    .version("0.1.0")
+    .showHelpAfterError("lambent --help names the commands, lambent COMMAND --help the options of one");
   addServing(program, run);
   addFunctions(program, run);
   addLayers(program, run);

@@ -1,10 +1,10 @@
 // Invoke and InvokeWithResponseStream: from a name to the data plane and back. The warm path reads memory only.
-import { randomBytes } from "node:crypto";
 import { buffer } from "node:stream/consumers";
 import { InvalidRequestContentException$, type InvokeCommandOutput } from "@aws-sdk/client-lambda";
 import type * as client from "@aws-sdk/client-lambda";
 import { CommonFault, Fault } from "../aws/fault.ts";
 import type { Context, Input, Operations } from "../aws/operations.ts";
+import { randomHex } from "../base/id.ts";
 import type { InvocationRequest, Outcome } from "../pool/invocation.ts";
 import type { ResponseStream } from "../pool/response-stream.ts";
 import { limits } from "../limits.ts";
@@ -139,7 +139,7 @@ function traceOf(lambda: Lambda, { traceHeader, responseHeaders }: Context): str
 }
 
 function newTrace(nowMs: number): string {
-  const random = randomBytes(20).toString("hex");
+  const random = randomHex(20);
   const seconds = Math.floor(nowMs / 1000)
     .toString(16)
     .padStart(8, "0");

@@ -8,6 +8,7 @@ import { logGroups } from "./groups.ts";
 import { liveTail } from "./live-tail.ts";
 import { GROUP_KIND, groupArn, groupNameOf, type LogGroupRecord, type LogsDeps } from "./model.ts";
 import { logStreams } from "./streams.ts";
+import { groupTags } from "./tags.ts";
 
 const RETENTION_CHECK_MS = 3_600_000;
 const DAY_MS = 86_400_000;
@@ -120,6 +121,7 @@ const NOT_BUILT = {
 function operationsOf(deps: LogsDeps) {
   return {
     ...logGroups(deps),
+    ...groupTags(deps),
     ...logStreams(deps),
     ...logEvents(deps),
     ...liveTail(deps),
