@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import type { Socket } from "node:net";
 import { authorise } from "./aws/authorise.ts";
-import type { Deliverer } from "./aws/deliver.ts";
 import { frontDoor, type FrontDoor } from "./aws/front-door.ts";
 import type { ServiceDefinition } from "./aws/definition.ts";
 import { CommonFault } from "./aws/fault.ts";
@@ -17,6 +16,7 @@ import { lambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
 import { dataPlane, type DataPlane } from "./pool/invoke.ts";
 import { deliverer, type DelivererDeps } from "./deliver.ts";
+import { eventSources } from "./event-sources.ts";
 import { codeDownloads } from "./code-downloads.ts";
 import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
 import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtime/managed.ts";
@@ -141,9 +141,10 @@ function startDataPlane(
 /** Of the environments and of the account's concurrency: what is left is for those who wait for an answer. */
 const ASYNC_SHARE = 0.75;
 
-function deliveriesTo(services: DelivererDeps["services"], { clock }: Started, iam: IamService, sts: StsService): Deliverer {
+/** What Lambda does in other services, it does in the role of a function. */
+function rolesOf(services: DelivererDeps["services"], { clock }: Started, iam: IamService, sts: StsService): DelivererDeps {
   const { identities } = iam;
-  return deliverer({
+  return {
     clock,
     identities,
     services,
@@ -153,7 +154,7 @@ function deliveriesTo(services: DelivererDeps["services"], { clock }: Started, i
       if (typeof found === "string") throw roleNotAssumable();
       return found.caller;
     },
-  });
+  };
 }
 
 /** Rejects with what went wrong, with everything that was started stopped again. */
@@ -213,13 +214,15 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   life.onStop("lambda", () => after.lambda());
   const plane = startDataPlane(config, parts, sts, port, (socket, sandboxId) => door.accept(socket, { sandboxId }));
   life.onStop("data plane", () => plane.stop());
+  const inRoles = rolesOf(services, parts, iam, sts);
   const lambda = await lambdaService({
     meta: storage.meta,
     queue: storage.queue,
     blobs,
     packagesDirectory: join(config.dataDirectory, "packages"),
     invoker: plane,
-    deliverer: deliveriesTo(services, parts, iam, sts),
+    deliverer: deliverer(inRoles),
+    sources: eventSources(inRoles),
     asyncConcurrency: Math.max(1, Math.floor(ASYNC_SHARE * Math.min(config.environmentsMax, limits.accountConcurrency))),
     clock,
     log,

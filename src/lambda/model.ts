@@ -11,8 +11,12 @@ import type { BlobStore } from "../store/blob-store.ts";
 import type { DurableQueue, Entry, Key, MetaStore } from "../store/storage.ts";
 import type { View } from "../store/view.ts";
 import type { AliasRecord } from "./alias-records.ts";
+import type { CodeSigningRecord } from "./code-signing.ts";
 import type { ReservationRecord } from "./concurrency.ts";
 import type { EventInvokeRecord } from "./event-invoke.ts";
+import type { MappingRecord } from "./event-source-mapping-records.ts";
+import type { EventSources } from "./event-sources.ts";
+import type { FunctionUrlRecord } from "./function-urls.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
 import type { PolicyRecord } from "./permissions.ts";
@@ -61,6 +65,7 @@ export interface FunctionRecord {
   readonly tags: Readonly<Record<string, string>>;
   /** Absent: it is stopped when it calls itself without end. */
   readonly recursiveLoop?: client.RecursiveLoop;
+  readonly codeSigningConfigArn?: string;
 }
 
 export interface LambdaDeps {
@@ -73,6 +78,7 @@ export interface LambdaDeps {
   readonly invoker: Invoker;
   /** The way to destinations and dead-letter queues. */
   readonly deliverer: Deliverer;
+  readonly sources: EventSources;
   /** Asynchronous invocations that run at once; the rest of the machine is for those who wait for an answer. */
   readonly asyncConcurrency: number;
   readonly clock: Clock;
@@ -109,6 +115,9 @@ export interface Lambda extends LambdaDeps {
   readonly eventInvokeConfigs: View<EventInvokeRecord>;
   readonly reservations: View<ReservationRecord>;
   readonly policies: View<PolicyRecord>;
+  readonly mappings: View<MappingRecord>;
+  readonly functionUrls: View<FunctionUrlRecord>;
+  readonly codeSigningConfigs: View<CodeSigningRecord>;
   readonly packages: Packages;
   readonly ready: ReadyDeployment;
   readonly events: AsyncInvocations;

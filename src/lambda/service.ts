@@ -13,9 +13,13 @@ import { account } from "./account.ts";
 import { startAsyncInvocations } from "./async-invocations.ts";
 import { backgroundWork } from "./background.ts";
 import { code } from "./code.ts";
+import { CODE_SIGNING_KIND, codeSigning, type CodeSigningRecord } from "./code-signing.ts";
 import { concurrency, RESERVATION_KIND, tellReservation, type ReservationRecord } from "./concurrency.ts";
 import { deploymentKey, recheckingInvoker } from "./deployments.ts";
 import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
+import { MAPPING_KIND, type MappingRecord } from "./event-source-mapping-records.ts";
+import { eventSourceMappings } from "./event-source-mappings.ts";
+import { FUNCTION_URL_KIND, urls, type FunctionUrlRecord } from "./function-urls.ts";
 import { functions } from "./functions.ts";
 import { invocations } from "./invocations.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
@@ -24,6 +28,8 @@ import { Packages } from "./packages.ts";
 import { permissions, POLICY_KIND, type PolicyRecord } from "./permissions.ts";
 import { readyDeployments } from "./ready.ts";
 import { recursion } from "./recursion.ts";
+import { resourcePolicies } from "./resource-policies.ts";
+import { REFUSED_OPERATIONS } from "./refused-operations.ts";
 import { completeSoon } from "./states.ts";
 import { tags } from "./tags.ts";
 import { VERSION_KIND, type VersionRecord } from "./version-records.ts";
@@ -36,59 +42,22 @@ const HERE = process.arch === "arm64" ? "arm64" : "x86_64";
 
 const NOT_BUILT = {
   AddLayerVersionPermission: notBuilt,
-  CheckpointDurableExecution: notBuilt,
-  CreateCapacityProvider: notBuilt,
-  CreateCodeSigningConfig: notBuilt,
-  CreateEventSourceMapping: notBuilt,
-  CreateFunctionUrlConfig: notBuilt,
-  DeleteCapacityProvider: notBuilt,
-  DeleteCodeSigningConfig: notBuilt,
-  DeleteEventSourceMapping: notBuilt,
-  DeleteFunctionCodeSigningConfig: notBuilt,
-  DeleteFunctionUrlConfig: notBuilt,
   DeleteLayerVersion: notBuilt,
   DeleteProvisionedConcurrencyConfig: notBuilt,
-  DeleteResourcePolicy: notBuilt,
-  GetCapacityProvider: notBuilt,
-  GetCodeSigningConfig: notBuilt,
-  GetDurableExecution: notBuilt,
-  GetDurableExecutionHistory: notBuilt,
-  GetDurableExecutionState: notBuilt,
-  GetEventSourceMapping: notBuilt,
-  GetFunctionCodeSigningConfig: notBuilt,
   GetFunctionScalingConfig: notBuilt,
-  GetFunctionUrlConfig: notBuilt,
   GetLayerVersionByArn: notBuilt,
   GetLayerVersion: notBuilt,
   GetLayerVersionPolicy: notBuilt,
   GetProvisionedConcurrencyConfig: notBuilt,
-  GetResourcePolicy: notBuilt,
   GetRuntimeManagementConfig: notBuilt,
-  ListCapacityProviders: notBuilt,
-  ListCodeSigningConfigs: notBuilt,
-  ListDurableExecutionsByFunction: notBuilt,
-  ListEventSourceMappings: notBuilt,
-  ListFunctionUrlConfigs: notBuilt,
-  ListFunctionVersionsByCapacityProvider: notBuilt,
-  ListFunctionsByCodeSigningConfig: notBuilt,
   ListLayerVersions: notBuilt,
   ListLayers: notBuilt,
   ListProvisionedConcurrencyConfigs: notBuilt,
   PublishLayerVersion: notBuilt,
-  PutFunctionCodeSigningConfig: notBuilt,
   PutFunctionScalingConfig: notBuilt,
   PutProvisionedConcurrencyConfig: notBuilt,
-  PutResourcePolicy: notBuilt,
   PutRuntimeManagementConfig: notBuilt,
   RemoveLayerVersionPermission: notBuilt,
-  SendDurableExecutionCallbackFailure: notBuilt,
-  SendDurableExecutionCallbackHeartbeat: notBuilt,
-  SendDurableExecutionCallbackSuccess: notBuilt,
-  StopDurableExecution: notBuilt,
-  UpdateCapacityProvider: notBuilt,
-  UpdateCodeSigningConfig: notBuilt,
-  UpdateEventSourceMapping: notBuilt,
-  UpdateFunctionUrlConfig: notBuilt,
 } as const;
 
 function operationsOf(lambda: Lambda) {
@@ -102,8 +71,13 @@ function operationsOf(lambda: Lambda) {
     ...permissions(lambda),
     ...concurrency(lambda),
     ...recursion(lambda),
+    ...resourcePolicies(lambda),
+    ...urls(lambda),
+    ...eventSourceMappings(lambda),
+    ...codeSigning(lambda),
     ...tags(lambda),
     ...account(lambda),
+    ...REFUSED_OPERATIONS,
     ...NOT_BUILT,
   } satisfies Operations<typeof client>;
 }
@@ -183,6 +157,9 @@ async function openRecords({ meta, invoker }: LambdaDeps, references: PackageRef
     aliases: await View.open<AliasRecord>(meta, ALIAS_KIND),
     eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
     policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
+    functionUrls: await View.open<FunctionUrlRecord>(meta, FUNCTION_URL_KIND),
+    mappings: await View.open<MappingRecord>(meta, MAPPING_KIND),
+    codeSigningConfigs: await View.open<CodeSigningRecord>(meta, CODE_SIGNING_KIND),
     reservations: await View.open<ReservationRecord>(meta, RESERVATION_KIND, (key, entry) => tellReservation(invoker, key, entry?.value)),
   };
 }

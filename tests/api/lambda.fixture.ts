@@ -21,6 +21,17 @@ import { zipOf } from "../support/zip.ts";
 
 export const ACCOUNT = "000000000000";
 export const REGION = "eu-west-1";
+export const FOREIGN_ACCOUNT = "222222222222";
+const FOREIGN_ROOT = {
+  secretAccessKey: "secret-of-foreigner",
+  caller: {
+    kind: "root",
+    account: FOREIGN_ACCOUNT,
+    arn: `arn:aws:iam::${FOREIGN_ACCOUNT}:root`,
+    userId: FOREIGN_ACCOUNT,
+    accessKeyId: "AKIAFOREIGN",
+  },
+} as const;
 export const ROLE = `arn:aws:iam::${ACCOUNT}:role/service/test`;
 export const UNTRUSTED_ROLE = `arn:aws:iam::${ACCOUNT}:role/untrusted`;
 export const arnOf = (name: string) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
@@ -66,6 +77,8 @@ export class FakeInvoker implements Invoker {
 export interface Started {
   readonly client: lambda.LambdaClient;
   readonly stranger: lambda.LambdaClient;
+  /** The root of another account. */
+  readonly foreigner: lambda.LambdaClient;
   readonly door: FakeDoor;
   readonly service: LambdaService;
   readonly invoker: FakeInvoker;
@@ -106,6 +119,7 @@ async function startOn(t: TestContext, kept: Kept, options: Partial<LambdaDeps>)
     packagesDirectory: join(directory, "packages"),
     invoker,
     deliverer: { supports: () => false, deliver: () => assert.fail("nothing is delivered") },
+    sources: { polls: () => false, problem: () => Promise.resolve(undefined) },
     asyncConcurrency: 100,
     clock,
     log: silentLog,
@@ -128,15 +142,17 @@ async function startOn(t: TestContext, kept: Kept, options: Partial<LambdaDeps>)
     accountConcurrency: 1000,
     ...options,
   });
-  const door = await fakeDoor([service.definition], { identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER]) });
+  const door = await fakeDoor([service.definition], { identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER, FOREIGN_ROOT]) });
   const client = new lambda.LambdaClient(door.settings());
   const stranger = new lambda.LambdaClient(door.settings(FAKE_STRANGER));
+  const foreigner = new lambda.LambdaClient(door.settings(FOREIGN_ROOT));
   let isStopped = false;
   const stop = async () => {
     if (isStopped) return;
     isStopped = true;
     client.destroy();
     stranger.destroy();
+    foreigner.destroy();
     await door.door.close();
     await service.stop();
   };
@@ -144,6 +160,7 @@ async function startOn(t: TestContext, kept: Kept, options: Partial<LambdaDeps>)
   return {
     client,
     stranger,
+    foreigner,
     door,
     service,
     invoker,
