@@ -1,8 +1,13 @@
 // Event source mappings as records: what each kind of source takes, its defaults, and that nobody is told that something reads.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CreateRoleCommand, PutRolePolicyCommand, UpdateAssumeRolePolicyCommand } from "@aws-sdk/client-iam";
+import { CreateEventSourceMappingCommand, CreateFunctionCommand } from "@aws-sdk/client-lambda";
+import { CreateQueueCommand, GetQueueUrlCommand, SetQueueAttributesCommand } from "@aws-sdk/client-sqs";
 import type { EventSources } from "../../src/lambda/event-sources.ts";
 import { ACCOUNT, arnOf, check, covered, makeFunction, REGION, send, startLambda, UUID, type Row, type Started } from "./lambda.fixture.ts";
+import { startApi } from "../support/api.ts";
+import { zipOf } from "../support/zip.ts";
 
 const QUEUE = `arn:aws:sqs:${REGION}:${ACCOUNT}:orders`;
 const FIFO = `${QUEUE}.fifo`;
@@ -218,6 +223,62 @@ test("what AWS says about a source that can't be read is passed on", async (t) =
   await assert.rejects(create(one, { EventSourceArn: QUEUE }), { name: IPV, message: problem });
   assert.equal(asked.length, 1);
   assert.deepEqual((await send(one.client, "ListEventSourceMappings", {}))["EventSourceMappings"], []);
+});
+
+const TRUST = JSON.stringify({
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" }],
+});
+
+test("a queue must be there, long enough hidden, and readable for the function's role", async (t) => {
+  const { clients } = await startApi(t);
+  const { lambda, iam, sqs } = clients();
+  await iam.send(new CreateRoleCommand({ RoleName: "reader", AssumeRolePolicyDocument: TRUST }));
+  const allow = (Action: readonly string[]) =>
+    iam.send(
+      new PutRolePolicyCommand({
+        RoleName: "reader",
+        PolicyName: "read",
+        PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Action, Resource: "*" }] }),
+      }),
+    );
+  await sqs.send(new CreateQueueCommand({ QueueName: "orders", Attributes: { VisibilityTimeout: "2" } }));
+  await lambda.send(
+    new CreateFunctionCommand({
+      FunctionName: "f",
+      Runtime: "nodejs24.x",
+      Handler: "index.handler",
+      Role: `arn:aws:iam::${ACCOUNT}:role/reader`,
+      Code: { ZipFile: await zipOf({ "index.mjs": "export const handler = () => 1;" }) },
+    }),
+  );
+  const EventSourceArn = `arn:aws:sqs:us-east-1:${ACCOUNT}:orders`;
+  const mapped = (arn = EventSourceArn) => lambda.send(new CreateEventSourceMappingCommand({ FunctionName: "f", EventSourceArn: arn }));
+  const refused = (message: string) => ({ name: IPV, message });
+  const forbidden = (operation: string) => refused(`The function execution role does not have permissions to call ${operation} on SQS`);
+  await assert.rejects(mapped(), forbidden("ReceiveMessage"));
+  await allow(["sqs:ReceiveMessage"]);
+  await assert.rejects(mapped(), forbidden("DeleteMessage"));
+  await allow(["sqs:*"]);
+  const hidden = "Queue visibility timeout: 2 seconds is less than Function timeout: 3 seconds";
+  await assert.rejects(mapped(), refused(hidden));
+  await assert.rejects(
+    mapped(`${EventSourceArn}-none`),
+    refused(
+      "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue does not exist.",
+    ),
+  );
+  await assert.rejects(mapped(EventSourceArn.replace("us-east-1", "eu-west-1")), { name: IPV, message: /not in the region/ });
+  const QueueUrl = (await sqs.send(new GetQueueUrlCommand({ QueueName: "orders" }))).QueueUrl;
+  await sqs.send(new SetQueueAttributesCommand({ QueueUrl, Attributes: { VisibilityTimeout: "3" } }));
+  assert.equal((await mapped()).State, "Disabled");
+  await iam.send(new UpdateAssumeRolePolicyCommand({ RoleName: "reader", PolicyDocument: TRUST.replace("lambda", "ec2") }));
+  await assert.rejects(mapped(EventSourceArn), { name: "ResourceConflictException" });
+  await sqs.send(new CreateQueueCommand({ QueueName: "more" }));
+  await assert.rejects(
+    mapped(EventSourceArn.replace("orders", "more")),
+    refused("The role defined for the function cannot be assumed by Lambda."),
+  );
 });
 
 test("what is refused, in AWS's words", async (t) => {
