@@ -44,7 +44,9 @@ read. Queues are looked for, with the rights of the function's role; streams, cl
 none. Changes are complete when they are answered: \`Creating\`, \`Updating\` and \`Deleting\` are seen in that answer only. \`KMSKeyArn\` is
 refused, up to 10 filters are accepted.
 
-Function URLs are \`http://<url-id>.lambda-url.<region>.localhost:<port>/\` (or below the name by which the client reached the server).
+Function URLs are \`http://<url-id>.lambda-url.<region>.localhost:<port>/\` (or below the name by which the client reached the server), and are
+served with \`InvokeMode\` BUFFERED; RESPONSE_STREAM is stored, and such a URL answers 501. Both permissions are needed,
+\`lambda:InvokeFunctionUrl\` and \`lambda:InvokeFunction\`. Forms (\`application/x-www-form-urlencoded\`) come in base64.
 
 Code signing configurations are stored; signatures are not verified. So under \`Enforce\` code is not deployed (CodeVerificationFailedException),
 under \`Warn\` all is.

@@ -10,9 +10,10 @@ import { lifecycle, type Lifecycle } from "./base/lifecycle.ts";
 import { logLines } from "./base/log-lines.ts";
 import { jsonLog, textLog, type Log } from "./base/log.ts";
 import type { Config } from "./config.ts";
+import { functionUrlGateway, type Gateway } from "./gateway/function-urls.ts";
 import { installSecrets, type InstallKeys, type InstallSecrets } from "./install-keys.ts";
 import type { LambdaDeps } from "./lambda/model.ts";
-import { lambdaService } from "./lambda/service.ts";
+import { lambdaService, type LambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
 import { dataPlane, type DataPlane } from "./pool/invoke.ts";
 import { deliverer, type DelivererDeps } from "./deliver.ts";
@@ -180,6 +181,27 @@ function objectsFor(s3: S3Service, { identities }: IamService, clock: Clock): La
   };
 }
 
+function functionUrlsOf({ findUrl, definition, operations }: LambdaService, config: Config, parts: Started, iam: IamService): Gateway {
+  const { account, region, bodyBytesMax } = config;
+  return functionUrlGateway({
+    account,
+    region,
+    bodyBytesMax,
+    clock: parts.clock,
+    log: parts.log,
+    identities: iam.identities,
+    find(host) {
+      const found = findUrl(host.urlId);
+      return found?.region === host.region ? found : undefined;
+    },
+    access: async (context, FunctionName) => await definition.access("Invoke", context, { FunctionName }),
+    async invoke(context, FunctionName, Payload) {
+      const { Payload: payload = Buffer.from("null"), FunctionError } = await operations.Invoke(context, { FunctionName, Payload });
+      return { payload, hasFailed: FunctionError !== undefined };
+    },
+  });
+}
+
 async function startServices(config: Config, parts: Started, life: Lifecycle): Promise<Omit<Server, "failed" | "stop">> {
   const { clock, log, storage, logs, blobs } = parts;
   const { iam, sts } = await identityServices(config, parts);
@@ -194,6 +216,7 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   const definitions = [iam.definition, sts.definition, downloads.within(s3.definition), logging.definition, sqs.definition];
   // Functions are told the port, so it is open before Lambda is there: its first requests wait for it.
   const lambdaDefinition = Promise.withResolvers<ServiceDefinition>();
+  const gateway = Promise.withResolvers<Gateway>();
   const services = new Map(definitions.map((one) => [one.name, () => Promise.resolve(one)]));
   services.set("lambda", () => lambdaDefinition.promise);
   const door: FrontDoor = frontDoor({
@@ -205,6 +228,7 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
     region: config.region,
     hostNames: config.hostNames,
     bodyBytesMax: config.bodyBytesMax,
+    functionUrls: async (request, host) => (await gateway.promise)(request, host),
   });
   life.onStop("front door", () => door.close());
   life.onStop("waiting receivers", () => sqs.endWaits());
@@ -238,6 +262,7 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   after.lambda = () => lambda.stop();
   life.onStop("asynchronous invocations", () => lambda.pause());
   lambdaDefinition.resolve(lambda.definition);
+  gateway.resolve(functionUrlsOf(lambda, config, parts, iam));
   const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
   const collection = startBlobCollection({ blobs, clock, log, references: async () => [code, await s3.referencedBlobs()] });
   life.onStop("blob collection", () => collection.stop());

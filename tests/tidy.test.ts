@@ -13,6 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/sandbox": ["src/base"],
   "src/runtime": ["src/base", "src/sandbox"],
   "src/pool": ["src/base", "src/store", "src/sandbox", "src/runtime"],
+  "src/gateway": ["src/base", "src/aws", "src/limits.ts"],
   "src/lambda": ["src/base", "src/aws", "src/store", "src/pool", "src/limits.ts", "@aws-sdk/client-lambda", "yauzl"],
   "src/services/iam": [...SERVICE, "@aws-sdk/client-iam"],
   "src/services/logs": [...SERVICE, "@aws-sdk/client-cloudwatch-logs"],

@@ -37,6 +37,21 @@ export const functionUrlKey = ({ account, region, name, qualifier = "" }: Place)
 export const functionUrlKeysOf = ({ functionUrls }: Urls, { account, region, name }: Place): Key[] =>
   functionUrls.list(account, region, { prefix: `${name}/`, limit: Infinity }).map(({ key }) => key);
 
+export interface FoundUrl extends FunctionUrlRecord {
+  readonly account: string;
+  readonly region: string;
+  readonly functionArn: string;
+}
+
+/** For who serves them. */
+export function foundUrl({ functionUrls }: Urls, key: Key | undefined): FoundUrl | undefined {
+  const record = key === undefined ? undefined : functionUrls.get(key.account, key.region, key.id)?.value;
+  if (key === undefined || record === undefined) return undefined;
+  const { account, region, id } = key;
+  const [name = "", qualifier = ""] = id.split("/");
+  return { ...record, account, region, functionArn: functionArn({ account, region, name, ...(qualifier === "" ? {} : { qualifier }) }) };
+}
+
 /** `http://<url-id>.lambda-url.<region>.<host>:<port>/` under the name by which the client reached the server; an address has no names below it. */
 export function functionUrl({ endpoint }: Pick<Context, "endpoint">, region: string, urlId: string): string {
   const url = new URL(endpoint);

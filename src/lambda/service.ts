@@ -19,7 +19,7 @@ import { deploymentKey, recheckingInvoker } from "./deployments.ts";
 import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
 import { MAPPING_KIND, type MappingRecord } from "./event-source-mapping-records.ts";
 import { eventSourceMappings } from "./event-source-mappings.ts";
-import { FUNCTION_URL_KIND, urls, type FunctionUrlRecord } from "./function-urls.ts";
+import { FUNCTION_URL_KIND, foundUrl, urls, type FoundUrl, type FunctionUrlRecord } from "./function-urls.ts";
 import { functions } from "./functions.ts";
 import { invocations } from "./invocations.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
@@ -93,6 +93,8 @@ export interface LambdaService {
   readonly operations: ReturnType<typeof operationsOf>;
   /** Whether a function's code is this blob: for who cleans up the blob store. */
   isReferenced(sha256: string): boolean;
+  /** The function URL with this id. */
+  findUrl(urlId: string): FoundUrl | undefined;
   /** No more events are taken from the queue; what has begun goes on. */
   pause(): void;
   stop(): Promise<void>;
@@ -104,7 +106,8 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   const background = backgroundWork(deps);
   const references = new PackageReferences();
   const complete = (key: Key) => completeSoon(deps, background, key);
-  const records = await openRecords(deps, references);
+  const urlKeys = new Map<string, Key>();
+  const records = await openRecords(deps, references, urlKeys);
   const isReferenced = (sha256: string) => references.has(sha256);
   // Nothing runs yet, so what nobody refers to can go at once.
   await packages.collect(isReferenced, clock.monotonic(), 0);
@@ -135,6 +138,7 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     },
     operations,
     isReferenced,
+    findUrl: (urlId) => foundUrl(records, urlKeys.get(urlId)),
     pause: () => events.pause(),
     async stop() {
       await events.stop();
@@ -144,7 +148,7 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   };
 }
 
-async function openRecords({ meta, invoker }: LambdaDeps, references: PackageReferences) {
+async function openRecords({ meta, invoker }: LambdaDeps, references: PackageReferences, urlKeys: Map<string, Key>) {
   return {
     functions: await openTracked<FunctionRecord>(meta, FUNCTION_KIND, (key, before, after) => {
       references.change(packagesOfFunction(before), packagesOfFunction(after));
@@ -157,7 +161,10 @@ async function openRecords({ meta, invoker }: LambdaDeps, references: PackageRef
     aliases: await View.open<AliasRecord>(meta, ALIAS_KIND),
     eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
     policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
-    functionUrls: await View.open<FunctionUrlRecord>(meta, FUNCTION_URL_KIND),
+    functionUrls: await openTracked<FunctionUrlRecord>(meta, FUNCTION_URL_KIND, (key, before, after) => {
+      if (before !== undefined) urlKeys.delete(before.urlId);
+      if (after !== undefined) urlKeys.set(after.urlId, key);
+    }),
     mappings: await View.open<MappingRecord>(meta, MAPPING_KIND),
     codeSigningConfigs: await View.open<CodeSigningRecord>(meta, CODE_SIGNING_KIND),
     reservations: await View.open<ReservationRecord>(meta, RESERVATION_KIND, (key, entry) => tellReservation(invoker, key, entry?.value)),
