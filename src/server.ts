@@ -181,7 +181,7 @@ function objectsFor(s3: S3Service, { identities }: IamService, clock: Clock): La
   };
 }
 
-function functionUrlsOf({ findUrl, definition, operations }: LambdaService, config: Config, parts: Started, iam: IamService): Gateway {
+function functionUrlsOf(lambda: LambdaService, config: Config, parts: Started, iam: IamService): Gateway {
   const { account, region, bodyBytesMax } = config;
   return functionUrlGateway({
     account,
@@ -191,12 +191,12 @@ function functionUrlsOf({ findUrl, definition, operations }: LambdaService, conf
     log: parts.log,
     identities: iam.identities,
     find(host) {
-      const found = findUrl(host.urlId);
+      const found = lambda.findUrl(host.urlId);
       return found?.region === host.region ? found : undefined;
     },
-    access: async (context, FunctionName) => await definition.access("Invoke", context, { FunctionName }),
+    access: async (context, FunctionName) => await lambda.definition.access("Invoke", context, { FunctionName }),
     async invoke(context, FunctionName, Payload) {
-      const { Payload: payload = Buffer.from("null"), FunctionError } = await operations.Invoke(context, { FunctionName, Payload });
+      const { Payload: payload = Buffer.from("null"), FunctionError } = await lambda.operations.Invoke(context, { FunctionName, Payload });
       return { payload, hasFailed: FunctionError !== undefined };
     },
   });

@@ -145,8 +145,11 @@ export async function changePolicy(lambda: Lambda, reference: FunctionReference,
   throw conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${functionArn(reference)}`);
 }
 
-function checkSize(record: PolicyRecord): void {
-  const bytes = Buffer.byteLength(JSON.stringify(documentOf(record)));
+const checkSize = (record: PolicyRecord): void => checkPolicySize(JSON.stringify(documentOf(record)));
+
+/** Throws PolicyLengthExceededException. */
+export function checkPolicySize(text: string): void {
+  const bytes = Buffer.byteLength(text);
   if (bytes > limits.functionPolicyBytesMax)
     throw new Fault(
       PolicyLengthExceededException$,

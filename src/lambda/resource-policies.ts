@@ -5,7 +5,7 @@ import { parsePolicy, type PolicyDocument, type PolicyStatement } from "../aws/p
 import { invalidParameter, notFound } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import { functionReference } from "./names.ts";
-import { assertThere, changePolicy, checkRevision, documentOf, policyOf } from "./permissions.ts";
+import { assertThere, changePolicy, checkPolicySize, checkRevision, documentOf, policyOf } from "./permissions.ts";
 
 type Names = "PutResourcePolicy" | "GetResourcePolicy" | "DeleteResourcePolicy";
 
@@ -46,6 +46,7 @@ const listOf = <T>(one: T | readonly T[]): readonly T[] => (Array.isArray(one) ?
 
 /** Throws InvalidParameterValueException for what is no policy of this resource. */
 function readPolicy(text: string, arn: string): PolicyDocument {
+  checkPolicySize(text);
   const document = parsePolicy(text);
   if ("malformed" in document) throw invalidParameter(document.malformed);
   for (const statement of listOf(document.Statement)) checkStatement(statement, arn);

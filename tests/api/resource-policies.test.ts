@@ -208,6 +208,11 @@ test("what is refused, in AWS's words", async (t) => {
     putting("put", good),
     putting("a stale revision", good, mismatch, stale),
     putting("too long", document(statement("*", { Sid: "x".repeat(20_480) })), [400, "ValidationException", /'policy'/]),
+    putting("too many bytes", document(statement("*", { Sid: "é".repeat(15_000) })), [
+      400,
+      "PolicyLengthExceededException",
+      /^The final policy size \(\d+\) is bigger than the limit \(20480\)\.$/,
+    ]),
     { name: "delete a stale revision", call: ["DeleteResourcePolicy", { ResourceArn, ...stale }], fault: mismatch },
     { name: "got", call: ["GetResourcePolicy", { ResourceArn }] },
     { name: "deleted", call: ["DeleteResourcePolicy", { ResourceArn }] },
