@@ -82,9 +82,11 @@ export function codeSigning(lambda: Lambda) {
     PutFunctionCodeSigningConfig: (context, input) => attach(lambda, context, input),
     GetFunctionCodeSigningConfig(context, { FunctionName = "" }) {
       const { reference, entry } = findFunction(lambda, context, FunctionName);
-      const { codeSigningConfigArn: CodeSigningConfigArn } = entry.value;
-      // Neither member when there is none, which Terraform reads of every function.
-      return CodeSigningConfigArn === undefined ? NONE : { CodeSigningConfigArn, FunctionName: reference.name };
+      const { codeSigningConfigArn: CodeSigningConfigArn = "" } = entry.value;
+      // Neither member when there is none, which Terraform reads of every function. One that was deleted in the same moment as it was given
+      // is none either.
+      if (codeSigningConfigOf(lambda, reference, CodeSigningConfigArn) === undefined) return NONE;
+      return { CodeSigningConfigArn, FunctionName: reference.name };
     },
     async DeleteFunctionCodeSigningConfig(context, { FunctionName = "" }) {
       const found = findFunction(lambda, context, FunctionName);
@@ -150,12 +152,12 @@ async function attach(lambda: Lambda, context: Context, input: client.PutFunctio
   const config = attachable(lambda, readFunctionName(context, FunctionName), CodeSigningConfigArn);
   const found = findFunction(lambda, context, FunctionName);
   const record: FunctionRecord = { ...found.entry.value, codeSigningConfigArn: CodeSigningConfigArn };
-  await changeFunction(lambda, found, record, [touched(config)]);
+  await changeFunction(lambda, found, record, [stillThere(config)]);
   return { CodeSigningConfigArn, FunctionName: found.reference.name };
 }
 
-/** The same again under a new revision: so that it can't be deleted in the same moment. */
-const touched = ({ key, value, revision }: Entry<CodeSigningRecord>): Write => ({ key, value, expect: revision });
+/** Functions that get it at the same time are not in each other's way. */
+const stillThere = ({ key, revision }: Entry<CodeSigningRecord>): Write => ({ key, keep: true, expect: revision });
 
 const usersOf = (lambda: Lambda, { account, region }: Place, arn: string, after?: string) =>
   lambda.functions
@@ -181,7 +183,7 @@ const describe = (context: Place, id: string, record: CodeSigningRecord): client
 
 /** For a function that is being made with a configuration: what is to be written with it. */
 export function codeSigningWrites(lambda: Configs, place: Place, arn: string): readonly Write[] {
-  return arn === "" ? [] : [touched(attachable(lambda, place, arn))];
+  return arn === "" ? [] : [stillThere(attachable(lambda, place, arn))];
 }
 
 /**

@@ -88,8 +88,11 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
   try {
     await lambda.meta.write([{ key, value: record, expect: "absent" }, ...(published?.writes ?? []), ...signing]);
   } catch (error) {
-    if (error instanceof StorageError && error.failure === "Conflict") throw exists();
-    throw error;
+    if (!(error instanceof StorageError && error.failure === "Conflict")) throw error;
+    // Its code signing configuration may have changed in the same moment.
+    throw signing.length > 0 && lambda.functions.get(reference.account, reference.region, reference.name) === undefined
+      ? conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${CodeSigningConfigArn}`)
+      : exists();
   }
   lambda.complete(key);
   const described = describeFunction(reference, record);

@@ -68,6 +68,15 @@ test("functions have one or none, and hold it", async (t) => {
   await send(one.client, "DeleteCodeSigningConfig", { CodeSigningConfigArn });
 });
 
+test("functions that get one at the same time are not in each other's way", async (t) => {
+  const one = await startLambda(t);
+  const { CodeSigningConfigArn } = await create(one);
+  const names = Array.from({ length: 8 }, (_, n) => `f${n}`);
+  await Promise.all(names.map((name) => makeFunction(one, name, { CodeSigningConfigArn })));
+  const { FunctionArns } = await send(one.client, "ListFunctionsByCodeSigningConfig", { CodeSigningConfigArn });
+  assert.deepEqual(FunctionArns, names.map(arnOf));
+});
+
 test("code that would need a valid signature is not deployed", async (t) => {
   const one = await startLambda(t);
   const enforced = await create(one, { CodeSigningPolicies: ENFORCE });
