@@ -45,7 +45,7 @@ none. Changes are complete when they are answered: \`Creating\`, \`Updating\` an
 refused, up to 10 filters are accepted.
 
 Function URLs are \`http://<url-id>.lambda-url.<region>.localhost:<port>/\` (or below the name by which the client reached the server), and are
-served with \`InvokeMode\` BUFFERED; RESPONSE_STREAM is stored, and such a URL answers 501. Both permissions are needed,
+served in both modes; with RESPONSE_STREAM a function that does not stream has its result sent as it is. Both permissions are needed,
 \`lambda:InvokeFunctionUrl\` and \`lambda:InvokeFunction\`. Forms (\`application/x-www-form-urlencoded\`) come in base64.
 
 Code signing configurations are stored; signatures are not verified. So under \`Enforce\` code is not deployed (CodeVerificationFailedException),

@@ -181,6 +181,15 @@ function objectsFor(s3: S3Service, { identities }: IamService, clock: Clock): La
   };
 }
 
+type Events = Awaited<ReturnType<LambdaService["operations"]["InvokeWithResponseStream"]>>["EventStream"];
+
+async function* chunksOf(events: Events): AsyncGenerator<Uint8Array> {
+  for await (const { PayloadChunk, InvokeComplete } of events ?? []) {
+    if (PayloadChunk?.Payload !== undefined) yield PayloadChunk.Payload;
+    if (InvokeComplete?.ErrorCode !== undefined) throw new CommonFault("BadGateway", "The function failed.", 502);
+  }
+}
+
 function functionUrlsOf(lambda: LambdaService, config: Config, parts: Started, iam: IamService): Gateway {
   const { account, region, bodyBytesMax } = config;
   return functionUrlGateway({
@@ -198,6 +207,10 @@ function functionUrlsOf(lambda: LambdaService, config: Config, parts: Started, i
     async invoke(context, FunctionName, Payload) {
       const { Payload: payload = Buffer.from("null"), FunctionError } = await lambda.operations.Invoke(context, { FunctionName, Payload });
       return { payload, hasFailed: FunctionError !== undefined };
+    },
+    async stream(context, FunctionName, Payload) {
+      const answer = await lambda.operations.InvokeWithResponseStream(context, { FunctionName, Payload });
+      return { contentType: answer.ResponseStreamContentType, chunks: chunksOf(answer.EventStream) };
     },
   });
 }

@@ -17,6 +17,7 @@ import { limits } from "../limits.ts";
 import { corsHeaders, preflight, type CorsRules } from "./cors.ts";
 import { httpEvent } from "./http-event.ts";
 import { badGateway, httpResponse } from "./http-response.ts";
+import { streamedResponse, type StreamedInvocation } from "./http-stream.ts";
 
 /** A URL that is there, and whose it is. */
 export interface FunctionUrl {
@@ -43,6 +44,8 @@ export interface GatewayDeps extends AuthenticateOptions {
   readonly access: (context: Context, functionArn: string) => Promise<readonly AccessNeed[]>;
   /** Throws Lambda's faults. */
   readonly invoke: (context: Context, functionArn: string, event: Uint8Array) => Promise<Invocation>;
+  /** The same for a response that is streamed. */
+  readonly stream: (context: Context, functionArn: string, event: Uint8Array) => Promise<StreamedInvocation>;
 }
 
 export type Gateway = (request: WireRequest, host: FunctionUrlHost) => Promise<WireResponse>;
@@ -87,8 +90,6 @@ async function answer(
   request: WireRequest,
   held: Held,
 ): Promise<WireResponse> {
-  if (url.InvokeMode !== "BUFFERED")
-    return refusal(501, "NotImplementedException", "Lambent serves function URLs whose InvokeMode is BUFFERED. See docs/compatibility.md.");
   const tooLarge = () => new CommonFault("RequestEntityTooLargeException", "Request Entity Too Large", 413);
   const body = await readBytes(request.body, limits.invokePayloadBytesMax, tooLarge, held);
   const signer = url.AuthType === "AWS_IAM" ? authenticate(request, "lambda", body, deps) : undefined;
@@ -99,6 +100,7 @@ async function answer(
   const nowMs = deps.clock.now();
   const event = Buffer.from(JSON.stringify(httpEvent({ request, body, urlId, caller, nowMs })));
   if (event.length > limits.invokePayloadBytesMax) throw tooLarge();
+  if (url.InvokeMode === "RESPONSE_STREAM") return await streamedResponse(await deps.stream(context, url.functionArn, event));
   const { payload, hasFailed } = await deps.invoke(context, url.functionArn, event);
   return hasFailed ? badGateway() : httpResponse(payload);
 }

@@ -32,6 +32,17 @@ export function httpResponse(payload: Uint8Array): WireResponse {
   return { status: 200, headers: { ...JSON_TYPE }, body: typeof result === "string" ? result : payload };
 }
 
+/** Status, headers and cookies that stand before a streamed body; undefined when that is not what it is. */
+export function preludeOf(bytes: Uint8Array): WireResponse | undefined {
+  let prelude: unknown;
+  try {
+    prelude = JSON.parse(Buffer.from(bytes).toString());
+  } catch {
+    return undefined;
+  }
+  return isObject(prelude) ? described({ statusCode: 200, ...prelude, body: undefined }) : undefined;
+}
+
 function described({ statusCode, headers, cookies, body, isBase64Encoded }: Fields): WireResponse | undefined {
   const status = Number(statusCode);
   if (!Number.isInteger(status) || status < 200 || status > 599 || typeof statusCode === "boolean") return undefined;
