@@ -8,7 +8,6 @@ import type { EventSources } from "./lambda/event-sources.ts";
 
 /** What a poller of a queue does with it. */
 const QUEUE_OPERATIONS = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"] as const;
-const SEEN_ALL = "All";
 
 export function eventSources(deps: DelivererDeps): EventSources {
   return {
@@ -27,7 +26,7 @@ async function queueProblem(deps: DelivererDeps, context: Context, arn: string, 
   const load = deps.services.get("sqs");
   if (load === undefined) return undefined;
   const sqs = await load();
-  const input = { QueueUrl: `${context.endpoint}/${account}/${resource}`, AttributeNames: [SEEN_ALL] };
+  const input = { QueueUrl: `${context.endpoint}/${account}/${resource}`, AttributeNames: ["VisibilityTimeout"] };
   let as: Context;
   try {
     as = { ...context, caller: deps.callerOf(reader.roleArn, reader.functionName) };

@@ -40,12 +40,8 @@ export function eventSourceMappings(lambda: Lambda) {
   } satisfies Pick<Operations<typeof client>, Names>;
 }
 
-export function mappingOf({ mappings }: Pick<Lambda, "mappings">, { account, region }: Context, uuid: string) {
-  return mappings.get(account, region, uuid);
-}
-
 function present(lambda: Lambda, context: Context, uuid: string): Entry<MappingRecord> {
-  const entry = mappingOf(lambda, context, uuid);
+  const entry = lambda.mappings.get(context.account, context.region, uuid);
   if (entry === undefined) throw notFound("The resource you requested does not exist.");
   return entry;
 }

@@ -37,7 +37,7 @@ const SETTINGS: Readonly<Record<keyof GivenSettings, true>> = {
   TumblingWindowInSeconds: true,
 };
 
-const typed = (name: string, what: string) => invalidParameter(`Unsupported ${name} parameter for given event source mapping ${what}.`);
+const unsupported = (name: string) => invalidParameter(`Unsupported ${name} parameter for given event source mapping type.`);
 const missing = (name: string) => invalidParameter(`Required '${name.charAt(0).toLowerCase()}${name.slice(1)}' parameter is missing.`);
 
 /** Those of a request that say something; throws for those that this kind of source does not take. */
@@ -45,7 +45,7 @@ function settingsOf(kind: SourceKind, given: GivenSettings): Settings {
   if (!isEmpty(given.KMSKeyArn)) throw invalidParameter("Lambent does not support KMSKeyArn yet: leave it out. See docs/compatibility.md.");
   const { takes } = SOURCE_TRAITS[kind];
   for (const name of Object.keys(SETTINGS) as (keyof GivenSettings)[])
-    if (!takes.includes(name) && !isEmpty(given[name]) && given[name] !== false) throw typed(name, "type");
+    if (!takes.includes(name) && !isEmpty(given[name]) && given[name] !== false) throw unsupported(name);
   const { StartingPositionTimestamp, ...plain } = given;
   const taken = Object.entries(plain).filter(([name, value]) => takes.includes(name as keyof GivenSettings) && value !== undefined);
   const settings: Settings = Object.fromEntries(taken);
@@ -107,9 +107,8 @@ function checkNeeds(kind: SourceKind, settings: Settings): void {
   for (const name of needs) if (isEmpty(settings[name as keyof Settings])) throw missing(name);
   if (kind === "documentdb" && isEmpty(settings.DocumentDBEventSourceConfig?.DatabaseName)) throw missing("databaseName");
   for (const { Type = "" } of settings.SourceAccessConfigurations ?? [])
-    if (!accessTypes.includes(Type)) throw typed(`SourceAccessConfigurations ${Type}`, "type");
-  if (!isKafka(kind) && settings.MetricsConfig?.Metrics?.includes("KafkaMetrics") === true)
-    throw typed("MetricsConfig KafkaMetrics", "type");
+    if (!accessTypes.includes(Type)) throw unsupported(`SourceAccessConfigurations ${Type}`);
+  if (!isKafka(kind) && settings.MetricsConfig?.Metrics?.includes("KafkaMetrics") === true) throw unsupported("MetricsConfig KafkaMetrics");
 }
 
 function checkBatches(kind: SourceKind, arn: string, { BatchSize = 0, MaximumBatchingWindowInSeconds = 0 }: Settings): void {
@@ -134,7 +133,7 @@ function checkFailures(lambda: Pick<LambdaDeps, "deliverer">, kind: SourceKind, 
     throw validation(
       `Value '${age}' at 'maximumRecordAgeInSeconds' failed to satisfy constraint: Member must have value greater than or equal to ${RECORD_AGE_SECONDS_MIN}`,
     );
-  if (!isEmpty(DestinationConfig?.OnSuccess)) throw typed("DestinationConfig", "type");
+  if (!isEmpty(DestinationConfig?.OnSuccess)) throw unsupported("DestinationConfig");
   const destination = DestinationConfig?.OnFailure?.Destination ?? "";
   if (destination === "") return;
   const service = destination.startsWith("kafka://") ? "kafka" : (parseArn(destination)?.service ?? "");
@@ -156,7 +155,7 @@ function checkPollers({ ScalingConfig, ProvisionedPollerConfig }: Settings): voi
   if (MinimumPollers > MaximumPollers) throw invalidParameter("MinimumPollers must not be more than MaximumPollers.");
 }
 
-/** As the API shows them: members with nothing in them are absent, lists are there. */
+/** As the API shows them. */
 export function describeSettings({ StartingPositionTimestampMs, ...plain }: Settings): client.EventSourceMappingConfiguration {
   return {
     ...plain,
@@ -164,6 +163,6 @@ export function describeSettings({ StartingPositionTimestampMs, ...plain }: Sett
   };
 }
 
-/** What a stream answers about records that nobody has read. */
+/** Of streams alone, and true as long as nothing reads from them. */
 export const lastResult = (kind: SourceKind): { readonly LastProcessingResult?: string } =>
   isStream(kind) ? { LastProcessingResult: "No records processed" } : {};

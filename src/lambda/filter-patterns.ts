@@ -74,8 +74,8 @@ function isFilter(kind: SourceKind, text: string): boolean {
     return false;
   }
   if (!isObject(pattern) || !isPattern(pattern)) return false;
-  const data = pattern[DATA[kind] ?? ""];
-  return data === undefined || isObject(data);
+  const data = DATA[kind];
+  return data === undefined || pattern[data] === undefined || isObject(pattern[data]);
 }
 
 /** Throws InvalidParameterValueException for more patterns than may be, and for the first that is none. */

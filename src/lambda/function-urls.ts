@@ -111,7 +111,7 @@ function checkCors({ AllowMethods = [], AllowOrigins = [], AllowCredentials = fa
   if (AllowCredentials && AllowOrigins.includes("*")) throw invalidParameter("AllowCredentials is not supported if AllowOrigins is *.");
 }
 
-/** With the alphabet of base32, of which no two bytes give another character by chance. */
+/** The alphabet has 32 characters, so that each is as likely as every other. */
 const newUrlId = (): string => Array.from(randomBytes(32), (byte) => "abcdefghijklmnopqrstuvwxyz234567"[byte & 31]).join("");
 
 async function createUrl(lambda: Lambda, context: Context, input: client.CreateFunctionUrlConfigCommandInput) {
@@ -173,7 +173,7 @@ const exists = (reference: FunctionReference) =>
 const inProgress = (reference: FunctionReference) =>
   conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${functionArn(reference)}`);
 
-function describe(context: Context, reference: FunctionReference, record: FunctionUrlRecord): Omit<client.FunctionUrlConfig, never> {
+function describe(context: Context, reference: FunctionReference, record: FunctionUrlRecord): client.FunctionUrlConfig {
   const { urlId, AuthType, Cors, InvokeMode, createdMs, lastModifiedMs } = record;
   return {
     FunctionUrl: functionUrl(context, reference.region, urlId),
