@@ -26,6 +26,9 @@ test("settings of buckets", async (t) => {
   const client = clients().s3;
   await client.send(new s3.CreateBucketCommand({ Bucket }));
   assert.equal((await client.send(new s3.HeadBucketCommand({ Bucket }))).BucketRegion, "us-east-1");
+  assert.equal((await client.send(new s3.GetBucketLocationCommand({ Bucket }))).LocationConstraint, undefined);
+  assert.equal((await client.send(new s3.GetBucketAclCommand({ Bucket }))).Grants?.[0]?.Permission, "FULL_CONTROL");
+  await client.send(new s3.PutBucketAclCommand({ Bucket, ACL: "private" }));
   const elsewhere = clients(undefined, "eu-west-1").s3;
   const LocationConstraint = "eu-west-1";
   const again = elsewhere.send(new s3.CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint } }));
