@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ServiceDefinition } from "../src/aws/definition.ts";
+import type { Refused } from "../src/aws/operations.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { silentLog } from "../src/base/log.ts";
 import { loadConfig } from "../src/config.ts";
@@ -23,7 +24,7 @@ const TITLES: Readonly<Record<string, string>> = {
 
 const INTRODUCTION = `# Compatibility
 
-Generated from the code by \`npm run docs\`: do not edit. An operation that is not built answers 501 with an error in AWS's shape that names it
+Generated from the code by \`npm run docs\`: do not edit. An operation that is not built, or refused, answers 501 with an error in AWS's shape that names it
 (\`NotImplementedException\`; S3: \`NotImplemented\`). Versions of the API model: the official clients in package.json.
 `;
 
@@ -38,7 +39,23 @@ Invoke: TenantId and DurableExecutionName are refused. Results of asynchronous i
 queues; SNS topics and event buses are refused when they are configured.
 
 Layers: there are no organisations, so a permission with OrganizationId admits nobody; AWS's own layers (\`awslayer\`) do not exist, and those of
-AWS's accounts are to be published here again. Content.Location is valid for ten minutes. \`/opt/extensions\` is not looked at.`,
+AWS's accounts are to be published here again. Content.Location is valid for ten minutes. \`/opt/extensions\` is not looked at.
+
+Event source mappings are stored, checked and listed; **nothing reads from a source yet, so no mapping invokes its function**. One that was asked
+to be enabled answers \`State: Disabled\` and says so in \`StateTransitionReason\`; it keeps the wish, and will be enabled by a version that can
+read. Queues are looked for, with the rights of the function's role; streams, clusters, brokers and databases are not, because this server has
+none. Changes are complete when they are answered: \`Creating\`, \`Updating\` and \`Deleting\` are seen in that answer only. \`KMSKeyArn\` is
+refused, up to 10 filters are accepted.
+
+Function URLs are \`http://<url-id>.lambda-url.<region>.localhost:<port>/\` (or below the name by which the client reached the server), and are
+served in both modes; with RESPONSE_STREAM a function that does not stream has its result sent as it is. Both permissions are needed,
+\`lambda:InvokeFunctionUrl\` and \`lambda:InvokeFunction\`. Forms (\`application/x-www-form-urlencoded\`) come in base64.
+
+Code signing configurations are stored; signatures are not verified. So under \`Enforce\` code is not deployed (CodeVerificationFailedException),
+under \`Warn\` all is.
+
+Resource policies: PutResourcePolicy takes statements about its own resource, with actions of Lambda. Access is never blocked in general, so
+PublicPolicyException is never answered.`,
   logs:
     "Filter patterns: terms, phrases, exclusions and alternatives of text; patterns over JSON, columns and regular expressions are refused.\n\n" +
     "StartLiveTail: SDKs put `stream-` before the host of the endpoint, which no name server knows for localhost: set `disableHostPrefix: true` in " +
@@ -57,12 +74,17 @@ function section(definition: ServiceDefinition): string {
   const names = Object.keys(definition.operations).toSorted();
   const isBuilt = (name: string) => typeof definition.operations[name] === "function";
   const built = names.filter(isBuilt);
-  const missing = names.filter((name) => !isBuilt(name));
+  const refusals = Map.groupBy(
+    names.filter((name) => typeof definition.operations[name] === "object"),
+    (name) => (definition.operations[name] as Refused).about,
+  );
+  const missing = names.filter((name) => typeof definition.operations[name] === "symbol");
   const note = NOTES[definition.name];
   return [
     `## ${TITLES[definition.name] ?? definition.name}: ${built.length} of ${names.length} operations\n`,
     `**Built:** ${built.join(", ")}\n`,
     ...(note === undefined ? [] : [`${note}\n`]),
+    ...[...refusals].map(([about, refusing]) => `**Refused:** ${refusing.join(", ")}: about ${about}.\n`),
     `**Not built:** ${missing.join(", ")}\n`,
   ].join("\n");
 }

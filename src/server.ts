@@ -18,6 +18,9 @@ import { limits } from "./limits.ts";
 import { dataPlane, type DataPlane } from "./pool/invoke.ts";
 import { deliverer, type DelivererDeps } from "./deliver.ts";
 import { deliveries, type Deliveries } from "./deliveries.ts";
+import { eventSources } from "./event-sources.ts";
+import { functionUrlsOf } from "./function-urls.ts";
+import type { Gateway } from "./gateway/function-urls.ts";
 import { codeDownloads, type CodeDownloads } from "./code-downloads.ts";
 import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
 import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtime/managed.ts";
@@ -148,8 +151,9 @@ function startDataPlane(
 /** Of the environments and of the account's concurrency: what is left is for those who wait for an answer. */
 const ASYNC_SHARE = 0.75;
 
-function waysTo(services: DelivererDeps["services"], { clock }: Started, { iam: { identities }, sts }: IdentityServices): Deliverer {
-  return deliverer({
+/** What services do in one another, they do in the name of a role or of themselves. */
+function sendersOf(services: DelivererDeps["services"], { clock }: Started, { iam: { identities }, sts }: IdentityServices): DelivererDeps {
+  return {
     clock,
     identities,
     services,
@@ -159,7 +163,7 @@ function waysTo(services: DelivererDeps["services"], { clock }: Started, { iam: 
       if (typeof found === "string") throw roleNotAssumable();
       return found.caller;
     },
-  });
+  };
 }
 
 /** Rejects with what went wrong, with everything that was started stopped again. */
@@ -190,6 +194,7 @@ interface Common extends IdentityServices {
   readonly parts: Started;
   /** By signing name; complete before the first request or delivery is taken. */
   readonly services: Map<string, () => Promise<ServiceDefinition>>;
+  readonly senders: DelivererDeps;
   readonly ways: Deliverer;
   readonly outgoing: Deliveries;
 }
@@ -197,9 +202,10 @@ interface Common extends IdentityServices {
 async function commonOf(config: Config, parts: Started, life: Lifecycle): Promise<Common> {
   const identity = await identityServices(config, parts, life);
   const services: Common["services"] = new Map();
-  const ways = waysTo(services, parts, identity);
+  const senders = sendersOf(services, parts, identity);
+  const ways = deliverer(senders);
   const outgoing = deliveries({ queue: parts.storage.queue, clock: parts.clock, log: parts.log, deliver: ways.deliver });
-  return { ...identity, parts, services, ways, outgoing };
+  return { ...identity, parts, services, senders, ways, outgoing };
 }
 
 interface Neighbours {
@@ -230,17 +236,24 @@ async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbo
 }
 
 /** Open before Lambda is there, because functions are told the port: Lambda's first requests wait for it. */
-function openDoor(config: Config, { parts, services, iam }: Common, { sqs }: Neighbours, life: Lifecycle): FrontDoor {
+function openDoor(
+  config: Config,
+  { parts, services, iam }: Common,
+  { sqs }: Neighbours,
+  functionUrls: Gateway,
+  life: Lifecycle,
+): FrontDoor {
   const { account, region, hostNames, bodyBytesMax } = config;
   const { clock, log } = parts;
-  const door = frontDoor({ services, identities: iam.identities, clock, log, account, region, hostNames, bodyBytesMax });
+  const { identities } = iam;
+  const door = frontDoor({ services, identities, clock, log, account, region, hostNames, bodyBytesMax, functionUrls });
   life.onStop("front door", () => door.close());
   life.onStop("waiting receivers", () => sqs.endWaits());
   return door;
 }
 
 async function startLambda(config: Config, common: Common, neighbours: Neighbours, plane: DataPlane): Promise<LambdaService> {
-  const { parts, iam, sts, ways, outgoing } = common;
+  const { parts, iam, sts, senders, ways, outgoing } = common;
   const { s3, downloads } = neighbours;
   const { clock, log, storage, blobs } = parts;
   return await lambdaService({
@@ -251,6 +264,7 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
     invoker: plane,
     supportsTarget: ways.supports,
     deliveries: outgoing,
+    sources: eventSources(senders),
     asyncConcurrency: Math.max(1, Math.floor(ASYNC_SHARE * Math.min(config.environmentsMax, limits.accountConcurrency))),
     clock,
     log,
@@ -272,7 +286,8 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   const neighbours = await startNeighbours(common, life);
   const lambdaDefinition = Promise.withResolvers<ServiceDefinition>();
   services.set("lambda", () => lambdaDefinition.promise);
-  const door = openDoor(config, common, neighbours, life);
+  const gateway = Promise.withResolvers<Gateway>();
+  const door = openDoor(config, common, neighbours, async (request, host) => (await gateway.promise)(request, host), life);
   const { port } = await door.listen(config.port, config.host);
   // After the data plane, which ends what runs: the events of it go back into the queue.
   const after = { lambda: () => Promise.resolve() };
@@ -288,6 +303,7 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   });
   lambdaDefinition.resolve(lambda.definition);
   outgoing.begin();
+  gateway.resolve(functionUrlsOf(lambda, config, { clock, log, identities: common.iam.identities }));
   const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
   const references = async () => [code, await neighbours.s3.referencedBlobs()];
   const collection = startBlobCollection({ blobs, clock, log, references });

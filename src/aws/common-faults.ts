@@ -76,8 +76,9 @@ export function unknownOperation(protocol: ProtocolName, action: string): Common
 }
 
 /** What Lambent does not have yet is refused by name, never answered with something that looks like success. */
-export function notImplemented(what: string): CommonFault {
-  return new CommonFault("NotImplementedException", `Lambent does not implement ${what}.`, 501);
+export function notImplemented(what: string, about?: string): CommonFault {
+  const because = about === undefined ? "" : `, which is about ${about}`;
+  return new CommonFault("NotImplementedException", `Lambent does not implement ${what}${because}.`, 501);
 }
 
 /** What the caller sees of a bug: no more than that there was one. */

@@ -6,7 +6,7 @@ import type { Duplex } from "node:stream";
 import { requestId } from "../base/id.ts";
 import { CommonFault } from "./fault.ts";
 import { admit, hostRules, type Admitted } from "./guard.ts";
-import type { WireRequest, WireResponse } from "./request.ts";
+import type { FunctionUrlHost, WireRequest, WireResponse } from "./request.ts";
 import { rawRefusal, refusal, respond } from "./respond.ts";
 import { awsServices, type ServicesOptions } from "./service.ts";
 
@@ -19,6 +19,8 @@ export interface FrontDoorOptions extends ServicesOptions {
   /** Names besides localhost under which clients reach the server; `*.example.com` for all names below one. */
   readonly hostNames: readonly string[];
   readonly timeouts?: Partial<Timeouts>;
+  /** Serves function URLs; absent: they are refused. */
+  readonly functionUrls?: (request: WireRequest, host: FunctionUrlHost) => Promise<WireResponse>;
 }
 
 export interface Timeouts {
@@ -169,13 +171,20 @@ class Listener implements FrontDoor {
       return;
     }
     sendContinue?.();
-    if (admitted.rawPath === "/health" && isHealthCheck(request, admitted)) {
+    if (admitted.rawPath === "/health" && admitted.functionUrl === undefined && isHealthCheck(request, admitted)) {
       this.#send(response, { ...HEALTHY, headers: { ...HEALTHY.headers, "x-amzn-RequestId": id } }, request.method ?? "");
       return;
     }
     const wire = wireRequest(id, request, admitted, controller.signal);
     if (wire.hasBody) this.#limitIdleBody(request);
-    void this.#services.handle(wire).then((answer) => this.#send(response, answer, wire.method));
+    const answered = admitted.functionUrl === undefined ? this.#services.handle(wire) : this.#serveUrl(wire, admitted.functionUrl);
+    void answered.then((answer) => this.#send(response, answer, wire.method));
+  }
+
+  async #serveUrl(wire: WireRequest, host: FunctionUrlHost): Promise<WireResponse> {
+    const { functionUrls } = this.#options;
+    if (functionUrls !== undefined) return await functionUrls(wire, host);
+    return refusal(new CommonFault("NotImplementedException", "This server does not serve function URLs.", 501), wire.id);
   }
 
   #admit(request: Request): Admitted {

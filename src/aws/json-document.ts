@@ -1,5 +1,5 @@
 // JSON documents, read strictly (valid UTF-8, bounded depth, no guessing of types) and written without nulls.
-import { valueCodec, type Leaves, type ValueCodec } from "./json-value.ts";
+import { valueCodec, type Format, type Leaves, type ValueCodec } from "./json-value.ts";
 import { bytesFrom, dateFrom, formatDate, Malformed } from "./scalar.ts";
 import type { Shape } from "./shape.ts";
 
@@ -66,7 +66,7 @@ export interface JsonDocuments {
   encode(shape: Shape, value: unknown): string;
 }
 
-export function jsonDocuments(options: { usesJsonName: boolean }): JsonDocuments {
+export function jsonDocuments(options: Pick<Format, "usesJsonName" | "refusesUnknown">): JsonDocuments {
   const values: ValueCodec = valueCodec(JSON_LEAVES, options);
   return {
     decode: (shape, bytes) => values.read(shape, parse(bytes)),

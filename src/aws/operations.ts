@@ -46,5 +46,12 @@ export type Operation<C, N extends string> = (context: Context, input: Input<C, 
 export const notBuilt = Symbol("not built");
 export type NotBuilt = typeof notBuilt;
 
-/** Every operation of the client, each a function or `notBuilt`: a missing one is a compile error. */
-export type Operations<C> = { [N in OperationName<C>]: Operation<C, N> | NotBuilt };
+/** Marks an operation that Lambent refuses on purpose: the wire answers 501 with the reason, docs/compatibility.md has it. */
+export interface Refused {
+  /** What the operation is about, and what to use instead: "capacity providers: …". */
+  readonly about: string;
+}
+export const refused = (about: string): Refused => ({ about });
+
+/** Every operation of the client, each a function, `notBuilt` or refused: a missing one is a compile error. */
+export type Operations<C> = { [N in OperationName<C>]: Operation<C, N> | NotBuilt | Refused };

@@ -26,12 +26,20 @@ export interface WireRequest {
   readonly signal: AbortSignal;
 }
 
+/** Which function URL a host name stands for. */
+export interface FunctionUrlHost {
+  readonly urlId: string;
+  readonly region: string;
+}
+
 export type WireBody = Uint8Array | string | Readable | AsyncIterable<Uint8Array>;
 
 export interface WireResponse {
   readonly status: number;
   /** By the name to send. */
   readonly headers: Record<string, string>;
+  /** Each becomes a `set-cookie` header. */
+  readonly cookies?: readonly string[];
   /** Absent: the response is empty. */
   readonly body?: WireBody;
 }

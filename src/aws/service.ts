@@ -132,7 +132,8 @@ export function awsServices(options: ServicesOptions): Services {
     const { operation, labels } = routeOf(service, early, request, query, received.bytes);
     progress.operation = operation.name;
     const perform = definition.operations[operation.name];
-    if (typeof perform !== "function") throw notImplemented(`${name}:${operation.name}`);
+    if (typeof perform !== "function")
+      throw notImplemented(`${name}:${operation.name}`, typeof perform === "object" ? perform.about : undefined);
 
     const protocol = service.protocolOf(request);
     const input = protocol.decode(operation, { request: received.request, query, labels, bytes: received.bytes, stream: received.stream });

@@ -7,6 +7,7 @@ import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
 import { limits } from "../limits.ts";
 import { usage } from "./account.ts";
+import { assertDeployable } from "./code-signing.ts";
 import { describeFunction, describeVersion } from "./configuration.ts";
 import { invalidParameter } from "./faults.ts";
 import { prepareLayers } from "./function-layers.ts";
@@ -26,6 +27,7 @@ async function updateFunctionCode(lambda: Lambda, context: Context, input: clien
   if (input.ImageUri !== undefined) throw invalidParameter("Please don't provide ImageUri when updating a function with packageType Zip.");
   refuseUnsupported(input);
   assertChangeable(found, input.RevisionId);
+  assertDeployable(lambda, found.reference, found.entry.value.codeSigningConfigArn);
   const before = found.entry.value;
   const uploaded = await codeOf(lambda, context, input);
   const { configuration } = before.wanted;

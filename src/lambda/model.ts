@@ -12,8 +12,12 @@ import type { BlobStore } from "../store/blob-store.ts";
 import type { DurableQueue, Entry, Key, MetaStore } from "../store/storage.ts";
 import type { View } from "../store/view.ts";
 import type { AliasRecord } from "./alias-records.ts";
+import type { CodeSigningRecord } from "./code-signing.ts";
 import type { ReservationRecord } from "./concurrency.ts";
 import type { EventInvokeRecord } from "./event-invoke.ts";
+import type { MappingRecord } from "./event-source-mapping-records.ts";
+import type { EventSources } from "./event-sources.ts";
+import type { FunctionUrlRecord } from "./function-urls.ts";
 import type { LayerVersionRecord } from "./layer-records.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
@@ -70,6 +74,7 @@ export interface FunctionRecord {
   readonly tags: Readonly<Record<string, string>>;
   /** Absent: it is stopped when it calls itself without end. */
   readonly recursiveLoop?: client.RecursiveLoop;
+  readonly codeSigningConfigArn?: string;
 }
 
 export interface LambdaDeps {
@@ -80,6 +85,7 @@ export interface LambdaDeps {
   /** Where unpacked packages are kept; a cache that the service may empty. */
   readonly packagesDirectory: string;
   readonly invoker: Invoker;
+  readonly sources: EventSources;
   /** Whether there is a way to a destination or dead-letter queue, by its ARN. */
   readonly supportsTarget: Deliverer["supports"];
   readonly deliveries: Deliveries;
@@ -120,6 +126,9 @@ export interface Lambda extends LambdaDeps {
   readonly eventInvokeConfigs: View<EventInvokeRecord>;
   readonly reservations: View<ReservationRecord>;
   readonly policies: View<PolicyRecord>;
+  readonly mappings: View<MappingRecord>;
+  readonly functionUrls: View<FunctionUrlRecord>;
+  readonly codeSigningConfigs: View<CodeSigningRecord>;
   readonly packages: Packages;
   readonly ready: ReadyDeployment;
   readonly events: AsyncInvocations;

@@ -13,9 +13,13 @@ import { account } from "./account.ts";
 import { startAsyncInvocations } from "./async-invocations.ts";
 import { backgroundWork } from "./background.ts";
 import { code } from "./code.ts";
+import { CODE_SIGNING_KIND, codeSigning, type CodeSigningRecord } from "./code-signing.ts";
 import { concurrency, RESERVATION_KIND, tellReservation, type ReservationRecord } from "./concurrency.ts";
 import { deploymentKey, recheckingInvoker } from "./deployments.ts";
 import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
+import { MAPPING_KIND, type MappingRecord } from "./event-source-mapping-records.ts";
+import { eventSourceMappings } from "./event-source-mappings.ts";
+import { FUNCTION_URL_KIND, foundUrl, urls, type FoundUrl, type FunctionUrlRecord } from "./function-urls.ts";
 import { functions } from "./functions.ts";
 import { invocations } from "./invocations.ts";
 import { layerPermissions } from "./layer-permissions.ts";
@@ -27,6 +31,8 @@ import { Packages } from "./packages.ts";
 import { permissions, POLICY_KIND, type PolicyRecord } from "./permissions.ts";
 import { readyDeployments } from "./ready.ts";
 import { recursion } from "./recursion.ts";
+import { resourcePolicies } from "./resource-policies.ts";
+import { REFUSED_OPERATIONS } from "./refused-operations.ts";
 import { completeSoon } from "./states.ts";
 import { tags } from "./tags.ts";
 import { VERSION_KIND, type VersionRecord } from "./version-records.ts";
@@ -38,51 +44,14 @@ const UNUSED_PACKAGE_MS = 3_600_000;
 const HERE = process.arch === "arm64" ? "arm64" : "x86_64";
 
 const NOT_BUILT = {
-  CheckpointDurableExecution: notBuilt,
-  CreateCapacityProvider: notBuilt,
-  CreateCodeSigningConfig: notBuilt,
-  CreateEventSourceMapping: notBuilt,
-  CreateFunctionUrlConfig: notBuilt,
-  DeleteCapacityProvider: notBuilt,
-  DeleteCodeSigningConfig: notBuilt,
-  DeleteEventSourceMapping: notBuilt,
-  DeleteFunctionCodeSigningConfig: notBuilt,
-  DeleteFunctionUrlConfig: notBuilt,
   DeleteProvisionedConcurrencyConfig: notBuilt,
-  DeleteResourcePolicy: notBuilt,
-  GetCapacityProvider: notBuilt,
-  GetCodeSigningConfig: notBuilt,
-  GetDurableExecution: notBuilt,
-  GetDurableExecutionHistory: notBuilt,
-  GetDurableExecutionState: notBuilt,
-  GetEventSourceMapping: notBuilt,
-  GetFunctionCodeSigningConfig: notBuilt,
   GetFunctionScalingConfig: notBuilt,
-  GetFunctionUrlConfig: notBuilt,
   GetProvisionedConcurrencyConfig: notBuilt,
-  GetResourcePolicy: notBuilt,
   GetRuntimeManagementConfig: notBuilt,
-  ListCapacityProviders: notBuilt,
-  ListCodeSigningConfigs: notBuilt,
-  ListDurableExecutionsByFunction: notBuilt,
-  ListEventSourceMappings: notBuilt,
-  ListFunctionUrlConfigs: notBuilt,
-  ListFunctionVersionsByCapacityProvider: notBuilt,
-  ListFunctionsByCodeSigningConfig: notBuilt,
   ListProvisionedConcurrencyConfigs: notBuilt,
-  PutFunctionCodeSigningConfig: notBuilt,
   PutFunctionScalingConfig: notBuilt,
   PutProvisionedConcurrencyConfig: notBuilt,
-  PutResourcePolicy: notBuilt,
   PutRuntimeManagementConfig: notBuilt,
-  SendDurableExecutionCallbackFailure: notBuilt,
-  SendDurableExecutionCallbackHeartbeat: notBuilt,
-  SendDurableExecutionCallbackSuccess: notBuilt,
-  StopDurableExecution: notBuilt,
-  UpdateCapacityProvider: notBuilt,
-  UpdateCodeSigningConfig: notBuilt,
-  UpdateEventSourceMapping: notBuilt,
-  UpdateFunctionUrlConfig: notBuilt,
 } as const;
 
 function operationsOf(lambda: Lambda) {
@@ -98,8 +67,13 @@ function operationsOf(lambda: Lambda) {
     ...layerPermissions(lambda),
     ...concurrency(lambda),
     ...recursion(lambda),
+    ...resourcePolicies(lambda),
+    ...urls(lambda),
+    ...eventSourceMappings(lambda),
+    ...codeSigning(lambda),
     ...tags(lambda),
     ...account(lambda),
+    ...REFUSED_OPERATIONS,
     ...NOT_BUILT,
   } satisfies Operations<typeof client>;
 }
@@ -118,6 +92,8 @@ export interface LambdaService {
   readonly operations: ReturnType<typeof operationsOf>;
   /** Whether a function's code or a layer is this blob: for who cleans up the blob store. */
   isReferenced(sha256: string): boolean;
+  /** The function URL with this id. */
+  findUrl(urlId: string): FoundUrl | undefined;
   /** No more events are taken from the queue; what has begun goes on. */
   pause(): void;
   stop(): Promise<void>;
@@ -129,7 +105,8 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   const background = backgroundWork(deps);
   const references = new PackageReferences();
   const complete = (key: Key) => completeSoon(deps, background, key);
-  const records = await openRecords(deps, references);
+  const urlKeys = new Map<string, Key>();
+  const records = await openRecords(deps, references, urlKeys);
   const isReferenced = (sha256: string) => references.has(sha256);
   // Nothing runs yet, so what nobody refers to can go at once.
   await packages.collect(isReferenced, clock.monotonic(), 0);
@@ -160,6 +137,7 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     },
     operations,
     isReferenced,
+    findUrl: (urlId) => foundUrl(records, urlKeys.get(urlId)),
     pause: () => events.pause(),
     async stop() {
       await events.stop();
@@ -169,7 +147,7 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   };
 }
 
-async function openRecords({ meta, invoker }: LambdaDeps, references: PackageReferences) {
+async function openRecords({ meta, invoker }: LambdaDeps, references: PackageReferences, urlKeys: Map<string, Key>) {
   return {
     functions: await openTracked<FunctionRecord>(meta, FUNCTION_KIND, (key, before, after) => {
       references.change(packagesOfFunction(before), packagesOfFunction(after));
@@ -185,6 +163,12 @@ async function openRecords({ meta, invoker }: LambdaDeps, references: PackageRef
     ),
     eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
     policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
+    functionUrls: await openTracked<FunctionUrlRecord>(meta, FUNCTION_URL_KIND, (key, before, after) => {
+      if (before !== undefined) urlKeys.delete(before.urlId);
+      if (after !== undefined) urlKeys.set(after.urlId, key);
+    }),
+    mappings: await View.open<MappingRecord>(meta, MAPPING_KIND),
+    codeSigningConfigs: await View.open<CodeSigningRecord>(meta, CODE_SIGNING_KIND),
     reservations: await View.open<ReservationRecord>(meta, RESERVATION_KIND, (key, entry) => tellReservation(invoker, key, entry?.value)),
   };
 }

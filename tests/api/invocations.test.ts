@@ -336,8 +336,8 @@ test("Invoke has been seen to succeed and to fail", () => {
 
 test("what nobody has built yet says so", async (t) => {
   const started = await startLambda(t);
-  await assert.rejects(send(started.client, "GetFunctionUrlConfig", { FunctionName: "f" }), {
+  await assert.rejects(send(started.client, "GetRuntimeManagementConfig", { FunctionName: "f" }), {
     name: "NotImplementedException",
-    message: "Lambent does not implement lambda:GetFunctionUrlConfig.",
+    message: "Lambent does not implement lambda:GetRuntimeManagementConfig.",
   });
 });

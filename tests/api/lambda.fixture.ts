@@ -23,6 +23,17 @@ import { zipOf } from "../support/zip.ts";
 
 export const ACCOUNT = "000000000000";
 export const REGION = "eu-west-1";
+export const FOREIGN_ACCOUNT = "222222222222";
+const FOREIGN_ROOT = {
+  secretAccessKey: "secret-of-foreigner",
+  caller: {
+    kind: "root",
+    account: FOREIGN_ACCOUNT,
+    arn: `arn:aws:iam::${FOREIGN_ACCOUNT}:root`,
+    userId: FOREIGN_ACCOUNT,
+    accessKeyId: "AKIAFOREIGN",
+  },
+} as const;
 export const ROLE = `arn:aws:iam::${ACCOUNT}:role/service/test`;
 export const UNTRUSTED_ROLE = `arn:aws:iam::${ACCOUNT}:role/untrusted`;
 export const arnOf = (name: string) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
@@ -68,6 +79,8 @@ export class FakeInvoker implements Invoker {
 export interface Started {
   readonly client: lambda.LambdaClient;
   readonly stranger: lambda.LambdaClient;
+  /** The root of another account. */
+  readonly foreigner: lambda.LambdaClient;
   readonly door: FakeDoor;
   readonly service: LambdaService;
   readonly invoker: FakeInvoker;
@@ -118,6 +131,7 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
     invoker,
     supportsTarget: deliverer.supports,
     deliveries: outgoing,
+    sources: { polls: () => false, problem: () => Promise.resolve(undefined) },
     asyncConcurrency: 100,
     clock,
     log: silentLog,
@@ -140,15 +154,18 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
     accountConcurrency: 1000,
     ...options,
   });
-  const door = await fakeDoor([service.definition], { identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER, ...kept.identities]) });
+  const identities = memoryIdentities([FAKE_ROOT, FAKE_STRANGER, FOREIGN_ROOT, ...kept.identities]);
+  const door = await fakeDoor([service.definition], { identities });
   const client = new lambda.LambdaClient(door.settings());
   const stranger = new lambda.LambdaClient(door.settings(FAKE_STRANGER));
+  const foreigner = new lambda.LambdaClient(door.settings(FOREIGN_ROOT));
   let isStopped = false;
   const stop = async () => {
     if (isStopped) return;
     isStopped = true;
     client.destroy();
     stranger.destroy();
+    foreigner.destroy();
     await door.door.close();
     await service.stop();
     await outgoing.stop();
@@ -157,6 +174,7 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
   return {
     client,
     stranger,
+    foreigner,
     door,
     service,
     invoker,

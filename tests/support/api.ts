@@ -11,7 +11,7 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import { STSClient } from "@aws-sdk/client-sts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
-import { loadConfig } from "../../src/config.ts";
+import { loadConfig, type Flags } from "../../src/config.ts";
 import { fakeSandboxHost, type FakeScript } from "../../src/sandbox/fake.ts";
 import { startServer } from "../../src/server.ts";
 import { memoryLogSink } from "../../src/store/memory/memory-log-sink.ts";
@@ -24,10 +24,10 @@ export interface Credentials {
 }
 
 /** Functions of this server answer their event, or do what the script says; it stops when the test ends. */
-export async function startApi(t: TestContext, script: FakeScript = () => (event: unknown) => event) {
+export async function startApi(t: TestContext, script: FakeScript = () => (event: unknown) => event, flags: Flags = {}) {
   const data = await mkdtemp(join(tmpdir(), "lambent-api-"));
   const storage = memoryStorage({ clock: systemClock });
-  const config = loadConfig({ data, port: "0" }, {});
+  const config = loadConfig({ data, port: "0", ...flags }, {});
   const server = await startServer(config, {
     storage,
     log: silentLog,
