@@ -95,6 +95,7 @@ export function configurationOf(runtimes: LambdaDeps["runtimes"], name: string, 
   if (Runtime === undefined || Handler === undefined)
     throw invalidParameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.");
   const DeadLetterTargetArn = given.DeadLetterConfig?.TargetArn ?? before?.DeadLetterTargetArn ?? "";
+  const TenantIsolationMode = before === undefined ? given.TenancyConfig?.TenantIsolationMode : before.TenantIsolationMode;
   const Variables = given.Environment === undefined ? before?.Variables : given.Environment.Variables;
   const made: Configuration = {
     Runtime,
@@ -109,6 +110,7 @@ export function configurationOf(runtimes: LambdaDeps["runtimes"], name: string, 
     TracingMode: given.TracingConfig?.Mode ?? before?.TracingMode ?? "PassThrough",
     ...(Variables === undefined || Object.keys(Variables).length === 0 ? {} : { Variables }),
     ...(DeadLetterTargetArn === "" ? {} : { DeadLetterTargetArn }),
+    ...(TenantIsolationMode === undefined ? {} : { TenantIsolationMode }),
   };
   if (given.Runtime !== undefined) checkRuntime(Runtime, runtimes);
   checkNumbers(made);
@@ -130,7 +132,7 @@ function configurationSha256(configuration: Configuration): string {
 export const formatTime = (timeMs: number): string => new Date(timeMs).toISOString().replace("Z", "+0000");
 
 /** AWS names the build of a runtime by a hash; here it stands for the identifier. */
-const runtimeVersionArn = (region: string, runtime: string) =>
+export const runtimeVersionArn = (region: string, runtime: string) =>
   `arn:aws:lambda:${region}::runtime:${createHash("sha256").update(runtime).digest("hex")}`;
 
 const CREATING: client.FunctionConfiguration = {
@@ -217,5 +219,8 @@ function describe(reference: FunctionReference, described: Described, shape: Sha
       ? {}
       : { RuntimeVersionConfig: { RuntimeVersionArn: runtimeVersionArn(reference.region, configuration.Runtime) } }),
     LoggingConfig: { ...configuration.LoggingConfig },
+    ...(configuration.TenantIsolationMode === undefined
+      ? {}
+      : { TenancyConfig: { TenantIsolationMode: configuration.TenantIsolationMode } }),
   };
 }

@@ -6,7 +6,7 @@ import { limits } from "../limits.ts";
 import { StorageError, type Write } from "../store/storage.ts";
 import { aliasesOf } from "./alias-records.ts";
 import { codeOf } from "./code.ts";
-import { reservationKey, reservedOf } from "./concurrency.ts";
+import { provisionedConfigsOf, reservationKey, reservedOf } from "./concurrency-records.ts";
 import { checkRole, configurationOf, describeFunction, describeVersion } from "./configuration.ts";
 import { checkDeadLetterConfig } from "./dead-letter-config.ts";
 import { eventInvokeKeysOf } from "./event-invoke.ts";
@@ -16,6 +16,7 @@ import { functionArn, functionReference } from "./names.ts";
 import { page } from "./page.ts";
 import { policyKeysOf } from "./permissions.ts";
 import { assertChangeable, changeFunction, findFunction, findVersion, type FoundVersion } from "./records.ts";
+import { runtimeManagementKeysOf } from "./runtime-management.ts";
 import { checkTags } from "./tags.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { newVersion, versionsOf } from "./version-records.ts";
@@ -128,13 +129,16 @@ async function removeFunction(lambda: Lambda, entry: FunctionEntry): Promise<voi
   const counterKey = { ...entry.key, kind: VERSION_COUNTER_KIND };
   const [counter] = await lambda.meta.get([counterKey]);
   const place = { ...entry.key, name: entry.key.id };
-  const belongings = [...versionsOf(lambda, place), ...aliasesOf(lambda, place)].map(({ key }) => key);
+  const belongings = [...versionsOf(lambda, place), ...aliasesOf(lambda, place), ...provisionedConfigsOf(lambda, place)].map(
+    ({ key }) => key,
+  );
   const writes: Write[] = [
     entry.key,
     reservationKey(place),
     ...belongings,
     ...policyKeysOf(lambda, place),
     ...eventInvokeKeysOf(lambda, place),
+    ...runtimeManagementKeysOf(lambda, place),
   ].map((key) => ({ key }));
   if (counter === undefined) writes.push({ key: counterKey, value: { next: 1 } });
   await lambda.meta.write(writes);

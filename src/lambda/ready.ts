@@ -6,19 +6,21 @@ import { deploymentCache, type Runnable } from "./deployments.ts";
 import { conflict, notFound } from "./faults.ts";
 import type { Deployed, Lambda, ReadyDeployment } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
+import { checkTenant, deploymentFor } from "./tenancy.ts";
 import { isVersionPending, versionOf } from "./version-records.ts";
 
 type Records = Pick<Lambda, "functions" | "versions" | "aliases" | "chance">;
 
 export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "architecture">): ReadyDeployment {
   const deploymentOf = deploymentCache(lambda);
-  return async (reference) => {
+  return async (reference, tenantId) => {
     const runnable = runnableOf(lambda, reference);
     const { deployed } = runnable;
+    checkTenant(deployed, tenantId);
     if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
     const { sha256 } = deployed.code;
     if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
-    return deploymentOf(reference, runnable);
+    return deploymentFor(deploymentOf(reference, runnable), tenantId);
   };
 }
 

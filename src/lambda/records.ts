@@ -1,6 +1,6 @@
 // Finding and changing the records of functions.
 import type { Context } from "../aws/operations.ts";
-import { StorageError, type Write } from "../store/storage.ts";
+import { StorageError, type Entry, type Write } from "../store/storage.ts";
 import { aliasOf } from "./alias-records.ts";
 import { conflict, notFound, revisionMismatch } from "./faults.ts";
 import { isPending, isUpdating, type FunctionEntry, type FunctionRecord, type Lambda } from "./model.ts";
@@ -52,6 +52,25 @@ export function assertChangeable({ reference, entry }: Found, expectedRevisionId
     );
   if (isUpdating(entry.value)) throw updateInProgress(reference);
   if (expectedRevisionId !== undefined && expectedRevisionId !== entry.value.revisionId) throw revisionMismatch();
+}
+
+/** When what it belongs to is changed by somebody else in between. */
+const TRIES_MAX = 10;
+
+/**
+ * Writes what belongs to other records while those are there, so that none is left behind by what is being deleted; their other changes
+ * don't matter. `find` gives them, the function first, and throws when they are gone.
+ */
+export async function writeBeside(lambda: Pick<Lambda, "meta">, write: Write, find: () => readonly Entry[]): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    const kept = find().map(({ key, revision }) => ({ key, keep: true, expect: revision }) as const);
+    try {
+      return void (await lambda.meta.write([write, ...kept]));
+    } catch (cause) {
+      if (!(cause instanceof StorageError && cause.failure === "Conflict")) throw cause;
+      if (tries === TRIES_MAX) throw updateInProgress({ ...write.key, name: kept[0]?.key.id ?? "" });
+    }
+  }
 }
 
 /**

@@ -4,6 +4,7 @@ import type { ServiceDefinition } from "../aws/definition.ts";
 import { notBuilt, type Operations } from "../aws/operations.ts";
 import { limits } from "../limits.ts";
 import type { Invoker } from "../pool/invocation.ts";
+import { Turns } from "../base/turns.ts";
 import type { Key, MetaStore } from "../store/storage.ts";
 import { View } from "../store/view.ts";
 import { accessOf } from "./access.ts";
@@ -13,17 +14,28 @@ import { account } from "./account.ts";
 import { startAsyncInvocations } from "./async-invocations.ts";
 import { backgroundWork } from "./background.ts";
 import { code } from "./code.ts";
-import { concurrency, RESERVATION_KIND, tellReservation, type ReservationRecord } from "./concurrency.ts";
+import {
+  PROVISIONED_KIND,
+  RESERVATION_KIND,
+  tellReservation,
+  type ProvisionedRecord,
+  type ReservationRecord,
+} from "./concurrency-records.ts";
+import { concurrency } from "./concurrency.ts";
 import { deploymentKey, recheckingInvoker } from "./deployments.ts";
 import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
+import { functionScaling } from "./function-scaling.ts";
 import { functions } from "./functions.ts";
 import { invocations } from "./invocations.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
 import { PackageReferences, packagesOfFunction, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
 import { permissions, POLICY_KIND, type PolicyRecord } from "./permissions.ts";
+import { provisionedConcurrency } from "./provisioned-concurrency.ts";
+import { Provisioning } from "./provisioning.ts";
 import { readyDeployments } from "./ready.ts";
 import { recursion } from "./recursion.ts";
+import { runtimeManagement, RUNTIME_MANAGEMENT_KIND, type RuntimeManagementRecord } from "./runtime-management.ts";
 import { completeSoon } from "./states.ts";
 import { tags } from "./tags.ts";
 import { VERSION_KIND, type VersionRecord } from "./version-records.ts";
@@ -47,7 +59,6 @@ const NOT_BUILT = {
   DeleteFunctionCodeSigningConfig: notBuilt,
   DeleteFunctionUrlConfig: notBuilt,
   DeleteLayerVersion: notBuilt,
-  DeleteProvisionedConcurrencyConfig: notBuilt,
   DeleteResourcePolicy: notBuilt,
   GetCapacityProvider: notBuilt,
   GetCodeSigningConfig: notBuilt,
@@ -56,14 +67,11 @@ const NOT_BUILT = {
   GetDurableExecutionState: notBuilt,
   GetEventSourceMapping: notBuilt,
   GetFunctionCodeSigningConfig: notBuilt,
-  GetFunctionScalingConfig: notBuilt,
   GetFunctionUrlConfig: notBuilt,
   GetLayerVersionByArn: notBuilt,
   GetLayerVersion: notBuilt,
   GetLayerVersionPolicy: notBuilt,
-  GetProvisionedConcurrencyConfig: notBuilt,
   GetResourcePolicy: notBuilt,
-  GetRuntimeManagementConfig: notBuilt,
   ListCapacityProviders: notBuilt,
   ListCodeSigningConfigs: notBuilt,
   ListDurableExecutionsByFunction: notBuilt,
@@ -73,13 +81,9 @@ const NOT_BUILT = {
   ListFunctionsByCodeSigningConfig: notBuilt,
   ListLayerVersions: notBuilt,
   ListLayers: notBuilt,
-  ListProvisionedConcurrencyConfigs: notBuilt,
   PublishLayerVersion: notBuilt,
   PutFunctionCodeSigningConfig: notBuilt,
-  PutFunctionScalingConfig: notBuilt,
-  PutProvisionedConcurrencyConfig: notBuilt,
   PutResourcePolicy: notBuilt,
-  PutRuntimeManagementConfig: notBuilt,
   RemoveLayerVersionPermission: notBuilt,
   SendDurableExecutionCallbackFailure: notBuilt,
   SendDurableExecutionCallbackHeartbeat: notBuilt,
@@ -101,6 +105,9 @@ function operationsOf(lambda: Lambda) {
     ...eventInvoke(lambda),
     ...permissions(lambda),
     ...concurrency(lambda),
+    ...provisionedConcurrency(lambda),
+    ...runtimeManagement(lambda),
+    ...functionScaling(lambda),
     ...recursion(lambda),
     ...tags(lambda),
     ...account(lambda),
@@ -130,7 +137,8 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   const background = backgroundWork(deps);
   const references = new PackageReferences();
   const complete = (key: Key) => completeSoon(deps, background, key);
-  const records = await openRecords(deps, references);
+  const late: { provisioning?: Provisioning } = {};
+  const records = await openRecords(deps, references, (place) => late.provisioning?.changed(place));
   const isReferenced = (sha256: string) => references.has(sha256);
   // Nothing runs yet, so what nobody refers to can go at once.
   await packages.collect(isReferenced, clock.monotonic(), 0);
@@ -145,10 +153,13 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     packages,
     chance: deps.chance ?? Math.random,
     complete,
+    turns: new Turns(),
   };
   const ready = readyDeployments(base);
   const events = startAsyncInvocations(base, ready);
-  const operations = operationsOf({ ...base, ready, events });
+  const provisioning = (late.provisioning = new Provisioning(base, ready));
+  for (const { key } of records.provisioned.all()) provisioning.changed(ownerOf(key));
+  const operations = operationsOf({ ...base, ready, events, provisioning });
   return {
     definition: {
       name: "lambda",
@@ -164,25 +175,37 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     pause: () => events.pause(),
     async stop() {
       await events.stop();
+      await provisioning.stop();
       for (const view of Object.values(records)) view.close();
       await background.stop();
     },
   };
 }
 
-async function openRecords({ meta, invoker }: LambdaDeps, references: PackageReferences) {
+/** The function that a record belongs to: ids begin with its name. */
+const ownerOf = (key: Key) => ({ account: key.account, region: key.region, name: key.id.split("/", 1)[0] ?? key.id });
+
+/** `provisions`: what a function has provisioned may have changed. */
+async function openRecords(
+  { meta, invoker }: LambdaDeps,
+  references: PackageReferences,
+  provisions: (place: ReturnType<typeof ownerOf>) => void,
+) {
   return {
     functions: await openTracked<FunctionRecord>(meta, FUNCTION_KIND, (key, before, after) => {
       references.change(packagesOfFunction(before), packagesOfFunction(after));
       retireFormer(invoker, key, before, after);
+      provisions(ownerOf(key));
     }),
     versions: await openTracked<VersionRecord>(meta, VERSION_KIND, (key, before, after) => {
       references.change(packagesOfVersion(before), packagesOfVersion(after));
       if (before !== undefined && after === undefined) retireVersion(invoker, key, before);
     }),
-    aliases: await View.open<AliasRecord>(meta, ALIAS_KIND),
+    aliases: await View.open<AliasRecord>(meta, ALIAS_KIND, (key) => provisions(ownerOf(key))),
     eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
     policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
+    provisioned: await View.open<ProvisionedRecord>(meta, PROVISIONED_KIND, (key) => provisions(ownerOf(key))),
+    runtimeManagement: await View.open<RuntimeManagementRecord>(meta, RUNTIME_MANAGEMENT_KIND),
     reservations: await View.open<ReservationRecord>(meta, RESERVATION_KIND, (key, entry) => tellReservation(invoker, key, entry?.value)),
   };
 }
@@ -195,8 +218,7 @@ function retireFormer(invoker: Invoker, key: Key, before: FunctionRecord | undef
 }
 
 function retireVersion(invoker: Invoker, key: Key, { deployed, number }: VersionRecord): void {
-  const place = { account: key.account, region: key.region, name: key.id.slice(0, key.id.indexOf("/")) };
-  invoker.retire([deploymentKey(place, { deployed, version: String(number) })]);
+  invoker.retire([deploymentKey(ownerOf(key), { deployed, version: String(number) })]);
 }
 
 /** A view that tells what each record was before it changed. */

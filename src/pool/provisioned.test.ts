@@ -96,12 +96,14 @@ test("an init that fails is told, tried again at growing intervals, and forgotte
   const { one, allocated, clock, host } = start(t, () => ({ init, handler: () => "x" }));
   one.provision(deployment("f"), 1);
   for (const [tries, waitMs] of [1000, 2000, 4000].entries()) {
-    await eventually(() => inits === tries + 1 && one.provisioned("f-1")?.problem !== undefined && host.ledger().runningNow === 0);
+    await eventually(
+      () => inits === tries + 1 && one.provisioned("f-1")?.problem?.failures === tries + 1 && host.ledger().runningNow === 0,
+    );
     assert.deepEqual(one.provisioned("f-1"), {
       requested: 1,
       allocated: 0,
       available: 0,
-      problem: "The function's initialization failed.",
+      problem: { kind: "init", message: "The function's initialization failed.", failures: tries + 1 },
     });
     clock.advance(waitMs - 1);
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
@@ -116,7 +118,7 @@ test("an init that fails is told, tried again at growing intervals, and forgotte
 test("a runtime that is not installed is told", (t) => {
   const { one, host } = start(t, () => () => "x");
   one.provision(deployment("f", { runtime: "python3.13" }), 1);
-  assert.match(one.provisioned("f-1")?.problem ?? "", /is not installed/);
+  assert.match(one.provisioned("f-1")?.problem?.message ?? "", /is not installed/);
   assert.equal(host.ledger().started, 0);
 });
 

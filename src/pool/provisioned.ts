@@ -2,20 +2,12 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Environment } from "../runtime/environment.ts";
-
-/** How far a deployment's provisioned concurrency has come. */
-export interface Provisioned {
-  readonly requested: number;
-  /** Initialised: idle, or busy with an invocation. */
-  readonly allocated: number;
-  /** Initialised and idle. */
-  readonly available: number;
-  /** Why the last attempt to initialise one failed; attempts go on. Absent: it did not. */
-  readonly problem?: string;
-}
+import type { Provisioned, ProvisioningProblem } from "./invocation.ts";
 
 /** Makes one environment in the pool, not started yet; undefined: there is no room now. Throws for a runtime that is not there. */
 export type Provision = () => Environment | undefined;
+
+type Problem = Omit<ProvisioningProblem, "failures">;
 
 interface Line {
   requested: number;
@@ -24,7 +16,7 @@ interface Line {
   readonly ready: Set<Environment>;
   /** In a row. */
   failures: number;
-  problem: string | undefined;
+  problem: Problem | undefined;
   retry: Timer | undefined;
 }
 
@@ -91,10 +83,10 @@ export class ProvisionedEnvironments {
   state(key: string): Provisioned | undefined {
     const line = this.#lines.get(key);
     if (line === undefined) return undefined;
-    const { requested, ready, problem } = line;
+    const { requested, ready, failures, problem } = line;
     let available = 0;
     for (const { state } of ready) if (state === "idle") available++;
-    return { requested, allocated: ready.size, available, ...(problem === undefined ? {} : { problem }) };
+    return { requested, allocated: ready.size, available, ...(problem === undefined ? {} : { problem: { ...problem, failures } }) };
   }
 
   /** It ends: another one takes its place, after a second, so that a function which ends by itself does not keep the machine busy. */
@@ -125,7 +117,7 @@ export class ProvisionedEnvironments {
     try {
       return line.provision();
     } catch (cause) {
-      this.#failed(line, cause instanceof Error ? cause.message : String(cause));
+      this.#failed(line, problemOf(cause));
       return undefined;
     }
   }
@@ -151,7 +143,7 @@ export class ProvisionedEnvironments {
     environment.standBy();
   }
 
-  #failed(line: Line, problem: string): void {
+  #failed(line: Line, problem: Problem): void {
     line.failures++;
     line.problem = problem;
     line.retry?.cancel();
@@ -177,12 +169,17 @@ export class ProvisionedEnvironments {
 
 const rank = ({ state }: Environment): number => (state === "idle" ? 0 : 1);
 
+const problemOf = (cause: unknown): Problem => ({
+  kind: "environment",
+  message: cause instanceof Error ? cause.message : String(cause),
+});
+
 /** Undefined: it is initialised. */
-async function startProblem(environment: Environment): Promise<string | undefined> {
+async function startProblem(environment: Environment): Promise<Problem | undefined> {
   try {
     await environment.start();
   } catch (cause) {
-    return cause instanceof Error ? cause.message : String(cause);
+    return problemOf(cause);
   }
-  return environment.state === "idle" ? undefined : "The function's initialization failed.";
+  return environment.state === "idle" ? undefined : { kind: "init", message: "The function's initialization failed." };
 }

@@ -12,6 +12,7 @@ export interface FakeContext {
   readonly traceHeader: string;
   readonly clientContext?: string;
   readonly cognitoIdentity?: string;
+  readonly tenantId?: string;
   /** Environment variables of the sandbox. */
   readonly env: Readonly<Record<string, string>>;
   readonly sandbox: FakeSandbox;
