@@ -78,10 +78,10 @@ export class Provisioning {
 
   #progressOf(place: Place, version: string, count: number): { readonly allocated: number; readonly reason?: string } {
     const untold = this.#lines.get(`${place.account}/${place.region}/${place.name}`)?.problems.get(version);
-    if (untold !== undefined) return { allocated: 0, reason: untold };
     const deployed = versionOf(this.#deps, place, version)?.value.deployed;
     const kept = deployed === undefined ? undefined : this.#deps.invoker.provisioned(deploymentKey(place, { deployed, version }));
     const allocated = Math.min(count, kept?.allocated ?? 0);
+    if (untold !== undefined) return { allocated, reason: untold };
     const problem = kept?.problem;
     if (problem === undefined || problem.failures < INIT_FAILURES_MAX) return { allocated };
     return { allocated, reason: problem.kind === "init" ? "FUNCTION_ERROR_INIT_FAILURE" : problem.message };

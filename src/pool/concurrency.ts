@@ -27,8 +27,9 @@ function throttled(reason: ThrottleReason): Claim {
   return { kind: "throttled", reason, [Symbol.dispose]() {} };
 }
 
-/** What is too fast may come again in a second. */
-function tooFast(reason: ThrottleReason): Claim {
+/** It may come again in a second. */
+function tooFast({ reserved }: FunctionUse): Claim {
+  const reason = reserved === undefined ? "FunctionInvocationRateLimitExceeded" : "ReservedFunctionInvocationRateLimitExceeded";
   return { kind: "throttled", reason, retryAfterSeconds: 1, [Symbol.dispose]() {} };
 }
 
@@ -85,8 +86,10 @@ export class Concurrency {
     if (use.reserved !== undefined && use.busy >= use.reserved) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
     if (scope.busy >= this.#accountLimit) return throttled("ConcurrentInvocationLimitExceeded");
     const kept = use.kept.get(claimant.key);
-    if (kept !== undefined && kept.busy < kept.count && this.#admits(kept.rate, kept.count, isEvent)) return this.#lease(scope, use, kept);
-    return this.#onDemand(scope, use, isEvent);
+    if (kept === undefined || kept.busy >= kept.count) return this.#onDemand(scope, use, isEvent);
+    if (this.#admits(kept.rate, kept.count, isEvent)) return this.#lease(scope, use, kept);
+    const beyond = this.#onDemand(scope, use, isEvent);
+    return beyond.kind === "lease" ? beyond : tooFast(use);
   }
 
   /** From now on; undefined: nothing is reserved for the function. What runs already goes on. */
@@ -139,12 +142,8 @@ export class Concurrency {
     const { reserved } = use;
     if (reserved === undefined) {
       if (scope.shared >= this.#accountLimit - scope.committed) return throttled("ConcurrentInvocationLimitExceeded");
-      if (!this.#admits(use.rate, this.#accountLimit, isEvent)) return tooFast("FunctionInvocationRateLimitExceeded");
-    } else {
-      if (use.onDemand >= reserved - use.provisioned) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
-      if (!this.#admits(use.rate, reserved, isEvent)) return tooFast("ReservedFunctionInvocationRateLimitExceeded");
-    }
-    return this.#lease(scope, use, undefined);
+    } else if (use.onDemand >= reserved - use.provisioned) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
+    return this.#admits(use.rate, reserved ?? this.#accountLimit, isEvent) ? this.#lease(scope, use, undefined) : tooFast(use);
   }
 
   #admits(rate: RequestRate, concurrency: number, isEvent: boolean): boolean {

@@ -23,12 +23,15 @@ interface Line {
 /** Of all deployments together: what is kept ready must not take the machine from what is invoked. */
 const STARTING_MAX = 2;
 const RETRY_MS = { first: 1000, max: 60_000 } as const;
+/** How often those are looked for whose credentials become too old. */
+const RENEWAL_INTERVAL_MS = 60_000;
 
 export class ProvisionedEnvironments {
   readonly #clock: Clock;
   readonly #requestedMax: number;
   readonly #lines = new Map<string, Line>();
   #starting = 0;
+  #renewal: Timer | undefined;
 
   /** `requestedMax`: of all deployments together. */
   constructor(clock: Clock, requestedMax: number) {
@@ -55,6 +58,7 @@ export class ProvisionedEnvironments {
         retry: undefined,
       });
     if (line !== undefined) this.#shrink(line);
+    this.#renewal ??= this.#clock.after(RENEWAL_INTERVAL_MS, () => this.#renew());
     this.replenish();
     return true;
   }
@@ -68,6 +72,7 @@ export class ProvisionedEnvironments {
   }
 
   close(): void {
+    this.#renewal?.cancel();
     for (const key of this.#lines.keys()) this.forget(key);
   }
 
@@ -101,7 +106,7 @@ export class ProvisionedEnvironments {
       didStart = false;
       for (const [key, line] of this.#lines) {
         if (this.#starting >= STARTING_MAX) return;
-        if (line.retry !== undefined || line.ready.size + line.starting.size >= line.requested) continue;
+        if (line.retry !== undefined || freshOf(line) + line.starting.size >= line.requested) continue;
         const environment = this.#provision(line);
         if (environment === undefined) continue;
         didStart = true;
@@ -138,9 +143,16 @@ export class ProvisionedEnvironments {
   #started(line: Line, environment: Environment): void {
     line.failures = 0;
     line.problem = undefined;
-    if (line.ready.size >= line.requested) return void environment.stop();
+    if (freshOf(line) >= line.requested) return void environment.stop();
     line.ready.add(environment);
     environment.standBy();
+    this.#shrink(line);
+  }
+
+  /** One that is getting too old is replaced ahead of that, and goes when the new one is ready. */
+  #renew(): void {
+    this.#renewal = this.#lines.size === 0 ? undefined : this.#clock.after(RENEWAL_INTERVAL_MS, () => this.#renew());
+    this.replenish();
   }
 
   #failed(line: Line, problem: Problem): void {
@@ -167,7 +179,11 @@ export class ProvisionedEnvironments {
   }
 }
 
-const rank = ({ state }: Environment): number => (state === "idle" ? 0 : 1);
+/** Who goes first: the old ones, and of those that nobody uses. */
+const rank = ({ state, isAgeing }: Environment): number => (isAgeing ? 0 : 2) + (state === "idle" ? 0 : 1);
+
+/** Ready, and not to be replaced soon. */
+const freshOf = ({ ready }: Line): number => [...ready].reduce((count, { isAgeing }) => (isAgeing ? count : count + 1), 0);
 
 const problemOf = (cause: unknown): Problem => ({
   kind: "environment",

@@ -39,6 +39,8 @@ const PROVISIONED_INIT_MS_MAX = 130_000;
 const USAGE_AGE_MS_MAX = 20;
 /** Credentials have to be good for longer than an invocation that begins now may last. */
 const CREDENTIALS_MARGIN_MS = 60_000;
+/** So long before that another environment should be made ready in its place. */
+const RENEWAL_MS = 300_000;
 
 export interface EnvironmentOptions {
   /** Which deployment it belongs to, for whoever keeps environments. */
@@ -111,9 +113,18 @@ export class Environment {
 
   /** May begin an invocation: not retired, and its credentials outlast one. */
   get isUsable(): boolean {
+    return !this.#isRetired && this.#state === "idle" && this.#usableMs() > 0;
+  }
+
+  /** It will not be usable for much longer: its credentials are old. */
+  get isAgeing(): boolean {
+    return this.#usableMs() <= RENEWAL_MS;
+  }
+
+  /** For how much longer an invocation may begin. */
+  #usableMs(): number {
     const { clock, settings } = this.#options;
-    const expiresMs = this.#credentials?.expiresMs ?? Infinity;
-    return !this.#isRetired && this.#state === "idle" && clock.now() + settings.timeoutMs + CREDENTIALS_MARGIN_MS < expiresMs;
+    return (this.#credentials?.expiresMs ?? Infinity) - CREDENTIALS_MARGIN_MS - settings.timeoutMs - clock.now();
   }
 
   /** The init phase. Resolves when an invocation can be given to it, also when that has to initialise again. Throws SandboxError. */

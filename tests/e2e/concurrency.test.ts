@@ -103,7 +103,7 @@ test("the first invocation of what is provisioned has no init; what is beyond st
   assert.deepEqual([first.said.count, first.said.type, first.version], [1, "provisioned-concurrency", "1"]);
   assert.doesNotMatch(first.log, /Init Duration/);
   const three = await Promise.all([1, 2, 3].map(() => invoke("warm:live", { ms: 1500 })));
-  const types = three.map(({ said }) => said.type).toSorted();
+  const types = three.map(({ said }) => said.type ?? "").toSorted();
   assert.deepEqual(types, ["on-demand", "provisioned-concurrency", "provisioned-concurrency"]);
   const cold = three.find(({ said }) => said.type === "on-demand");
   assert.match(cold?.log ?? "", /Init Duration/);
