@@ -23,6 +23,9 @@ type Scope = Pick<Context, "account" | "region">;
 type Reservations = Pick<Lambda, "reservations">;
 type Provisioned = Pick<Lambda, "provisioned">;
 
+/** Whose turn it is when concurrency is given away. */
+export const scopeOf = ({ account, region }: Scope): string => `${account}/${region}`;
+
 export const reservationKey = (place: Place): Key => ({ ...functionKey(place, place.name), kind: RESERVATION_KIND });
 
 /** Undefined: nothing is reserved. 0: the function is switched off. */

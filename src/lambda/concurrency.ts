@@ -4,7 +4,14 @@ import type * as client from "@aws-sdk/client-lambda";
 import { Fault } from "../aws/fault.ts";
 import type { Context, Operations } from "../aws/operations.ts";
 import { limits } from "../limits.ts";
-import { provisionedTotal, reservationKey, reservedOf, unreservedConcurrency, type ReservationRecord } from "./concurrency-records.ts";
+import {
+  provisionedTotal,
+  reservationKey,
+  reservedOf,
+  scopeOf,
+  unreservedConcurrency,
+  type ReservationRecord,
+} from "./concurrency-records.ts";
 import { notFound, notForVersions } from "./faults.ts";
 import type { FunctionEntry, Lambda } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
@@ -40,7 +47,7 @@ async function putConcurrency(lambda: Lambda, context: Context, input: client.Pu
   const { FunctionName = "", ReservedConcurrentExecutions = 0 } = input;
   const { reference } = existing(lambda, context, FunctionName);
   const record: ReservationRecord = { ReservedConcurrentExecutions };
-  return await lambda.turns.run(`${context.account}/${context.region}`, async () => {
+  return await lambda.turns.run(scopeOf(reference), async () => {
     checkReservation(lambda, reference, ReservedConcurrentExecutions);
     await writeBeside(lambda, { key: reservationKey(reference), value: record }, () => [existing(lambda, context, FunctionName).entry]);
     return record;

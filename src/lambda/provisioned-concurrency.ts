@@ -14,6 +14,7 @@ import {
   provisionedTotal,
   qualifierOf,
   reservedOf,
+  scopeOf,
   unreservedConcurrency,
   type ProvisionedRecord,
 } from "./concurrency-records.ts";
@@ -77,7 +78,7 @@ function qualified(lambda: Lambda, context: Context, name: string, given: string
 /** One at a time in an account: what is left is checked against what is stored. */
 async function putConfig(lambda: Lambda, context: Context, input: client.PutProvisionedConcurrencyConfigCommandInput) {
   const { FunctionName = "", Qualifier = "", ProvisionedConcurrentExecutions: requested = 0 } = input;
-  return await lambda.turns.run(`${context.account}/${context.region}`, async () => {
+  return await lambda.turns.run(scopeOf(functionReference(context, FunctionName, Qualifier)), async () => {
     const { reference, qualifier, version } = qualified(lambda, context, FunctionName, Qualifier, UNPUBLISHED);
     if (version === undefined) throw invalidParameter(UNPUBLISHED);
     refuseForTenants(version.value.deployed.configuration, "Provisioned concurrency");

@@ -140,3 +140,13 @@ for (const { name } of FUNCTIONS)
         assert.deepEqual(new Set(events.map(({ tenantId, record }) => tenantId ?? record?.tenantId)), new Set([tenant]), log);
       }
   });
+
+test("a server that was killed provisions again what it had, before anybody invokes", async () => {
+  await server.end("SIGKILL");
+  server = await startLambent({ dataDirectory: server.dataDirectory });
+  lambda = server.clients().lambda;
+  await ready("live");
+  const first = await invoke("warm:live");
+  assert.deepEqual([first.said.count, first.said.type], [1, "provisioned-concurrency"]);
+  assert.doesNotMatch(first.log, /Init Duration/);
+});
