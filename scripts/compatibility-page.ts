@@ -35,7 +35,10 @@ ${REFUSED_MEMBERS.map(({ member, operations }) => `- \`${member}\` (${operations
 Members that are stored and returned without effect:
 ${MEMBERS_WITHOUT_EFFECT.map(({ member, operations, what }) => `- \`${member}\` (${operations.join(", ")}): ${what}`).join("\n")}
 
-Invoke: TenantId and DurableExecutionName are refused. Results of asynchronous invocations go to Lambda functions, S3 buckets and SQS
+Get- and PutFunctionScalingConfig refuse every function: there are no capacity providers. Manual runtime management takes one ARN only, that of
+the build that the server has. The rates of operations other than invocations are not limited.
+
+Invoke: DurableExecutionName is refused. Results of asynchronous invocations go to Lambda functions, S3 buckets and SQS
 queues; SNS topics and event buses are refused when they are configured.
 
 Layers: there are no organisations, so a permission with OrganizationId admits nobody; AWS's own layers (\`awslayer\`) do not exist, and those of

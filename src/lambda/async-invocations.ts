@@ -3,7 +3,7 @@ import { Fault } from "../aws/fault.ts";
 import { asyncInvocations, type AsyncDeps, type AsyncInvocations, type Ending } from "../pool/async.ts";
 import type { AsyncEvent } from "../pool/async-event.ts";
 import type { DurableQueue } from "../store/storage.ts";
-import { reservedOf } from "./concurrency.ts";
+import { reservedOf } from "./concurrency-records.ts";
 import { deliveriesOf, type Sender } from "./destinations.ts";
 import { asyncSettingsOf, eventInvokeOf } from "./event-invoke.ts";
 import type { Lambda, ReadyDeployment } from "./model.ts";
@@ -11,7 +11,7 @@ import { readFunctionName, type FunctionReference } from "./names.ts";
 import { findVersion, type FoundVersion } from "./records.ts";
 import { isStopped } from "./recursion.ts";
 
-type Deps = Omit<Lambda, "events" | "ready"> & { readonly queue: DurableQueue };
+type Deps = Omit<Lambda, "events" | "ready" | "provisioning"> & { readonly queue: DurableQueue };
 
 const NOWHERE = { account: "", region: "" };
 
@@ -35,7 +35,7 @@ export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): Asy
       return { ...asyncSettingsOf(eventInvokeOf(lambda, reference)?.value), isSwitchedOff: reservedOf(lambda, reference) === 0 };
     },
     isStopped: (event) => isStopped(lambda, referenceOf(event), event.traceHeader),
-    deploymentOf: (event) => ready(referenceOf(event)),
+    deploymentOf: (event) => ready(referenceOf(event), event.tenantId),
     ended,
   });
 }

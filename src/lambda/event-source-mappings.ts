@@ -22,6 +22,7 @@ import { functionArn, functionReference, readFunctionName } from "./names.ts";
 import { page } from "./page.ts";
 import { findVersion } from "./records.ts";
 import { checkTags } from "./tag-bounds.ts";
+import { refuseForTenants } from "./tenancy.ts";
 
 type Names =
   | "CreateEventSourceMapping"
@@ -79,6 +80,7 @@ async function createMapping(lambda: Lambda, context: Context, input: client.Cre
   checkTags(Tags);
   const settings = mergedSettings(lambda, kind, EventSourceArn, given);
   const mapped = mappedFunction(lambda, context, FunctionName);
+  refuseForTenants(mapped.configuration, "Event source mapping");
   const record: MappingRecord = {
     kind,
     ...(EventSourceArn === "" ? {} : { sourceArn: EventSourceArn }),

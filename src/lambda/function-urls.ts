@@ -9,6 +9,7 @@ import { conflict, invalidParameter, notFound } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
+import { refuseForTenants } from "./tenancy.ts";
 
 export const FUNCTION_URL_KIND = "lambda.function-url";
 
@@ -117,6 +118,7 @@ const newUrlId = (): string => Array.from(randomBytes(32), (byte) => "abcdefghij
 async function createUrl(lambda: Lambda, context: Context, input: client.CreateFunctionUrlConfigCommandInput) {
   const { FunctionName = "", Qualifier, AuthType = "AWS_IAM", Cors, InvokeMode = "BUFFERED" } = input;
   const { reference, entry } = owner(lambda, context, FunctionName, Qualifier);
+  refuseForTenants(entry.value.wanted.configuration, "Function URL");
   checkCors(Cors);
   const nowMs = lambda.clock.now();
   const record: FunctionUrlRecord = {

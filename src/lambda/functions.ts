@@ -7,7 +7,7 @@ import { StorageError, type Write } from "../store/storage.ts";
 import { aliasesOf } from "./alias-records.ts";
 import { codeOf } from "./code.ts";
 import { assertDeployable, codeSigningWrites } from "./code-signing.ts";
-import { reservationKey, reservedOf } from "./concurrency.ts";
+import { provisionedConfigsOf, reservationKey, reservedOf } from "./concurrency-records.ts";
 import { checkRole, configurationOf, describeFunction, describeVersion } from "./configuration.ts";
 import { checkDeadLetterConfig } from "./dead-letter-config.ts";
 import { eventInvokeKeysOf } from "./event-invoke.ts";
@@ -20,6 +20,7 @@ import { page } from "./page.ts";
 import { policyKeysOf } from "./permissions.ts";
 import { assertChangeable, changeFunction, findFunction, findVersion, type FoundVersion } from "./records.ts";
 import { checkTags } from "./tag-bounds.ts";
+import { runtimeManagementKeysOf } from "./runtime-management.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { newVersion, versionsOf } from "./version-records.ts";
 import { deleteVersion } from "./versions.ts";
@@ -140,7 +141,9 @@ async function removeFunction(lambda: Lambda, entry: FunctionEntry): Promise<voi
   const counterKey = { ...entry.key, kind: VERSION_COUNTER_KIND };
   const [counter] = await lambda.meta.get([counterKey]);
   const place = { ...entry.key, name: entry.key.id };
-  const belongings = [...versionsOf(lambda, place), ...aliasesOf(lambda, place)].map(({ key }) => key);
+  const belongings = [...versionsOf(lambda, place), ...aliasesOf(lambda, place), ...provisionedConfigsOf(lambda, place)].map(
+    ({ key }) => key,
+  );
   const writes: Write[] = [
     entry.key,
     reservationKey(place),
@@ -148,6 +151,7 @@ async function removeFunction(lambda: Lambda, entry: FunctionEntry): Promise<voi
     ...policyKeysOf(lambda, place),
     ...eventInvokeKeysOf(lambda, place),
     ...functionUrlKeysOf(lambda, place),
+    ...runtimeManagementKeysOf(lambda, place),
   ].map((key) => ({ key }));
   if (counter === undefined) writes.push({ key: counterKey, value: { next: 1 } });
   await lambda.meta.write(writes);

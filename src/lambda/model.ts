@@ -5,6 +5,7 @@ import type { Deliverer } from "../aws/deliver.ts";
 import type { Context } from "../aws/operations.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { Turns } from "../base/turns.ts";
 import type { Deliveries } from "../deliveries.ts";
 import type { AsyncInvocations } from "../pool/async.ts";
 import type { Deployment, Invoker } from "../pool/invocation.ts";
@@ -13,7 +14,7 @@ import type { DurableQueue, Entry, Key, MetaStore } from "../store/storage.ts";
 import type { View } from "../store/view.ts";
 import type { AliasRecord } from "./alias-records.ts";
 import type { CodeSigningRecord } from "./code-signing.ts";
-import type { ReservationRecord } from "./concurrency.ts";
+import type { ProvisionedRecord, ReservationRecord } from "./concurrency-records.ts";
 import type { EventInvokeRecord } from "./event-invoke.ts";
 import type { MappingRecord } from "./event-source-mapping-records.ts";
 import type { EventSources } from "./event-sources.ts";
@@ -22,6 +23,8 @@ import type { LayerVersionRecord } from "./layer-records.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
 import type { PolicyRecord } from "./permissions.ts";
+import type { Provisioning } from "./provisioning.ts";
+import type { RuntimeManagementRecord } from "./runtime-management.ts";
 import type { VersionRecord } from "./version-records.ts";
 
 export const FUNCTION_KIND = "lambda.function";
@@ -44,6 +47,8 @@ export interface Configuration {
   readonly DeadLetterTargetArn?: string;
   /** In the order in which they are merged; at least one. */
   readonly Layers?: readonly FunctionLayer[];
+  /** Set when the function is made, and not changed any more. */
+  readonly TenantIsolationMode?: client.TenantIsolationMode;
 }
 
 export interface CodePackage {
@@ -112,8 +117,8 @@ export interface LambdaDeps {
   readonly architecture?: Configuration["Architecture"];
 }
 
-/** What runs now under a name, with its code in place. Throws AWS's faults. */
-export type ReadyDeployment = (reference: FunctionReference) => Promise<Deployment>;
+/** What runs now under a name, for this tenant if the function isolates them, with its code in place. Throws AWS's faults. */
+export type ReadyDeployment = (reference: FunctionReference, tenantId?: string) => Promise<Deployment>;
 
 /** What the resources of the service work with. */
 export interface Lambda extends LambdaDeps {
@@ -125,6 +130,11 @@ export interface Lambda extends LambdaDeps {
   readonly layerVersions: View<LayerVersionRecord>;
   readonly eventInvokeConfigs: View<EventInvokeRecord>;
   readonly reservations: View<ReservationRecord>;
+  readonly provisioned: View<ProvisionedRecord>;
+  readonly provisioning: Pick<Provisioning, "progressOf">;
+  readonly runtimeManagement: View<RuntimeManagementRecord>;
+  /** Of changes that are checked against what others have stored. */
+  readonly turns: Turns;
   readonly policies: View<PolicyRecord>;
   readonly mappings: View<MappingRecord>;
   readonly functionUrls: View<FunctionUrlRecord>;

@@ -7,20 +7,22 @@ import { conflict, notFound } from "./faults.ts";
 import { ensureLayers } from "./function-layers.ts";
 import type { Deployed, Lambda, ReadyDeployment } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
+import { checkTenant, deploymentFor } from "./tenancy.ts";
 import { isVersionPending, versionOf } from "./version-records.ts";
 
 type Records = Pick<Lambda, "functions" | "versions" | "aliases" | "chance">;
 
 export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "architecture">): ReadyDeployment {
   const deploymentOf = deploymentCache(lambda);
-  return async (reference) => {
+  return async (reference, tenantId) => {
     const runnable = runnableOf(lambda, reference);
     const { deployed } = runnable;
+    checkTenant(deployed, tenantId);
     if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
     const { sha256 } = deployed.code;
     if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
     await ensureLayers(lambda, deployed.configuration);
-    return deploymentOf(reference, runnable);
+    return deploymentFor(deploymentOf(reference, runnable), tenantId);
   };
 }
 

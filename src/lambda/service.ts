@@ -1,9 +1,10 @@
 // AWS Lambda: all of its operations, and the work behind them: completing updates, retiring environments, cleaning up.
 import * as client from "@aws-sdk/client-lambda";
 import type { ServiceDefinition } from "../aws/definition.ts";
-import { notBuilt, type Operations } from "../aws/operations.ts";
+import type { Operations } from "../aws/operations.ts";
 import { limits } from "../limits.ts";
 import type { Invoker } from "../pool/invocation.ts";
+import { Turns } from "../base/turns.ts";
 import type { Key, MetaStore } from "../store/storage.ts";
 import { View } from "../store/view.ts";
 import { accessOf } from "./access.ts";
@@ -14,12 +15,20 @@ import { startAsyncInvocations } from "./async-invocations.ts";
 import { backgroundWork } from "./background.ts";
 import { code } from "./code.ts";
 import { CODE_SIGNING_KIND, codeSigning, type CodeSigningRecord } from "./code-signing.ts";
-import { concurrency, RESERVATION_KIND, tellReservation, type ReservationRecord } from "./concurrency.ts";
-import { deploymentKey, recheckingInvoker } from "./deployments.ts";
-import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
 import { MAPPING_KIND, type MappingRecord } from "./event-source-mapping-records.ts";
 import { eventSourceMappings } from "./event-source-mappings.ts";
 import { FUNCTION_URL_KIND, foundUrl, urls, type FoundUrl, type FunctionUrlRecord } from "./function-urls.ts";
+import {
+  PROVISIONED_KIND,
+  RESERVATION_KIND,
+  tellReservation,
+  type ProvisionedRecord,
+  type ReservationRecord,
+} from "./concurrency-records.ts";
+import { concurrency } from "./concurrency.ts";
+import { deploymentKey, recheckingInvoker } from "./deployments.ts";
+import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
+import { functionScaling } from "./function-scaling.ts";
 import { functions } from "./functions.ts";
 import { invocations } from "./invocations.ts";
 import { layerPermissions } from "./layer-permissions.ts";
@@ -29,10 +38,13 @@ import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda,
 import { PackageReferences, packagesOfFunction, packagesOfLayer, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
 import { permissions, POLICY_KIND, type PolicyRecord } from "./permissions.ts";
+import { provisionedConcurrency } from "./provisioned-concurrency.ts";
+import { Provisioning } from "./provisioning.ts";
 import { readyDeployments } from "./ready.ts";
 import { recursion } from "./recursion.ts";
 import { resourcePolicies } from "./resource-policies.ts";
 import { REFUSED_OPERATIONS } from "./refused-operations.ts";
+import { runtimeManagement, RUNTIME_MANAGEMENT_KIND, type RuntimeManagementRecord } from "./runtime-management.ts";
 import { completeSoon } from "./states.ts";
 import { tags } from "./tags.ts";
 import { VERSION_KIND, type VersionRecord } from "./version-records.ts";
@@ -42,17 +54,6 @@ const COLLECT_INTERVAL_MS = 3_600_000;
 /** Longer than an invocation may take: none runs any more on what has been unused for so long. */
 const UNUSED_PACKAGE_MS = 3_600_000;
 const HERE = process.arch === "arm64" ? "arm64" : "x86_64";
-
-const NOT_BUILT = {
-  DeleteProvisionedConcurrencyConfig: notBuilt,
-  GetFunctionScalingConfig: notBuilt,
-  GetProvisionedConcurrencyConfig: notBuilt,
-  GetRuntimeManagementConfig: notBuilt,
-  ListProvisionedConcurrencyConfigs: notBuilt,
-  PutFunctionScalingConfig: notBuilt,
-  PutProvisionedConcurrencyConfig: notBuilt,
-  PutRuntimeManagementConfig: notBuilt,
-} as const;
 
 function operationsOf(lambda: Lambda) {
   return {
@@ -66,6 +67,9 @@ function operationsOf(lambda: Lambda) {
     ...layers(lambda),
     ...layerPermissions(lambda),
     ...concurrency(lambda),
+    ...provisionedConcurrency(lambda),
+    ...runtimeManagement(lambda),
+    ...functionScaling(lambda),
     ...recursion(lambda),
     ...resourcePolicies(lambda),
     ...urls(lambda),
@@ -74,7 +78,6 @@ function operationsOf(lambda: Lambda) {
     ...tags(lambda),
     ...account(lambda),
     ...REFUSED_OPERATIONS,
-    ...NOT_BUILT,
   } satisfies Operations<typeof client>;
 }
 
@@ -106,7 +109,8 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   const references = new PackageReferences();
   const complete = (key: Key) => completeSoon(deps, background, key);
   const urlKeys = new Map<string, Key>();
-  const records = await openRecords(deps, references, urlKeys);
+  const late: { provisioning?: Provisioning } = {};
+  const records = await openRecords(deps, references, urlKeys, (place) => late.provisioning?.changed(place));
   const isReferenced = (sha256: string) => references.has(sha256);
   // Nothing runs yet, so what nobody refers to can go at once.
   await packages.collect(isReferenced, clock.monotonic(), 0);
@@ -121,10 +125,13 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     packages,
     chance: deps.chance ?? Math.random,
     complete,
+    turns: new Turns(),
   };
   const ready = readyDeployments(base);
   const events = startAsyncInvocations(base, ready);
-  const operations = operationsOf({ ...base, ready, events });
+  const provisioning = (late.provisioning = new Provisioning(base, ready));
+  for (const { key } of records.provisioned.all()) provisioning.changed(ownerOf(key));
+  const operations = operationsOf({ ...base, ready, events, provisioning });
   return {
     definition: {
       name: "lambda",
@@ -141,34 +148,47 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     pause: () => events.pause(),
     async stop() {
       await events.stop();
+      await provisioning.stop();
       for (const view of Object.values(records)) view.close();
       await background.stop();
     },
   };
 }
 
-async function openRecords({ meta, invoker }: LambdaDeps, references: PackageReferences, urlKeys: Map<string, Key>) {
+/** The function that a record belongs to: ids begin with its name. */
+const ownerOf = (key: Key) => ({ account: key.account, region: key.region, name: key.id.split("/", 1)[0] ?? key.id });
+
+/** `provisions`: what a function has provisioned may have changed. */
+async function openRecords(
+  { meta, invoker }: LambdaDeps,
+  references: PackageReferences,
+  urlKeys: Map<string, Key>,
+  provisions: (place: ReturnType<typeof ownerOf>) => void,
+) {
   return {
     functions: await openTracked<FunctionRecord>(meta, FUNCTION_KIND, (key, before, after) => {
       references.change(packagesOfFunction(before), packagesOfFunction(after));
       retireFormer(invoker, key, before, after);
+      provisions(ownerOf(key));
     }),
     versions: await openTracked<VersionRecord>(meta, VERSION_KIND, (key, before, after) => {
       references.change(packagesOfVersion(before), packagesOfVersion(after));
       if (before !== undefined && after === undefined) retireVersion(invoker, key, before);
     }),
-    aliases: await View.open<AliasRecord>(meta, ALIAS_KIND),
     layerVersions: await openTracked<LayerVersionRecord>(meta, LAYER_VERSION_KIND, (_key, before, after) =>
       references.change(packagesOfLayer(before), packagesOfLayer(after)),
     ),
-    eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
-    policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
     functionUrls: await openTracked<FunctionUrlRecord>(meta, FUNCTION_URL_KIND, (key, before, after) => {
       if (before !== undefined) urlKeys.delete(before.urlId);
       if (after !== undefined) urlKeys.set(after.urlId, key);
     }),
     mappings: await View.open<MappingRecord>(meta, MAPPING_KIND),
     codeSigningConfigs: await View.open<CodeSigningRecord>(meta, CODE_SIGNING_KIND),
+    aliases: await View.open<AliasRecord>(meta, ALIAS_KIND, (key) => provisions(ownerOf(key))),
+    eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
+    policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
+    provisioned: await View.open<ProvisionedRecord>(meta, PROVISIONED_KIND, (key) => provisions(ownerOf(key))),
+    runtimeManagement: await View.open<RuntimeManagementRecord>(meta, RUNTIME_MANAGEMENT_KIND),
     reservations: await View.open<ReservationRecord>(meta, RESERVATION_KIND, (key, entry) => tellReservation(invoker, key, entry?.value)),
   };
 }
@@ -181,8 +201,7 @@ function retireFormer(invoker: Invoker, key: Key, before: FunctionRecord | undef
 }
 
 function retireVersion(invoker: Invoker, key: Key, { deployed, number }: VersionRecord): void {
-  const place = { account: key.account, region: key.region, name: key.id.slice(0, key.id.indexOf("/")) };
-  invoker.retire([deploymentKey(place, { deployed, version: String(number) })]);
+  invoker.retire([deploymentKey(ownerOf(key), { deployed, version: String(number) })]);
 }
 
 /** A view that tells what each record was before it changed. */

@@ -62,7 +62,6 @@ export const REFUSED_MEMBERS: readonly RefusedMember[] = [
     operations: [CREATE, CONFIGURATION],
     isGiven: ({ SnapStart }) => SnapStart?.ApplyOn === "PublishedVersions",
   },
-  { member: "TenancyConfig", operations: [CREATE], isGiven: ({ TenancyConfig }) => TenancyConfig !== undefined },
   {
     member: "CapacityProviderConfig",
     operations: [CREATE, CONFIGURATION],
@@ -79,6 +78,11 @@ export const MEMBERS_WITHOUT_EFFECT: readonly { readonly member: string; readonl
       member: "TracingConfig",
       operations: [CREATE, CONFIGURATION],
       what: "stored and returned; no segments are sent, traces are not sampled",
+    },
+    {
+      member: "UpdateRuntimeOn",
+      operations: ["PutRuntimeManagementConfig"],
+      what: "stored and returned; a server's runtimes change only when its operator installs others, whatever the mode",
     },
   ];
 

@@ -113,7 +113,7 @@ async function tryOnce(deps: AsyncDeps, attempt: Attempt): Promise<Disposition> 
       return end(deps, event, "RetriesExhausted", { status: 400, message: "Recursive invocation detected." });
     }
     const trace = traceHeader === undefined ? {} : { traceHeader };
-    const outcome = await deps.invoker.invoke(deployment, { requestId, payload, invokedArn, wantsLogTail: false, ...trace });
+    const outcome = await deps.invoker.invoke(deployment, { requestId, payload, invokedArn, isEvent: true, wantsLogTail: false, ...trace });
     return dispositionOf(deps, attempt, outcome, deployment.version);
   } catch (cause) {
     deps.log.warn("an event could not be run; it is tried again", { requestId, function: invokedArn, cause });

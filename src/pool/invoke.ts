@@ -8,9 +8,9 @@ import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import type { LogSink } from "../store/log-sink.ts";
 import { Concurrency } from "./concurrency.ts";
 import { cachedCredentials, type CredentialSource } from "./credentials.ts";
-import type { Deployment, InvocationRequest, Invoker, Outcome } from "./invocation.ts";
+import { environmentKey, type Deployment, type InvocationRequest, type Invoker, type Outcome, type Provisioned } from "./invocation.ts";
 import { Pool, type CreateEnvironment } from "./pool.ts";
-import type { Provisioned } from "./provisioned.ts";
+import { ScalingRate } from "./scaling-rate.ts";
 
 export interface DataPlaneLimits {
   /** Concurrent invocations for each account and region. AWS: 1,000. */
@@ -48,13 +48,6 @@ export interface DataPlaneDeps {
 }
 
 export interface DataPlane extends Invoker {
-  /**
-   * Provisioned concurrency: keeps `count` environments of the deployment initialised, until told otherwise or until the deployment is
-   * retired; 0 ends it. Told again after a restart: nothing of it is stored. False: the machine has no room for so many; nothing changed.
-   */
-  provision(deployment: Deployment, count: number): boolean;
-  /** By deployment key. Undefined: nothing is provisioned for it. */
-  provisioned(deploymentKey: string): Provisioned | undefined;
   /** New invocations are refused, running ones get a little time, then everything is destroyed. */
   stop(): Promise<void>;
 }
@@ -72,6 +65,7 @@ export function dataPlane(deps: DataPlaneDeps): DataPlane {
 class LocalDataPlane implements DataPlane {
   readonly #deps: DataPlaneDeps;
   readonly #concurrency: Concurrency;
+  readonly #scaling: ScalingRate;
   readonly #pool: Pool;
   readonly #environmentOf: (deployment: Deployment, layout: RuntimeLayout) => CreateEnvironment;
   #stopped: Promise<void> | undefined;
@@ -80,7 +74,8 @@ class LocalDataPlane implements DataPlane {
     const { clock, limits } = deps;
     const { environmentsMax, idleExpiryMs, waitersMax = 1000, waitMsMax = 10_000 } = limits;
     this.#deps = deps;
-    this.#concurrency = new Concurrency(limits.accountConcurrency);
+    this.#concurrency = new Concurrency(limits.accountConcurrency, clock);
+    this.#scaling = new ScalingRate(clock);
     this.#environmentOf = environmentFactory(deps);
     this.#pool = new Pool({ clock, environmentsMax, idleExpiryMs, waitersMax, waitMsMax });
   }
@@ -88,16 +83,19 @@ class LocalDataPlane implements DataPlane {
   async invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome> {
     if (this.#stopped !== undefined) return unavailable("stopping", "The server is stopping.");
     // However this is left, the concurrency is given back: when the answer is there, not before.
-    using claim = this.#concurrency.acquire(deployment);
-    if (claim.kind === "throttled") return { kind: "throttled", reason: claim.reason };
-    const last = this.#pool.takeIdle(deployment.key);
+    using claim = this.#concurrency.acquire(deployment, request.isEvent);
+    if (claim.kind === "throttled") {
+      const { [Symbol.dispose]: _dispose, ...throttled } = claim;
+      return throttled;
+    }
+    const last = this.#pool.takeIdle(environmentKey(deployment));
     const environment = last?.rested() === true ? last : await this.#another(last, deployment, request);
     return environment instanceof Environment ? await environment.invoke(request) : environment;
   }
 
   /** The idle one when its runtime is done with its last invocation, which it may end after; else the next idle one, or a new one. */
   async #another(idle: Environment | undefined, deployment: Deployment, request: InvocationRequest): Promise<Environment | Outcome> {
-    for (let one = idle; one !== undefined; one = this.#pool.takeIdle(deployment.key)) {
+    for (let one = idle; one !== undefined; one = this.#pool.takeIdle(environmentKey(deployment))) {
       if (await one.rested()) return one;
       void one.stop();
     }
@@ -111,8 +109,9 @@ class LocalDataPlane implements DataPlane {
       if ("missing" in layout) throw new Error(layout.missing);
       return this.#environmentOf(deployment, layout)(events, creation);
     };
-    if (this.#stopped !== undefined) return false;
-    return this.#pool.provision(deployment, count, create);
+    if (this.#stopped !== undefined || !this.#pool.provision(deployment, count, create)) return false;
+    this.#concurrency.provision(deployment, count);
+    return true;
   }
 
   provisioned(key: string): Provisioned | undefined {
@@ -124,7 +123,10 @@ class LocalDataPlane implements DataPlane {
     const layout = this.#deps.runtimes.resolve(deployment.runtime);
     if (layout === undefined) return unavailable("runtime-not-installed", `There is no runtime ${deployment.runtime}.`);
     if ("missing" in layout) return unavailable("runtime-not-installed", layout.missing);
+    if (!this.#scaling.take(deployment.functionArn))
+      return { kind: "throttled", reason: "ConcurrentInvocationLimitExceeded", retryAfterSeconds: 1 };
     const environment = await this.#pool.room(deployment, this.#environmentOf(deployment, layout), request.signal);
+    if (environment?.state !== "starting") this.#scaling.giveBack(deployment.functionArn);
     if (environment === undefined)
       return this.#stopped === undefined
         ? unavailable("overloaded", "All execution environments of this server are busy.")
@@ -144,6 +146,7 @@ class LocalDataPlane implements DataPlane {
   retire(deploymentKeys: readonly string[]): void {
     const keys = new Set(deploymentKeys);
     this.#pool.retire(keys);
+    this.#concurrency.retire(keys);
   }
 
   reserve(owner: Pick<Deployment, "account" | "region" | "functionArn">, limit: number | undefined): void {
@@ -173,11 +176,11 @@ function environmentFactory(deps: DataPlaneDeps) {
   const { sandboxes, clock, log, endpoint, logs, limits } = deps;
   const credentials = cachedCredentials(deps.credentials, clock);
   return (deployment: Deployment, layout: RuntimeLayout): CreateEnvironment => {
-    const { account, region, roleArn, functionName, key } = deployment;
+    const { account, region, roleArn, functionName } = deployment;
     const { group } = deployment.logging;
     return (events, creation) =>
       new Environment({
-        key,
+        key: environmentKey(deployment),
         settings: deployment,
         layout,
         sandboxes,

@@ -3,8 +3,8 @@ import type { Clock, Timer } from "../base/clock.ts";
 import type { Environment, EnvironmentEvents } from "../runtime/environment.ts";
 import type { InitializationType } from "../runtime/report.ts";
 import { FairQueue } from "./fair-queue.ts";
-import type { Deployment } from "./invocation.ts";
-import { ProvisionedEnvironments, type Provisioned } from "./provisioned.ts";
+import { environmentKey, type Deployment, type Provisioned } from "./invocation.ts";
+import { ProvisionedEnvironments } from "./provisioned.ts";
 
 export interface PoolOptions {
   readonly clock: Clock;
@@ -41,7 +41,7 @@ interface Waiter {
 export class Pool {
   readonly #options: PoolOptions;
   readonly #present = new Map<Environment, Deployment>();
-  /** By deployment; the last one was used last. */
+  /** By what they belong to; the last one was used last. */
   readonly #idle = new Map<string, Environment[]>();
   /** All idle ones with the time since when, the longest idle first. */
   readonly #idleSince = new Map<Environment, number>();
@@ -60,7 +60,7 @@ export class Pool {
     this.#waiters = new FairQueue(options.waitersMax);
     this.#provisioned = new ProvisionedEnvironments(options.clock, Math.floor(options.environmentsMax * PROVISIONED_SHARE_MAX));
     this.#events = {
-      initialised: (environment, mayWork) => this.#remember(environment.key, mayWork),
+      initialised: (environment, mayWork) => this.#remember(this.#present.get(environment)?.key ?? environment.key, mayWork),
       released: (environment) => this.#onReleased(environment),
       stopping: (environment) => this.#onStopping(environment),
       dead: (environment) => this.#onDead(environment),
@@ -111,8 +111,8 @@ export class Pool {
       this.#provisioned.forget(key);
     }
     for (const waiter of this.#waiters.items()) if (keys.has(waiter.deployment.key)) waiter.isRetired = true;
-    for (const environment of this.#present.keys()) {
-      if (!keys.has(environment.key)) continue;
+    for (const [environment, { key }] of this.#present) {
+      if (!keys.has(key)) continue;
       environment.retire();
       if (this.#idleSince.has(environment)) void environment.stop();
     }
@@ -159,7 +159,7 @@ export class Pool {
 
   #wait(deployment: Deployment, create: CreateEnvironment, signal: AbortSignal | undefined): Promise<Environment | undefined> {
     return new Promise((resolve) => {
-      const { key } = deployment;
+      const key = environmentKey(deployment);
       const giveUp = () => {
         this.#waiters.remove(key, waiter);
         waiter.resolve(undefined);

@@ -18,6 +18,8 @@ export interface FunctionSettings {
   readonly variables: Readonly<Record<string, string>>;
   readonly roleArn: string;
   readonly logging: LogSettings;
+  /** The tenant whom the environment serves, if the function isolates its tenants. */
+  readonly tenantId?: string;
 }
 
 export interface LogSettings {

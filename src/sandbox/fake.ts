@@ -12,6 +12,7 @@ export interface FakeContext {
   readonly traceHeader: string;
   readonly clientContext?: string;
   readonly cognitoIdentity?: string;
+  readonly tenantId?: string;
   /** Environment variables of the sandbox. */
   readonly env: Readonly<Record<string, string>>;
   readonly sandbox: FakeSandbox;
@@ -122,6 +123,8 @@ export class FakeSandbox implements Sandbox {
   readonly #exit = Promise.withResolvers<SandboxExit>();
   #hasEnded = false;
   #isKilled = false;
+  /** What it may use; nothing here takes CPU of its own. */
+  cpuMillis: number;
   #memoryPeakBytes = 30 * 2 ** 20;
   #thawed: PromiseWithResolvers<void> | undefined;
   /** Frames are handled one after the other, and none while frozen. */
@@ -130,6 +133,7 @@ export class FakeSandbox implements Sandbox {
   constructor(spec: SandboxSpec, script: FakeFunction, tally: Tally, gone: () => void) {
     this.id = spec.id;
     this.spec = spec;
+    this.cpuMillis = spec.cpuMillis;
     this.#function = script;
     this.#tally = tally;
     this.#gone = gone;
@@ -150,8 +154,9 @@ export class FakeSandbox implements Sandbox {
     return this.#thawed !== undefined;
   }
 
-  limitCpu(): Promise<void> {
-    return Promise.resolve(); // nothing here takes CPU of its own
+  limitCpu(cpuMillis: number): Promise<void> {
+    this.cpuMillis = cpuMillis;
+    return Promise.resolve();
   }
 
   freeze(): Promise<void> {

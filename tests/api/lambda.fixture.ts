@@ -15,7 +15,7 @@ import { silentLog } from "../../src/base/log.ts";
 import { deliveries } from "../../src/deliveries.ts";
 import type { LambdaDeps } from "../../src/lambda/model.ts";
 import { lambdaService, type LambdaService } from "../../src/lambda/service.ts";
-import type { Deployment, InvocationRequest, Invoker, Outcome } from "../../src/pool/invocation.ts";
+import type { Deployment, InvocationRequest, Invoker, Outcome, Provisioned } from "../../src/pool/invocation.ts";
 import { diskBlobs } from "../../src/store/disk-blobs.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
 import type { Storage } from "../../src/store/storage.ts";
@@ -51,6 +51,9 @@ export class FakeInvoker implements Invoker {
   readonly invocations: { readonly deployment: Deployment; readonly request: InvocationRequest }[] = [];
   readonly retired: string[] = [];
   readonly reserved = new Map<string, number>();
+  /** By deployment key: as many as are asked for, initialised at once, unless a test says otherwise. */
+  readonly kept = new Map<string, Provisioned>();
+  hasRoom = true;
   answer: (deployment: Deployment, request: InvocationRequest) => Outcome | Promise<Outcome> = (_deployment, { payload }) => ({
     kind: "returned",
     payload,
@@ -69,6 +72,17 @@ export class FakeInvoker implements Invoker {
   reserve({ functionArn }: { readonly functionArn: string }, limit: number | undefined): void {
     if (limit === undefined) this.reserved.delete(functionArn);
     else this.reserved.set(functionArn, limit);
+  }
+
+  provision({ key }: Deployment, requested: number): boolean {
+    if (!this.hasRoom && requested > 0) return false;
+    if (requested === 0) this.kept.delete(key);
+    else this.kept.set(key, { requested, allocated: requested, available: requested });
+    return true;
+  }
+
+  provisioned(key: string): Provisioned | undefined {
+    return this.kept.get(key);
   }
 
   concurrency(): { busy: number; environments: number } {

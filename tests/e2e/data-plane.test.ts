@@ -404,8 +404,9 @@ test("provisioned environments are initialised before the first invocation, whic
       await new Promise((resolve) => setTimeout(resolve, 25));
     assert.deepEqual(plane.provisioned(target.key), { requested: 2, allocated: 2, available: 2 });
     const { environments } = plane.concurrency(ACCOUNT, REGION);
-    const { outcome, value } = await invoke(target, {}, plane);
+    const { outcome, value, tail } = await invoke(target, {}, plane);
     assert.equal(outcome.kind, "returned");
+    assert.doesNotMatch(tail, /Init Duration/);
     assert.equal(plane.concurrency(ACCOUNT, REGION).environments, environments);
     if (code === "node")
       assert.equal((value as { env: Record<string, string> }).env["AWS_LAMBDA_INITIALIZATION_TYPE"], "provisioned-concurrency");
