@@ -333,11 +333,3 @@ test("the headers of the answer", async (t) => {
 test("Invoke has been seen to succeed and to fail", () => {
   assert.ok(covered.success.has("Invoke") && covered.fault.has("Invoke"));
 });
-
-test("what nobody has built yet says so", async (t) => {
-  const started = await startLambda(t);
-  await assert.rejects(send(started.client, "GetRuntimeManagementConfig", { FunctionName: "f" }), {
-    name: "NotImplementedException",
-    message: "Lambent does not implement lambda:GetRuntimeManagementConfig.",
-  });
-});

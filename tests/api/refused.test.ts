@@ -49,6 +49,7 @@ const WORKING: ReadonlySet<string> = new Set([
   "EphemeralStorage.Size",
   "FunctionName",
   "Handler",
+  "Layers",
   "ImageUri",
   "LoggingConfig.ApplicationLogLevel",
   "LoggingConfig.LogFormat",
@@ -66,6 +67,7 @@ const WORKING: ReadonlySet<string> = new Set([
   "S3ObjectVersion",
   "SnapStart.ApplyOn",
   "Tags",
+  "TenancyConfig.TenantIsolationMode",
   "Timeout",
   "ZipFile",
 ]);

@@ -69,15 +69,17 @@ test("what is refused, in AWS's words", async (t) => {
       fault: [400, "ValidationException", /'tenancyConfig.tenantIsolationMode' failed to satisfy constraint/],
     },
     {
-      name: "provisioned concurrency",
+      name: "function URLs",
       call: ["CreateFunctionUrlConfig", { ...f, AuthType: "NONE" }],
       fault: [400, invalid, "Function URL is not supported for functions with tenant isolation mode enabled."],
     },
     {
+      name: "event source mappings",
       call: ["CreateEventSourceMapping", { ...f, EventSourceArn: "arn:aws:sqs:us-east-1:000000000000:q" }],
       fault: [400, invalid, "Event source mapping is not supported for functions with tenant isolation mode enabled."],
     },
     {
+      name: "provisioned concurrency",
       call: ["PutProvisionedConcurrencyConfig", { ...f, Qualifier: "1", ProvisionedConcurrentExecutions: 1 }],
       fault: [400, invalid, "Provisioned concurrency is not supported for functions with tenant isolation mode enabled."],
     },
