@@ -10,6 +10,7 @@ import { MEMBERS_WITHOUT_EFFECT, REFUSED_MEMBERS } from "../src/lambda/unsupport
 import { fakeSandboxHost } from "../src/sandbox/fake.ts";
 import { startServer } from "../src/server.ts";
 import { memoryLogSink } from "../src/store/memory/memory-log-sink.ts";
+import { memoryMetrics } from "../src/store/memory/memory-metrics.ts";
 import { memoryStorage } from "../src/store/memory/memory-storage.ts";
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -19,6 +20,7 @@ const TITLES: Readonly<Record<string, string>> = {
   sts: "AWS STS",
   logs: "Amazon CloudWatch Logs",
   sqs: "Amazon SQS",
+  monitoring: "Amazon CloudWatch",
 };
 
 const INTRODUCTION = `# Compatibility
@@ -71,6 +73,7 @@ export async function compatibilityPage(): Promise<string> {
     storage: memoryStorage({ clock }),
     log: silentLog,
     logs: memoryLogSink({ clock }),
+    metrics: memoryMetrics(),
     sandboxes: fakeSandboxHost(() => () => undefined),
   };
   const server = await startServer(loadConfig({ data, port: "0" }, {}), parts);

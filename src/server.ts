@@ -23,6 +23,7 @@ import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
 import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtime/managed.ts";
 import { linuxSandboxHost } from "./sandbox/linux/host.ts";
 import type { SandboxHost } from "./sandbox/sandbox.ts";
+import { cloudWatchService, type CloudWatchService } from "./services/cloudwatch/service.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
 import { s3Service, type S3Service } from "./services/s3/service.ts";
@@ -32,7 +33,9 @@ import type { BlobStore } from "./store/blob-store.ts";
 import { startBlobCollection } from "./store/blob-collection.ts";
 import { diskBlobs } from "./store/disk-blobs.ts";
 import type { LogSink } from "./store/log-sink.ts";
+import type { MetricStore } from "./store/metric-store.ts";
 import { sqliteLogSink } from "./store/sqlite/sqlite-log-sink.ts";
+import { sqliteMetrics } from "./store/sqlite/sqlite-metrics.ts";
 import { sqliteStorage } from "./store/sqlite/sqlite-storage.ts";
 import type { Storage } from "./store/storage.ts";
 
@@ -42,6 +45,7 @@ export interface Parts {
   readonly log: Log;
   readonly storage: Storage;
   readonly logs: LogSink;
+  readonly metrics: MetricStore;
   readonly sandboxes: SandboxHost;
   readonly runtimes: RuntimeCatalog;
 }
@@ -74,11 +78,13 @@ async function startParts(config: Config, given: Partial<Parts>, life: Lifecycle
   life.onStop("store", () => storage.close());
   const logs = given.logs ?? sqliteLogSink({ directory: config.dataDirectory, clock, log });
   life.onStop("function logs", () => logs.close());
+  const metrics = given.metrics ?? sqliteMetrics({ directory: config.dataDirectory });
+  life.onStop("metrics", () => metrics.close());
   const blobs = await diskBlobs({ directory: join(config.dataDirectory, "blobs"), clock });
   const sandboxes = given.sandboxes ?? (await startSandboxes(config, log, fail));
   life.onStop("sandboxes", () => sandboxes.stop());
   const runtimes = given.runtimes ?? runtimeCatalog(config);
-  return { clock, log, storage, logs, blobs, sandboxes, runtimes, secrets, fail };
+  return { clock, log, storage, logs, metrics, blobs, sandboxes, runtimes, secrets, fail };
 }
 
 function serverLog({ logLevel: level }: Config, clock: Clock, life: Lifecycle): Log {
@@ -205,6 +211,7 @@ async function commonOf(config: Config, parts: Started, life: Lifecycle): Promis
 interface Neighbours {
   readonly s3: S3Service;
   readonly sqs: SqsService;
+  readonly cloudWatch: CloudWatchService;
   readonly downloads: CodeDownloads;
 }
 
@@ -226,7 +233,10 @@ async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbo
   const sqs = await sqsService({ meta, mailboxes: storage.mailboxes, clock, log });
   life.onStop("sqs", () => sqs.stop());
   add(sqs.definition);
-  return { s3, sqs, downloads };
+  const cloudWatch = cloudWatchService({ metrics: parts.metrics, clock, log });
+  life.onStop("cloudwatch", () => cloudWatch.stop());
+  add(cloudWatch.definition);
+  return { s3, sqs, cloudWatch, downloads };
 }
 
 /** Open before Lambda is there, because functions are told the port: Lambda's first requests wait for it. */
@@ -241,7 +251,7 @@ function openDoor(config: Config, { parts, services, iam }: Common, { sqs }: Nei
 
 async function startLambda(config: Config, common: Common, neighbours: Neighbours, plane: DataPlane): Promise<LambdaService> {
   const { parts, iam, sts, ways, outgoing } = common;
-  const { s3, downloads } = neighbours;
+  const { s3, cloudWatch, downloads } = neighbours;
   const { clock, log, storage, blobs } = parts;
   return await lambdaService({
     meta: storage.meta,
@@ -251,6 +261,7 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
     invoker: plane,
     supportsTarget: ways.supports,
     deliveries: outgoing,
+    recorder: cloudWatch.recorder,
     asyncConcurrency: Math.max(1, Math.floor(ASYNC_SHARE * Math.min(config.environmentsMax, limits.accountConcurrency))),
     clock,
     log,

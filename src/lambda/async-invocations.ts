@@ -17,8 +17,9 @@ const NOWHERE = { account: "", region: "" };
 
 /** Begins with what is in the queue. */
 export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): AsyncInvocations {
-  const { queue, clock, log, invoker, deliveries } = lambda;
+  const { queue, clock, log, invoker, deliveries, metrics } = lambda;
   const ended: AsyncDeps["ended"] = (ending) => {
+    if (ending.condition !== "Success") metrics.event("AsyncEventsDropped", ending.event.invokedArn, 1);
     const sender = senderOf(lambda, ending);
     const messages = sender === undefined ? [] : deliveries.messagesOf(deliveriesOf(ending, sender, clock.now()));
     return { effects: { enqueue: messages }, settled: () => deliveries.wake(messages) };
@@ -33,6 +34,11 @@ export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): Asy
       const reference = referenceOf(event);
       if (foundOf(lambda, reference) === undefined) return undefined;
       return { ...asyncSettingsOf(eventInvokeOf(lambda, reference)?.value), isSwitchedOff: reservedOf(lambda, reference) === 0 };
+    },
+    watcher: {
+      received: ({ invokedArn }) => metrics.event("AsyncEventsReceived", invokedArn, 1),
+      attempted: ({ invokedArn }, ageMs) => metrics.event("AsyncEventAge", invokedArn, ageMs),
+      recursionStopped: ({ invokedArn }) => metrics.event("RecursiveInvocationsDropped", invokedArn, 1),
     },
     isStopped: (event) => isStopped(lambda, referenceOf(event), event.traceHeader),
     deploymentOf: (event) => ready(referenceOf(event)),

@@ -37,6 +37,7 @@ export function recheckingInvoker(invoker: Invoker, packages: Pick<Lambda["packa
     retire: (keys) => invoker.retire(keys),
     reserve: (owner, limit) => invoker.reserve(owner, limit),
     concurrency: (account, region) => invoker.concurrency(account, region),
+    running: (owner) => invoker.running(owner),
   };
 }
 

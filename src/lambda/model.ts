@@ -5,6 +5,7 @@ import type { Deliverer } from "../aws/deliver.ts";
 import type { Context } from "../aws/operations.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { Recorder } from "../base/metrics.ts";
 import type { Deliveries } from "../deliveries.ts";
 import type { AsyncInvocations } from "../pool/async.ts";
 import type { Deployment, Invoker } from "../pool/invocation.ts";
@@ -14,6 +15,7 @@ import type { View } from "../store/view.ts";
 import type { AliasRecord } from "./alias-records.ts";
 import type { ReservationRecord } from "./concurrency.ts";
 import type { EventInvokeRecord } from "./event-invoke.ts";
+import type { LambdaMetrics } from "./invocation-metrics.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
 import type { PolicyRecord } from "./permissions.ts";
@@ -75,6 +77,8 @@ export interface LambdaDeps {
   /** Whether there is a way to a destination or dead-letter queue, by its ARN. */
   readonly supportsTarget: Deliverer["supports"];
   readonly deliveries: Deliveries;
+  /** Takes the numbers of AWS/Lambda. */
+  readonly recorder: Recorder;
   /** Asynchronous invocations that run at once; the rest of the machine is for those who wait for an answer. */
   readonly asyncConcurrency: number;
   readonly clock: Clock;
@@ -114,6 +118,7 @@ export interface Lambda extends LambdaDeps {
   readonly packages: Packages;
   readonly ready: ReadyDeployment;
   readonly events: AsyncInvocations;
+  readonly metrics: LambdaMetrics;
   /** Completes a function's creation or update soon. */
   readonly complete: (key: Key) => void;
 }

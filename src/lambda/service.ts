@@ -18,6 +18,7 @@ import { deploymentKey, recheckingInvoker } from "./deployments.ts";
 import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
 import { functions } from "./functions.ts";
 import { invocations } from "./invocations.ts";
+import { countingInvoker, LambdaMetrics } from "./invocation-metrics.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
 import { PackageReferences, packagesOfFunction, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
@@ -136,11 +137,13 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   await packages.collect(isReferenced, clock.monotonic(), 0);
   for (const { key, value } of records.functions.all()) if (isPending(value) || isUpdating(value)) complete(key);
   background.every(COLLECT_INTERVAL_MS, () => packages.collect(isReferenced, clock.monotonic(), UNUSED_PACKAGE_MS));
-  const rechecking = recheckingInvoker(invoker, packages);
+  const metrics = new LambdaMetrics(deps.recorder);
+  const counting = countingInvoker(recheckingInvoker(invoker, packages), metrics);
   const base = {
     ...deps,
     ...records,
-    invoker: rechecking,
+    invoker: counting,
+    metrics,
     architecture: deps.architecture ?? HERE,
     packages,
     chance: deps.chance ?? Math.random,

@@ -38,6 +38,7 @@ export interface Problem {
 }
 
 export interface AsyncDeps {
+  readonly watcher: AsyncWatcher;
   readonly queue: DurableQueue;
   readonly invoker: Pick<Invoker, "invoke">;
   readonly clock: Clock;
@@ -52,6 +53,14 @@ export interface AsyncDeps {
   readonly deploymentOf: (event: AsyncEvent) => Promise<Deployment>;
   /** What is written together with the event's end; `settled` is called when that is durable. */
   readonly ended: (ending: Ending) => { readonly effects: Effects; readonly settled: () => void };
+}
+
+/** For who counts. */
+export interface AsyncWatcher {
+  received(event: Pick<AsyncEvent, "invokedArn">): void;
+  /** `ageMs`: since it was accepted. */
+  attempted(event: AsyncEvent, ageMs: number): void;
+  recursionStopped(event: AsyncEvent): void;
 }
 
 export interface AsyncInvocations {
@@ -75,6 +84,7 @@ export function asyncInvocations(deps: AsyncDeps): AsyncInvocations {
     async accept(name, event) {
       const body = encodeAsyncEvent({ ...event, acceptedMs: clock.now(), failures: 0 });
       await queue.enqueue([{ queue: PREFIX + name, id: event.requestId, body }]);
+      deps.watcher.received(event);
       workers.wake(PREFIX + name);
     },
     pause: () => workers.pause(),
@@ -109,9 +119,11 @@ async function tryOnce(deps: AsyncDeps, attempt: Attempt): Promise<Disposition> 
     if (attempt.settings.isSwitchedOff === true)
       return end(deps, event, "ZeroReservedConcurrency", { status: 429, message: "Rate Exceeded." });
     if (deps.isStopped(event)) {
+      deps.watcher.recursionStopped(event);
       deps.log.warn("an event is dropped: its function calls itself without end", { requestId, function: invokedArn });
       return end(deps, event, "RetriesExhausted", { status: 400, message: "Recursive invocation detected." });
     }
+    deps.watcher.attempted(event, deps.clock.now() - event.acceptedMs);
     const trace = traceHeader === undefined ? {} : { traceHeader };
     const outcome = await deps.invoker.invoke(deployment, { requestId, payload, invokedArn, wantsLogTail: false, ...trace });
     return dispositionOf(deps, attempt, outcome, deployment.version);

@@ -1,5 +1,5 @@
 // How many invocations may run at once: the account's limit per region, and what functions have reserved of it.
-import type { Deployment, ThrottleReason } from "./invocation.ts";
+import type { Deployment, Running, ThrottleReason } from "./invocation.ts";
 
 export type Claimant = Pick<Deployment, "account" | "region" | "functionArn">;
 
@@ -66,6 +66,11 @@ export class Concurrency {
 
   busy(account: string, region: string): number {
     return this.#scopes.get(`${account}\0${region}`)?.busy ?? 0;
+  }
+
+  running(claimant: Claimant): Running {
+    const { busy, unreservedBusy, functions } = this.#scopeOf(claimant);
+    return { function: functions.get(claimant.functionArn) ?? 0, account: busy, unreserved: unreservedBusy };
   }
 
   #lease(scope: Scope, functionArn: string, isReserved: boolean): Claim {

@@ -106,6 +106,14 @@ export interface Invoker {
   reserve(owner: Pick<Deployment, "account" | "region" | "functionArn">, limit: number | undefined): void;
   /** Present numbers of an account and region, for account settings and metrics. */
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number };
+  /** Invocations that run now: of the function, of the account, and of those of its functions that have reserved nothing. For every invocation. */
+  running(owner: Pick<Deployment, "account" | "region" | "functionArn">): Running;
+}
+
+export interface Running {
+  readonly function: number;
+  readonly account: number;
+  readonly unreserved: number;
 }
 
 /** Temporary credentials of a role, for the environment variables of an execution environment. */

@@ -6,9 +6,9 @@ import { Environment } from "../runtime/environment.ts";
 import type { RuntimeLayout } from "../runtime/settings.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import type { LogSink } from "../store/log-sink.ts";
-import { Concurrency } from "./concurrency.ts";
+import { Concurrency, type Claimant } from "./concurrency.ts";
 import { cachedCredentials, type CredentialSource } from "./credentials.ts";
-import type { Deployment, InvocationRequest, Invoker, Outcome } from "./invocation.ts";
+import type { Deployment, InvocationRequest, Invoker, Outcome, Running } from "./invocation.ts";
 import { Pool, type CreateEnvironment } from "./pool.ts";
 import type { Provisioned } from "./provisioned.ts";
 
@@ -152,6 +152,10 @@ class LocalDataPlane implements DataPlane {
 
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number } {
     return { busy: this.#concurrency.busy(account, region), environments: this.#pool.count(account, region) };
+  }
+
+  running(owner: Claimant): Running {
+    return this.#concurrency.running(owner);
   }
 
   stop(): Promise<void> {

@@ -60,6 +60,10 @@ export class FakeInvoker implements Invoker {
     else this.reserved.set(functionArn, limit);
   }
 
+  running(): { function: number; account: number; unreserved: number } {
+    return { function: 0, account: 0, unreserved: 0 };
+  }
+
   concurrency(): { busy: number; environments: number } {
     return { busy: 0, environments: 0 };
   }
@@ -116,6 +120,7 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
     invoker,
     supportsTarget: deliverer.supports,
     deliveries: outgoing,
+    recorder: { record: () => undefined },
     asyncConcurrency: 100,
     clock,
     log: silentLog,

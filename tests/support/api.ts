@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { LambdaClient } from "@aws-sdk/client-lambda";
@@ -15,6 +16,7 @@ import { loadConfig } from "../../src/config.ts";
 import { fakeSandboxHost, type FakeScript } from "../../src/sandbox/fake.ts";
 import { startServer } from "../../src/server.ts";
 import { memoryLogSink } from "../../src/store/memory/memory-log-sink.ts";
+import { memoryMetrics } from "../../src/store/memory/memory-metrics.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
 
 export interface Credentials {
@@ -32,6 +34,7 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
     storage,
     log: silentLog,
     logs: memoryLogSink({ clock: systemClock }),
+    metrics: memoryMetrics(),
     sandboxes: fakeSandboxHost(script),
   });
   t.after(async () => {
@@ -46,6 +49,7 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
       sqs: new SQSClient(settings),
       sts: new STSClient(settings),
       logs: new CloudWatchLogsClient(settings),
+      cloudwatch: new CloudWatchClient(settings),
       s3: new S3Client({ ...settings, forcePathStyle: true }),
     };
   };
