@@ -223,7 +223,7 @@ async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbo
   const add = (definition: ServiceDefinition) => void services.set(definition.name, () => Promise.resolve(definition));
   add(iam.definition);
   add(sts.definition);
-  const s3 = await s3Service({ meta, blobs, clock, log });
+  const s3 = await s3Service({ meta, blobs, clock, log, targets: common.ways, deliveries: common.outgoing });
   life.onStop("s3", () => s3.stop());
   const downloads = codeDownloads({ blobs, clock, keys: parts.secrets, validSeconds: limits.codeUrlSeconds });
   add(downloads.within(s3.definition));

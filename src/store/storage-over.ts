@@ -65,7 +65,7 @@ export function storageOver(clock: Clock, driver: Driver): Storage {
   const hints = new Hints(clock);
   const withEffects = withEffectsOver(driver, feed, hints);
   return {
-    meta: metaStore(driver, feed),
+    meta: metaStore(clock, driver, feed, hints),
     queue: durableQueue(clock, driver, hints, withEffects),
     mailboxes: mailboxes(clock, driver, hints),
     journal: journal(clock, driver, withEffects),
@@ -83,7 +83,7 @@ export function storageOver(clock: Clock, driver: Driver): Storage {
   };
 }
 
-function metaStore(driver: Driver, feed: ChangeFeed): MetaStore {
+function metaStore(clock: Clock, driver: Driver, feed: ChangeFeed, hints: Hints): MetaStore {
   return {
     async get<T>(keys: Parameters<MetaStore["get"]>[0]) {
       const found = await driver.run("getRecords", [keys]);
@@ -93,9 +93,12 @@ function metaStore(driver: Driver, feed: ChangeFeed): MetaStore {
       checkLimit(range.limit);
       return (await driver.run("listRecords", [range])).map((entry) => entryOf<T>(entry));
     },
-    async write(writes) {
+    async write(writes, enqueue = []) {
       const stored = writes.map(storedWrite);
-      return driver.run("writeRecords", [stored], (revisions) => feed.publish(stored, revisions));
+      const messages = kept<NewMessage>(driver, enqueue);
+      const revisions = await driver.run("writeRecords", [stored, messages, clock.now()], (made) => feed.publish(stored, made));
+      hints.enqueued(enqueue);
+      return revisions;
     },
     async follow(kinds, seen) {
       let follower: { stop(): void } | undefined;

@@ -263,7 +263,7 @@ async function signed(door: { port: number; endpoint: string }, { path = "/", he
     headers: { host, ...headers },
     body,
   });
-  return await fetch(door.endpoint + path, { method: "POST", headers: request.headers, body });
+  return await fetch(door.endpoint + path, { method: "POST", headers: request.headers, body: body as string });
 }
 
 test("forms and XML, as older clients speak", async (t) => {

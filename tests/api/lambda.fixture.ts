@@ -90,9 +90,12 @@ interface Kept {
   readonly clock: Clock;
 }
 
-type Options = Partial<LambdaDeps> & { readonly deliverer?: Deliverer };
+type Options = Partial<LambdaDeps> & { readonly deliverer?: Omit<Deliverer, "mayDeliver"> };
 
-const NOWHERE: Deliverer = { supports: () => false, deliver: () => assert.fail("nothing is delivered") };
+const NOWHERE: Options["deliverer"] & object = {
+  supports: () => false,
+  deliver: () => assert.fail("nothing is delivered"),
+};
 
 export async function startLambda(t: TestContext, options: Options = {}): Promise<Started> {
   const directory = await mkdtemp(join(tmpdir(), "lambent-api-"));
