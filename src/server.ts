@@ -6,7 +6,10 @@ import type { Deliverer } from "./aws/deliver.ts";
 import { frontDoor, type FrontDoor } from "./aws/front-door.ts";
 import type { ServiceDefinition } from "./aws/definition.ts";
 import { CommonFault } from "./aws/fault.ts";
+import { ownApi } from "./aws/own-api.ts";
+import type { WireRequest, WireResponse } from "./aws/request.ts";
 import { systemClock, type Clock } from "./base/clock.ts";
+import { scaledClock } from "./base/scaled-clock.ts";
 import { lifecycle, type Lifecycle } from "./base/lifecycle.ts";
 import { logLines } from "./base/log-lines.ts";
 import { jsonLog, textLog, type Log } from "./base/log.ts";
@@ -15,9 +18,14 @@ import { installSecrets, type InstallKeys, type InstallSecrets } from "./install
 import type { LambdaDeps } from "./lambda/model.ts";
 import { lambdaService, type LambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
+import { renewedEvent } from "./pool/async.ts";
+import { decodeAsyncEvent } from "./pool/async-event.ts";
 import { dataPlane, type DataPlane } from "./pool/invoke.ts";
 import { deliverer, type DelivererDeps } from "./deliver.ts";
-import { deliveries, type Deliveries } from "./deliveries.ts";
+import { deliveredEvent, deliveries, renewedDelivery, type Deliveries, type FailedDelivery } from "./deliveries.ts";
+import { eventsApi } from "./events-api.ts";
+import { FailedEvents, type MessageForms } from "./failed-events.ts";
+import { prometheus } from "./prometheus.ts";
 import { codeDownloads, type CodeDownloads } from "./code-downloads.ts";
 import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
 import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtime/managed.ts";
@@ -41,7 +49,10 @@ import type { Storage } from "./store/storage.ts";
 
 /** Drivers that tests replace by their siblings. */
 export interface Parts {
+  /** Real time: signatures, sessions, timeouts, SQS, what is shown. */
   readonly clock: Clock;
+  /** Of events and deliveries: their ages, retries and delays; faster with `timeScale`. */
+  readonly pace: Clock;
   readonly log: Log;
   readonly storage: Storage;
   readonly logs: LogSink;
@@ -72,9 +83,10 @@ interface Started extends Parts {
 
 async function startParts(config: Config, given: Partial<Parts>, life: Lifecycle, fail: (cause: Error) => void): Promise<Started> {
   const clock = given.clock ?? systemClock;
+  const pace = given.pace ?? (config.timeScale === 1 ? clock : scaledClock(clock, config.timeScale));
   const log = given.log ?? serverLog(config, clock, life);
   const secrets = await installSecrets(config.dataDirectory);
-  const storage = given.storage ?? (await sqliteStorage({ directory: config.dataDirectory, clock, log, failed: fail }));
+  const storage = given.storage ?? (await sqliteStorage({ directory: config.dataDirectory, clock, pace, log, failed: fail }));
   life.onStop("store", () => storage.close());
   const logs = given.logs ?? sqliteLogSink({ directory: config.dataDirectory, clock, log });
   life.onStop("function logs", () => logs.close());
@@ -84,7 +96,7 @@ async function startParts(config: Config, given: Partial<Parts>, life: Lifecycle
   const sandboxes = given.sandboxes ?? (await startSandboxes(config, log, fail));
   life.onStop("sandboxes", () => sandboxes.stop());
   const runtimes = given.runtimes ?? runtimeCatalog(config);
-  return { clock, log, storage, logs, metrics, blobs, sandboxes, runtimes, secrets, fail };
+  return { clock, pace, log, storage, logs, metrics, blobs, sandboxes, runtimes, secrets, fail };
 }
 
 function serverLog({ logLevel: level }: Config, clock: Clock, life: Lifecycle): Log {
@@ -198,14 +210,51 @@ interface Common extends IdentityServices {
   readonly services: Map<string, () => Promise<ServiceDefinition>>;
   readonly ways: Deliverer;
   readonly outgoing: Deliveries;
+  readonly failures: FailedEvents;
+  /** Known when Lambda is there, which is before anything is delivered. */
+  readonly late: { lambda?: LambdaService; plane?: DataPlane };
 }
+
+type Own = (request: WireRequest) => Promise<WireResponse>;
 
 async function commonOf(config: Config, parts: Started, life: Lifecycle): Promise<Common> {
   const identity = await identityServices(config, parts, life);
   const services: Common["services"] = new Map();
   const ways = waysTo(services, parts, identity);
-  const outgoing = deliveries({ queue: parts.storage.queue, clock: parts.clock, log: parts.log, deliver: ways.deliver });
-  return { ...identity, parts, services, ways, outgoing };
+  const { pace, log, storage } = parts;
+  const failures = await FailedEvents.open({ meta: storage.meta, clock: pace, log });
+  life.onStop("failed events", () => failures.stop());
+  const late: Common["late"] = {};
+  const failed = (one: FailedDelivery) => {
+    late.lambda?.deliveryFailed(one.delivery.context.sourceArn, one.delivery.purpose);
+    return keepDelivery(failures, one);
+  };
+  const outgoing = deliveries({ queue: storage.queue, clock: pace, log, deliver: ways.deliver, failed });
+  return { ...identity, parts, services, ways, outgoing, failures, late };
+}
+
+function keepDelivery(failures: FailedEvents, { delivery, outcome, attempts, createdMs, message }: FailedDelivery) {
+  const { account, region, sourceArn, id: requestId } = delivery.context;
+  const { code: reason, message: error } = outcome;
+  const failed = { account, region, sourceArn, target: delivery.target, requestId, reason, error, attempts, acceptedMs: createdMs };
+  return failures.keep({ kind: "delivery", ...failed }, message);
+}
+
+function messageForms({ outgoing, late }: Common): MessageForms {
+  return {
+    payloadOf: (kind, body) => (kind === "invocation" ? decodeAsyncEvent(body).payload : deliveredEvent(body)),
+    renewed: (kind, message, nowMs) => (kind === "invocation" ? renewedEvent(message, nowMs) : renewedDelivery(message, nowMs)),
+    wake: (kind, messages) => (kind === "invocation" ? late.lambda?.wake(messages) : outgoing.wake(messages)),
+  };
+}
+
+function ownRoutes(config: Config, common: Common, { cloudWatch }: Neighbours): Own {
+  const { parts, iam, failures, late } = common;
+  const { clock, log } = parts;
+  const { account, region } = config;
+  const running = () => late.plane?.total() ?? { invocations: 0, environments: 0 };
+  const routes = [...eventsApi(failures, messageForms(common)), prometheus({ clock, totals: () => cloudWatch.recorder.totals(), running })];
+  return ownApi(routes, { identities: iam.identities, clock, log, account, region });
 }
 
 interface Neighbours {
@@ -240,12 +289,14 @@ async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbo
 }
 
 /** Open before Lambda is there, because functions are told the port: Lambda's first requests wait for it. */
-function openDoor(config: Config, { parts, services, iam }: Common, { sqs }: Neighbours, life: Lifecycle): FrontDoor {
+function openDoor(config: Config, common: Common, neighbours: Neighbours, life: Lifecycle): FrontDoor {
+  const { parts, services, iam } = common;
+  const own = ownRoutes(config, common, neighbours);
   const { account, region, hostNames, bodyBytesMax } = config;
   const { clock, log } = parts;
-  const door = frontDoor({ services, identities: iam.identities, clock, log, account, region, hostNames, bodyBytesMax });
+  const door = frontDoor({ services, identities: iam.identities, clock, log, account, region, hostNames, bodyBytesMax, own });
   life.onStop("front door", () => door.close());
-  life.onStop("waiting receivers", () => sqs.endWaits());
+  life.onStop("waiting receivers", () => neighbours.sqs.endWaits());
   return door;
 }
 
@@ -261,9 +312,11 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
     invoker: plane,
     supportsTarget: ways.supports,
     deliveries: outgoing,
+    keepFailed: (failed, message) => common.failures.keep(failed, message),
     recorder: cloudWatch.recorder,
     asyncConcurrency: Math.max(1, Math.floor(ASYNC_SHARE * Math.min(config.environmentsMax, limits.accountConcurrency))),
     clock,
+    pace: parts.pace,
     log,
     getObject: objectsFor(s3, iam, clock),
     canAssume: (roleArn) => typeof sts.assumeAsService(roleArn, "check", LAMBDA_PRINCIPAL) !== "string",
@@ -291,8 +344,10 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   life.onStop("lambda", () => after.lambda());
   const plane = startDataPlane(config, parts, sts, port, (socket, sandboxId) => door.accept(socket, { sandboxId }));
   life.onStop("data plane", () => plane.stop());
+  common.late.plane = plane;
   const lambda = await startLambda(config, common, neighbours, plane);
   after.lambda = () => lambda.stop();
+  common.late.lambda = lambda;
   life.onStop("asynchronous invocations", () => {
     lambda.pause();
     outgoing.pause();

@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/sandbox": ["src/base"],
   "src/runtime": ["src/base", "src/sandbox"],
   "src/pool": ["src/base", "src/store", "src/sandbox", "src/runtime"],
-  "src/lambda": [...SERVICE, "src/pool", "src/limits.ts", "@aws-sdk/client-lambda", "yauzl"],
+  "src/lambda": [...SERVICE, "src/failed-events.ts", "src/pool", "src/limits.ts", "@aws-sdk/client-lambda", "yauzl"],
   "src/services/cloudwatch": [...SERVICE, "@aws-sdk/client-cloudwatch"],
   "src/services/iam": [...SERVICE, "@aws-sdk/client-iam"],
   "src/services/logs": [...SERVICE, "@aws-sdk/client-cloudwatch-logs"],

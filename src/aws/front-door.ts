@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import { requestId } from "../base/id.ts";
 import { CommonFault } from "./fault.ts";
 import { admit, hostRules, type Admitted } from "./guard.ts";
+import { OWN_PATH } from "./own-api.ts";
 import type { WireRequest, WireResponse } from "./request.ts";
 import { rawRefusal, refusal, respond } from "./respond.ts";
 import { awsServices, type ServicesOptions } from "./service.ts";
@@ -19,6 +20,8 @@ export interface FrontDoorOptions extends ServicesOptions {
   /** Names besides localhost under which clients reach the server; `*.example.com` for all names below one. */
   readonly hostNames: readonly string[];
   readonly timeouts?: Partial<Timeouts>;
+  /** Lambent's own API, under OWN_PATH; never rejects. */
+  readonly own?: (request: WireRequest) => Promise<WireResponse>;
 }
 
 export interface Timeouts {
@@ -175,7 +178,10 @@ class Listener implements FrontDoor {
     }
     this.#limitIdleBody(request, admitted);
     const wire = wireRequest(id, request, admitted, controller.signal);
-    void this.#services.handle(wire).then((answer) => this.#send(response, answer, wire.method));
+    const { own } = this.#options;
+    // In the host of a bucket it is a key like any other.
+    const isOwn = own !== undefined && wire.rawPath.startsWith(OWN_PATH) && wire.hostBucket === undefined;
+    void (isOwn ? own(wire) : this.#services.handle(wire)).then((answer) => this.#send(response, answer, wire.method));
   }
 
   #admit(request: Request): Admitted {

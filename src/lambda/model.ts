@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { Recorder } from "../base/metrics.ts";
 import type { Deliveries } from "../deliveries.ts";
+import type { FailedEvents } from "../failed-events.ts";
 import type { AsyncInvocations } from "../pool/async.ts";
 import type { Deployment, Invoker } from "../pool/invocation.ts";
 import type { BlobStore } from "../store/blob-store.ts";
@@ -77,11 +78,15 @@ export interface LambdaDeps {
   /** Whether there is a way to a destination or dead-letter queue, by its ARN. */
   readonly supportsTarget: Deliverer["supports"];
   readonly deliveries: Deliveries;
+  /** What is written with the end of an event that has failed, so that it can be looked at and run again. */
+  readonly keepFailed: FailedEvents["keep"];
   /** Takes the numbers of AWS/Lambda. */
   readonly recorder: Recorder;
   /** Asynchronous invocations that run at once; the rest of the machine is for those who wait for an answer. */
   readonly asyncConcurrency: number;
   readonly clock: Clock;
+  /** The time of asynchronous events: the clock's, or faster. */
+  readonly pace: Clock;
   readonly log: Log;
   /** S3's GetObject with the caller's own rights; throws S3's faults. */
   readonly getObject: (

@@ -2,7 +2,9 @@
 import * as client from "@aws-sdk/client-lambda";
 import type { ServiceDefinition } from "../aws/definition.ts";
 import { notBuilt, type Operations } from "../aws/operations.ts";
+import type { Delivery } from "../deliveries.ts";
 import { limits } from "../limits.ts";
+import type { AsyncInvocations } from "../pool/async.ts";
 import type { Invoker } from "../pool/invocation.ts";
 import type { Key, MetaStore } from "../store/storage.ts";
 import { View } from "../store/view.ts";
@@ -120,6 +122,10 @@ export interface LambdaService {
   readonly operations: ReturnType<typeof operationsOf>;
   /** Whether a function's code is this blob: for who cleans up the blob store. */
   isReferenced(sha256: string): boolean;
+  /** Result of an event that did not arrive; `sourceArn` is the function's. */
+  deliveryFailed(sourceArn: string, purpose: Delivery["purpose"]): void;
+  /** Messages of events that somebody else has put into the queue. */
+  wake: AsyncInvocations["wake"];
   /** No more events are taken from the queue; what has begun goes on. */
   pause(): void;
   stop(): Promise<void>;
@@ -164,6 +170,11 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     },
     operations,
     isReferenced,
+    deliveryFailed(sourceArn, purpose) {
+      if (purpose === "destination") metrics.event("DestinationDeliveryFailures", sourceArn, 1);
+      if (purpose === "dead-letter") metrics.event("DeadLetterErrors", sourceArn, 1);
+    },
+    wake: (messages) => events.wake(messages),
     pause: () => events.pause(),
     async stop() {
       await events.stop();

@@ -4,7 +4,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { QueueWorkers, type Disposition } from "../store/queue-workers.ts";
-import type { ClaimedMessage, DurableQueue, Effects } from "../store/storage.ts";
+import type { ClaimedMessage, DurableQueue, Effects, NewMessage } from "../store/storage.ts";
 import { decodeAsyncEvent, encodeAsyncEvent, type AsyncEvent, type AsyncResponse } from "./async-event.ts";
 import type { Deployment, Invoker, Outcome } from "./invocation.ts";
 
@@ -66,6 +66,8 @@ export interface AsyncWatcher {
 export interface AsyncInvocations {
   /** Resolves when the event is durable: from then on it is run, or reported. `queue`: whose turn it takes, one for each function. */
   accept(queue: string, event: Omit<AsyncEvent, "acceptedMs" | "failures">): Promise<void>;
+  /** Messages of events that somebody else has made durable. */
+  wake(messages: readonly NewMessage[]): void;
   /** Nothing more is begun. */
   pause(): void;
   /** Resolves when what was begun has ended, or is back in the queue. */
@@ -77,15 +79,31 @@ const PREFIX = "lambda.async/";
 const RETRY_MS = [60_000, 120_000] as const;
 const BACKOFF_MS = { first: 1000, max: 300_000 } as const;
 
+/** The event in the line of its function; `queue` as in `accept`. */
+export const asyncMessage = (queue: string, event: AsyncEvent): NewMessage => ({
+  queue: PREFIX + queue,
+  id: event.requestId,
+  body: encodeAsyncEvent(event),
+});
+
+/** As it was when it was accepted, accepted now; without the lineage for which it may have been stopped. */
+export function renewedEvent({ queue, id, body }: NewMessage, nowMs: number): NewMessage {
+  const { response: _response, traceHeader, ...event } = decodeAsyncEvent(body);
+  const trace = traceHeader === undefined ? {} : { traceHeader: traceHeader.replace(/;?Lineage=[^;]*/, "") };
+  return { queue, id, body: encodeAsyncEvent({ ...event, ...trace, acceptedMs: nowMs, failures: 0 }) };
+}
+
 export function asyncInvocations(deps: AsyncDeps): AsyncInvocations {
   const { queue, clock, log, concurrencyMax } = deps;
   const workers = new QueueWorkers({ queue, clock, log, concurrencyMax, prefix: PREFIX, work: (message) => work(deps, message) });
   return {
     async accept(name, event) {
-      const body = encodeAsyncEvent({ ...event, acceptedMs: clock.now(), failures: 0 });
-      await queue.enqueue([{ queue: PREFIX + name, id: event.requestId, body }]);
+      await queue.enqueue([asyncMessage(name, { ...event, acceptedMs: clock.now(), failures: 0 })]);
       deps.watcher.received(event);
       workers.wake(PREFIX + name);
+    },
+    wake(messages) {
+      for (const { queue: name } of messages) workers.wake(name);
     },
     pause: () => workers.pause(),
     stop: () => workers.stop(),

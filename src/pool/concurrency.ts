@@ -64,6 +64,10 @@ export class Concurrency {
     return this.#drained.promise;
   }
 
+  get total(): number {
+    return this.#leases;
+  }
+
   busy(account: string, region: string): number {
     return this.#scopes.get(`${account}\0${region}`)?.busy ?? 0;
   }

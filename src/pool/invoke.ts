@@ -55,6 +55,8 @@ export interface DataPlane extends Invoker {
   provision(deployment: Deployment, count: number): boolean;
   /** By deployment key. Undefined: nothing is provisioned for it. */
   provisioned(deploymentKey: string): Provisioned | undefined;
+  /** Of all accounts. */
+  total(): { readonly invocations: number; readonly environments: number };
   /** New invocations are refused, running ones get a little time, then everything is destroyed. */
   stop(): Promise<void>;
 }
@@ -152,6 +154,10 @@ class LocalDataPlane implements DataPlane {
 
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number } {
     return { busy: this.#concurrency.busy(account, region), environments: this.#pool.count(account, region) };
+  }
+
+  total(): { readonly invocations: number; readonly environments: number } {
+    return { invocations: this.#concurrency.total, environments: this.#pool.size };
   }
 
   running(owner: Claimant): Running {

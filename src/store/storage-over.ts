@@ -60,16 +60,18 @@ function withEffectsOver(driver: Driver, feed: ChangeFeed, hints: Hints): WithEf
   };
 }
 
-export function storageOver(clock: Clock, driver: Driver): Storage {
+/** `pace`: the time of the durable queue and of timers, where it runs faster than the clock's. */
+export function storageOver(clock: Clock, driver: Driver, pace: Clock = clock): Storage {
   const feed = new ChangeFeed();
   const hints = new Hints(clock);
-  const withEffects = withEffectsOver(driver, feed, hints);
+  const queueHints = new Hints(pace);
+  const withEffects = withEffectsOver(driver, feed, queueHints);
   return {
-    meta: metaStore(clock, driver, feed, hints),
-    queue: durableQueue(clock, driver, hints, withEffects),
+    meta: metaStore(pace, driver, feed, queueHints),
+    queue: durableQueue(pace, driver, queueHints, withEffects),
     mailboxes: mailboxes(clock, driver, hints),
-    journal: journal(clock, driver, withEffects),
-    timers: timersOf(clock, driver, withEffects),
+    journal: journal(pace, driver, withEffects),
+    timers: timersOf(pace, driver, withEffects),
     leases: leases(clock, driver, withEffects),
     capacity: {
       limit: (pool, amount) => driver.run("limitPool", [pool, amount]),
@@ -78,6 +80,7 @@ export function storageOver(clock: Clock, driver: Driver): Storage {
     },
     async close() {
       hints.close();
+      queueHints.close();
       await driver.close();
     },
   };

@@ -123,9 +123,11 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
     invoker,
     supportsTarget: deliverer.supports,
     deliveries: outgoing,
+    keepFailed: () => [],
     recorder: { record: () => undefined },
     asyncConcurrency: 100,
     clock,
+    pace: clock,
     log: silentLog,
     getObject: (_context, bucket, key) => {
       const bytes = objects.get(`${bucket}/${key}`);

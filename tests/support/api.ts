@@ -11,6 +11,7 @@ import { S3Client } from "@aws-sdk/client-s3";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { STSClient } from "@aws-sdk/client-sts";
 import { systemClock } from "../../src/base/clock.ts";
+import { scaledClock } from "../../src/base/scaled-clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { loadConfig } from "../../src/config.ts";
 import { fakeSandboxHost, type FakeScript } from "../../src/sandbox/fake.ts";
@@ -26,12 +27,14 @@ export interface Credentials {
 }
 
 /** Functions of this server answer their event, or do what the script says; it stops when the test ends. */
-export async function startApi(t: TestContext, script: FakeScript = () => (event: unknown) => event) {
+export async function startApi(t: TestContext, script: FakeScript = () => (event: unknown) => event, { timeScale = 1 } = {}) {
   const data = await mkdtemp(join(tmpdir(), "lambent-api-"));
-  const storage = memoryStorage({ clock: systemClock });
+  const pace = scaledClock(systemClock, timeScale);
+  const storage = memoryStorage({ clock: systemClock, pace });
   const config = loadConfig({ data, port: "0" }, {});
   const server = await startServer(config, {
     storage,
+    pace,
     log: silentLog,
     logs: memoryLogSink({ clock: systemClock }),
     metrics: memoryMetrics(),
