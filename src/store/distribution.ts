@@ -58,6 +58,7 @@ export class Gathered {
 /** The value below which `share` (0 to 1) of all lie, to a hundredth of itself; undefined where single values are not known. */
 export function percentile({ count, min, max, values }: Distribution, share: number): number | undefined {
   if (values === undefined || count === 0) return undefined;
+  if (share >= 1) return max;
   let left = share * count;
   for (let at = 0; at < values.length; at += 2) {
     left -= values[at + 1] ?? 0;
