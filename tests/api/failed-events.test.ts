@@ -122,6 +122,8 @@ test("a delivery that was refused is kept with its target, and arrives when it i
   assert.equal((await list("?FunctionName=f")).length, 1);
   const payload = (await send("GET", `events/failed/${one?.Id}`)).document["Payload"];
   assert.match(String(payload), /"condition":"Success"/);
+  const counted = /^lambent_lambda_destination_delivery_failures_total\{.*function_name="f",resource="f:\$LATEST"\} 1$/m;
+  assert.match((await send("GET", "metrics")).text, counted);
   const made = await sqs.send(new CreateQueueCommand({ QueueName: "q" }));
   await send("POST", `events/failed/${one?.Id}/redrive`);
   const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: made.QueueUrl, WaitTimeSeconds: 10 }));

@@ -137,8 +137,8 @@ async function pageOf(queries: readonly Query[], lineOf: LineOf, from: Position,
   const MetricDataResults: client.MetricDataResult[] = [];
   let left = how.limit;
   for (const [index, query] of queries.entries()) {
-    const points = [...(await lineOf(query.Id))].toSorted(([a], [b]) => (how.isAscending ? a - b : b - a));
     if (index < from.query || query.ReturnData === false) continue;
+    const points = [...(await lineOf(query.Id))].toSorted(([a], [b]) => (how.isAscending ? a - b : b - a));
     const skipped = index === from.query ? from.skipped : 0;
     const some = points.slice(skipped, skipped + left);
     const isCut = skipped + some.length < points.length;
