@@ -18,13 +18,12 @@ import { installSecrets, type InstallKeys, type InstallSecrets } from "./install
 import type { LambdaDeps } from "./lambda/model.ts";
 import { lambdaService, type LambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
-import { renewedEvent } from "./pool/async.ts";
-import { decodeAsyncEvent } from "./pool/async-event.ts";
 import { dataPlane, type DataPlane } from "./pool/invoke.ts";
 import { deliverer, type DelivererDeps } from "./deliver.ts";
-import { deliveredEvent, deliveries, renewedDelivery, type Deliveries, type FailedDelivery } from "./deliveries.ts";
+import { deliveries, type Deliveries, type FailedDelivery } from "./deliveries.ts";
 import { eventsApi } from "./events-api.ts";
-import { FailedEvents, type MessageForms } from "./failed-events.ts";
+import { FailedEvents } from "./failed-events.ts";
+import { keptDelivery, messageForms } from "./failed-messages.ts";
 import { prometheus } from "./prometheus.ts";
 import { codeDownloads, type CodeDownloads } from "./code-downloads.ts";
 import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
@@ -227,33 +226,19 @@ async function commonOf(config: Config, parts: Started, life: Lifecycle): Promis
   const late: Common["late"] = {};
   const failed = (one: FailedDelivery) => {
     late.lambda?.deliveryFailed(one.delivery.context.sourceArn, one.delivery.purpose);
-    return keepDelivery(failures, one);
+    return keptDelivery(failures, one);
   };
   const outgoing = deliveries({ queue: storage.queue, clock: pace, log, deliver: ways.deliver, failed });
   return { ...identity, parts, services, ways, outgoing, failures, late };
 }
 
-function keepDelivery(failures: FailedEvents, { delivery, outcome, attempts, createdMs, message }: FailedDelivery) {
-  const { account, region, sourceArn, id: requestId } = delivery.context;
-  const { code: reason, message: error } = outcome;
-  const failed = { account, region, sourceArn, target: delivery.target, requestId, reason, error, attempts, acceptedMs: createdMs };
-  return failures.keep({ kind: "delivery", ...failed }, message);
-}
-
-function messageForms({ outgoing, late }: Common): MessageForms {
-  return {
-    payloadOf: (kind, body) => (kind === "invocation" ? decodeAsyncEvent(body).payload : deliveredEvent(body)),
-    renewed: (kind, message, nowMs) => (kind === "invocation" ? renewedEvent(message, nowMs) : renewedDelivery(message, nowMs)),
-    wake: (kind, messages) => (kind === "invocation" ? late.lambda?.wake(messages) : outgoing.wake(messages)),
-  };
-}
-
 function ownRoutes(config: Config, common: Common, { cloudWatch }: Neighbours): Own {
-  const { parts, iam, failures, late } = common;
+  const { parts, iam, failures, late, outgoing } = common;
   const { clock, log } = parts;
   const { account, region } = config;
+  const forms = messageForms((kind, messages) => (kind === "invocation" ? late.lambda?.wake(messages) : outgoing.wake(messages)));
   const running = () => late.plane?.total() ?? { invocations: 0, environments: 0 };
-  const routes = [...eventsApi(failures, messageForms(common)), prometheus({ clock, totals: () => cloudWatch.recorder.totals(), running })];
+  const routes = [...eventsApi(failures, forms), prometheus({ clock, totals: () => cloudWatch.recorder.totals(), running })];
   return ownApi(routes, { identities: iam.identities, clock, log, account, region });
 }
 
