@@ -5,6 +5,8 @@ import type { OwnCall, OwnRoute } from "./aws/own-api.ts";
 import type { FailedEntry, FailedEvents, MessageForms } from "./failed-events.ts";
 
 const PAGE = 100;
+/** Enough to share a commit of the store; an event may be a megabyte. */
+const REDRIVEN_AT_ONCE = 50;
 const FUNCTION_NAME = /^[\w-]{1,64}$/;
 
 const notFound = (id: string) =>
@@ -101,9 +103,10 @@ export function eventsApi(events: FailedEvents, forms: MessageForms): readonly O
         const functionArn = arnOf(call, redriveInput(call).FunctionName);
         let Redriven = 0;
         // Those that are there now: what fails again meanwhile is for the next call.
-        for (const entry of events.list(call.context, functionArn === undefined ? {} : { functionArn })) {
-          call.context.signal.throwIfAborted();
-          if (await events.redrive(entry, forms)) Redriven++;
+        const all = events.list(call.context, functionArn === undefined ? {} : { functionArn });
+        for (let at = 0; at < all.length && !call.context.signal.aborted; at += REDRIVEN_AT_ONCE) {
+          const some = all.slice(at, at + REDRIVEN_AT_ONCE).map((entry) => events.redrive(entry, forms));
+          Redriven += (await Promise.all(some)).filter((isDone) => isDone).length;
         }
         return { Redriven };
       },
