@@ -25,10 +25,10 @@ const forms = {
   wake() {},
 };
 
-async function open() {
+async function open(max: { entries: number; bytes: number } = KEPT_MAX) {
   const clock = manualClock();
   const storage = memoryStorage({ clock });
-  const events = () => FailedEvents.open({ meta: storage.meta, clock, log: silentLog });
+  const events = () => FailedEvents.open({ meta: storage.meta, clock, log: silentLog }, max);
   return { clock, storage, events, first: await events() };
 }
 
@@ -53,17 +53,17 @@ test("kept over a restart, found by function, sent again once", async () => {
 });
 
 test("the oldest make room when there are too many or too large ones", async () => {
-  const { storage, first } = await open();
-  const ids = () => first.list(HERE).map(({ value }) => value.requestId);
-  for (let at = 0; at < KEPT_MAX.entries; at += 1000)
-    await storage.meta.write(Array.from({ length: 1000 }, (_, n) => first.keep(failed(String(at + n)), message("m"))).flat());
-  assert.equal(ids().length, KEPT_MAX.entries);
-  await storage.meta.write(first.keep(failed("one more"), message("m")));
-  assert.deepEqual([ids().length, ids().includes("0"), ids().includes("one more")], [KEPT_MAX.entries, false, true]);
-  // Of one that is as large as all may be together, nothing else can stay.
-  const all = first.keep(failed("large"), { ...message("m"), body: { byteLength: KEPT_MAX.bytes } as Uint8Array });
-  assert.equal(all.filter(({ value }) => value === undefined).length, 2 * KEPT_MAX.entries);
-  await first.stop();
+  const { storage, events } = await open({ entries: 10, bytes: 1000 });
+  const kept = await events();
+  const ids = () => new Set(kept.list(HERE).map(({ value }) => value.requestId));
+  const keep = (id: string, bytes: number) => storage.meta.write(kept.keep(failed(id), message(id, bytes)));
+  for (let n = 0; n < 11; n++) await keep(String(n), 50);
+  assert.deepEqual(ids(), new Set(["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]));
+  await keep("large", 700);
+  assert.deepEqual(ids(), new Set(["5", "6", "7", "8", "9", "10", "large"]));
+  await keep("as large as all together", 1000);
+  assert.deepEqual(ids(), new Set(["as large as all together"]));
+  await kept.stop();
   await storage.close();
 });
 

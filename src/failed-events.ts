@@ -39,6 +39,11 @@ export interface MessageForms {
   wake(kind: FailedEvent["kind"], messages: readonly NewMessage[]): void;
 }
 
+interface Bounds {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
 /** At most, over all accounts; the oldest go first. */
 export const KEPT_MAX = { entries: 10_000, bytes: 512 * 2 ** 20, days: 14 } as const;
 
@@ -64,8 +69,13 @@ const removal = ({ key }: FailedEntry): Write[] => [{ key }, { key: bodyKey(key)
 
 /** All that are kept, oldest first, and how much it is. */
 class Kept {
+  readonly #max: Bounds;
   readonly #entries = new Map<string, FailedEntry>();
   #bytes = 0;
+
+  constructor(max: Bounds) {
+    this.#max = max;
+  }
 
   change(key: Key, entry: FailedEntry | undefined): void {
     this.#bytes += (entry?.value.bytes ?? 0) - (this.#entries.get(key.id)?.value.bytes ?? 0);
@@ -78,7 +88,7 @@ class Kept {
     let [count, total] = [this.#entries.size + 1, this.#bytes + bytes];
     const gone: FailedEntry[] = [];
     for (const entry of this.#entries.values()) {
-      if (count <= KEPT_MAX.entries && total <= KEPT_MAX.bytes) break;
+      if (count <= this.#max.entries && total <= this.#max.bytes) break;
       gone.push(entry);
       count--;
       total -= entry.value.bytes;
@@ -111,8 +121,8 @@ export class FailedEvents {
     this.#sweepSoon(0);
   }
 
-  static async open(deps: Deps): Promise<FailedEvents> {
-    const kept = new Kept();
+  static async open(deps: Deps, max: Bounds = KEPT_MAX): Promise<FailedEvents> {
+    const kept = new Kept(max);
     const view = await View.open<KeptEvent>(deps.meta, HEAD, (key, entry) => kept.change(key, entry));
     return new FailedEvents(deps, view, kept);
   }
