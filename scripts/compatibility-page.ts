@@ -11,6 +11,7 @@ import { MEMBERS_WITHOUT_EFFECT, REFUSED_MEMBERS } from "../src/lambda/unsupport
 import { fakeSandboxHost } from "../src/sandbox/fake.ts";
 import { startServer } from "../src/server.ts";
 import { memoryLogSink } from "../src/store/memory/memory-log-sink.ts";
+import { memoryMetrics } from "../src/store/memory/memory-metrics.ts";
 import { memoryStorage } from "../src/store/memory/memory-storage.ts";
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -20,6 +21,7 @@ const TITLES: Readonly<Record<string, string>> = {
   sts: "AWS STS",
   logs: "Amazon CloudWatch Logs",
   sqs: "Amazon SQS",
+  monitoring: "Amazon CloudWatch",
 };
 
 const INTRODUCTION = `# Compatibility
@@ -63,6 +65,13 @@ PublicPolicyException is never answered.`,
     "Filter patterns: terms, phrases, exclusions and alternatives of text; patterns over JSON, columns and regular expressions are refused.\n\n" +
     "StartLiveTail: SDKs put `stream-` before the host of the endpoint, which no name server knows for localhost: set `disableHostPrefix: true` in " +
     "JavaScript, `inject_host_prefix=False` in boto3's Config. `lambent logs --follow` does.",
+  s3: `Event notifications go to functions and queues; EventBridgeConfiguration is refused, and so are topics. Events of what does not happen here
+(restores, lifecycle, replication, retention, annotations, ACLs, which never change; forms that browsers post) can be configured and are never sent.`,
+  monitoring: `Speaks JSON, CBOR and forms. Alarms, dashboards, streams and the rest are not built. Differs from AWS, or is left out:
+- Statistics: SampleCount, Sum, Average, Minimum, Maximum and percentiles (to a hundredth of the value); trimmed means and their like are refused.
+- Expressions of GetMetricData: numbers, ids, \`+ - * /\` and parentheses; functions (SUM, SEARCH, METRICS, …) are refused.
+- EntityMetricData is refused. At most 200,000 different metrics are kept (LimitExceeded).
+- The metrics of AWS/Lambda are written every 15 s and whenever somebody asks; a killed server loses at most those 15 s of them. Provisioned concurrency, iterator age and extensions have none.`,
   sqs: `Speaks JSON and, for clients from before 2023, forms and XML. Differs from AWS, or is left out:
 - A deleted queue is gone at once, so the same name can be used again without waiting 60 seconds (QueueDeletedRecently is never answered).
 - \`KmsMasterKeyId\` is refused; \`SqsManagedSseEnabled\` is stored and returned without effect: encrypt the disk.
@@ -99,6 +108,7 @@ export async function compatibilityPage(): Promise<string> {
     storage: memoryStorage({ clock }),
     log: silentLog,
     logs: memoryLogSink({ clock }),
+    metrics: memoryMetrics(),
     sandboxes: fakeSandboxHost(() => () => undefined),
   };
   const server = await startServer(loadConfig({ data, port: "0" }, {}), parts);

@@ -33,6 +33,8 @@ export interface Config {
   readonly idleExpiryMs: number;
   /** Bytes of request bodies that the server holds at a time. */
   readonly bodyBytesMax: number;
+  /** How many times faster than real time asynchronous events age and are tried again; 1 but for tests and development. */
+  readonly timeScale: number;
   readonly launcherPath: string;
   /** The repository's runtimes/ folder: our bootstraps. */
   readonly bootstrapsDirectory: string;
@@ -54,6 +56,7 @@ export interface Flags {
   readonly hostName?: readonly string[];
   readonly acceptTestCredentials?: boolean;
   readonly insecureNetwork?: boolean;
+  readonly timeScale?: string;
 }
 
 /** A setting has a value that can't be used; the message names the setting and what it may be. */
@@ -66,6 +69,8 @@ export class ConfigError extends Error {
 
 const ROOT = resolve(import.meta.dirname, "..");
 const LOG_LEVELS: readonly string[] = ["debug", "info", "warn", "error"] satisfies LogLevel[];
+/** A back-off of a second is then five milliseconds: faster than that, timers are no longer exact. */
+const TIME_SCALE_MAX = 200;
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
 /** A warm Node environment holds about 10 MB and a Python one about 5; a working one up to its limit. */
 const MEMORY_PER_ENVIRONMENT_BYTES = 64 * 2 ** 20;
@@ -103,6 +108,9 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
   if (!isLoopback && !(flags.insecureNetwork ?? false))
     problems.push(`host: ${host} is not a loopback address; without TLS this needs --insecure-network, and a network that you trust`);
   if (!isLoopback && acceptTestCredentials) problems.push(`host: test credentials are accepted on loopback only, not on ${host}`);
+  const timeScale = Number(text(flags.timeScale, "LAMBENT_TIME_SCALE", "1"));
+  if (!(timeScale >= 1 && timeScale <= TIME_SCALE_MAX)) problems.push(`time scale: it is a number from 1 to ${TIME_SCALE_MAX}`);
+  if (!isLoopback && timeScale !== 1) problems.push(`host: time runs faster on loopback only, not on ${host}`);
   const config: Config = {
     host,
     port: Number(portText),
@@ -119,6 +127,7 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     environmentsMax: Math.max(8 * availableParallelism(), Math.min(1000, Math.floor((totalmem() * 0.8) / MEMORY_PER_ENVIRONMENT_BYTES))),
     idleExpiryMs: 10 * 60_000,
     bodyBytesMax: Math.max(256 * 2 ** 20, Math.floor(totalmem() / 16)),
+    timeScale,
     launcherPath: join(ROOT, "native", "build", "launcher"),
     bootstrapsDirectory: join(ROOT, "runtimes"),
   };

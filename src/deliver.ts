@@ -16,6 +16,8 @@ type Input = Readonly<Record<string, unknown>>;
 interface Target {
   readonly operation: string;
   readonly inputOf: (target: string, event: Uint8Array, context: DeliveryContext) => Input;
+  /** Makes of it an input that does nothing. */
+  readonly dryRun?: Input;
 }
 
 export interface DelivererDeps {
@@ -30,6 +32,7 @@ export interface DelivererDeps {
 const toFunction: Target = {
   operation: "Invoke",
   inputOf: (FunctionName, Payload) => ({ FunctionName, InvocationType: "Event", Payload }),
+  dryRun: { InvocationType: "DryRun" },
 };
 
 const toBucket: Target = {
@@ -70,26 +73,37 @@ const ENDPOINT = "http://localhost";
 const serviceOf = (arn: string) => parseArn(arn)?.service ?? "";
 
 export function deliverer(deps: DelivererDeps): Deliverer {
-  const deliver: Deliver = async (arn, event, context) => {
-    const [target, load] = [TARGETS.get(serviceOf(arn)), deps.services.get(serviceOf(arn))];
-    if (target === undefined || load === undefined) return { kind: "refused", code: "NO_TARGET", message: `there is no way to ${arn}` };
-    try {
-      await send(deps, target, await load(), arn, event, context);
-      return { kind: "delivered" };
-    } catch (cause) {
-      return outcomeOf(cause);
-    }
+  const way =
+    (isDryRun: boolean): Deliver =>
+    async (arn, event, context) => {
+      const [target, load] = [TARGETS.get(serviceOf(arn)), deps.services.get(serviceOf(arn))];
+      if (target === undefined || load === undefined) return { kind: "refused", code: "NO_TARGET", message: `there is no way to ${arn}` };
+      try {
+        await send(deps, target, await load(), { arn, event, sent: context, isDryRun });
+        return { kind: "delivered" };
+      } catch (cause) {
+        return outcomeOf(cause);
+      }
+    };
+  return {
+    supports: (arn) => TARGETS.has(serviceOf(arn)) && deps.services.has(serviceOf(arn)),
+    deliver: way(false),
+    mayDeliver: way(true),
   };
-  return { supports: (arn) => TARGETS.has(serviceOf(arn)) && deps.services.has(serviceOf(arn)), deliver };
+}
+
+interface Sending {
+  readonly arn: string;
+  readonly event: Uint8Array;
+  readonly sent: DeliveryContext;
+  readonly isDryRun: boolean;
 }
 
 async function send(
   deps: DelivererDeps,
   target: Target,
   service: ServiceDefinition,
-  arn: string,
-  event: Uint8Array,
-  sent: DeliveryContext,
+  { arn, event, sent, isDryRun }: Sending,
 ): Promise<void> {
   const { id, account, sender, traceHeader } = sent;
   const region = parseArn(arn)?.region ?? "";
@@ -107,7 +121,8 @@ async function send(
   const needs = await service.access(target.operation, context, input);
   authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
   const operation = service.operations[target.operation] as (context: Context, input: Input) => unknown;
-  await operation(context, input);
+  if (!isDryRun) await operation(context, input);
+  else if (target.dryRun !== undefined) await operation(context, { ...input, ...target.dryRun });
 }
 
 function callerOf({ assume }: DelivererDeps, { principal, role }: DeliverySender): Caller {

@@ -5,13 +5,15 @@ import type { Clock } from "./base/clock.ts";
 import { decodeEnvelope, encodeEnvelope } from "./base/envelope.ts";
 import type { Log } from "./base/log.ts";
 import { QueueWorkers, type Disposition } from "./store/queue-workers.ts";
-import type { ClaimedMessage, DurableQueue, NewMessage } from "./store/storage.ts";
+import type { ClaimedMessage, DurableQueue, NewMessage, Write } from "./store/storage.ts";
 
 export interface Delivery {
   /** ARN. */
   readonly target: string;
   readonly event: Uint8Array;
   readonly context: DeliveryContext;
+  /** For who counts failures: Lambda's results. */
+  readonly purpose?: "destination" | "dead-letter";
   /** Default: as often as there is time for in six hours. */
   readonly retry?: RetryRules;
   /** Absent: what can't be delivered is logged and gone. */
@@ -56,6 +58,17 @@ interface Deps {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliver: Deliver;
+  /** Written together with the end of one that has failed for good and has no dead letter. */
+  readonly failed?: (failed: FailedDelivery) => readonly Write[];
+}
+
+export interface FailedDelivery {
+  readonly delivery: Omit<Delivery, "event">;
+  readonly outcome: Exclude<DeliveryOutcome, { kind: "delivered" }>;
+  readonly attempts: number;
+  readonly createdMs: number;
+  /** To be enqueued when it is tried again: see `renewedDelivery`. */
+  readonly message: NewMessage;
 }
 
 const PREFIX = "delivery/";
@@ -91,10 +104,20 @@ function messageOf({ event, ...rest }: Delivery, createdMs: number): NewMessage 
   return { queue: PREFIX + rest.target, id: rest.context.id, body: encodeEnvelope(head, event) };
 }
 
+/** As at its first attempt, now. */
+export function renewedDelivery({ queue, id, body }: NewMessage, nowMs: number): NewMessage {
+  const { head, parts } = decodeEnvelope(body);
+  return { queue, id, body: encodeEnvelope({ ...(head as Head), createdMs: nowMs }, ...parts) };
+}
+
+export const deliveredEvent = (body: Uint8Array): Uint8Array => decodeEnvelope(body).parts[0] ?? new Uint8Array();
+
 /** Why there is no further attempt, in EventBridge's words. */
 type Exhausted = "MaximumRetryAttempts" | "MaximumEventAgeInSeconds";
 
-async function work({ deliver, clock, log }: Deps, { body, attempt }: ClaimedMessage, wake: Deliveries["wake"]): Promise<Disposition> {
+async function work(deps: Deps, claimed: ClaimedMessage, wake: Deliveries["wake"]): Promise<Disposition> {
+  const { deliver, clock, log } = deps;
+  const { queue, id, body, attempt } = claimed;
   const { head, parts } = decodeEnvelope(body);
   const { target, context, createdMs, retry = DEFAULT_RULES, deadLetter } = head as Head;
   const [event] = parts;
@@ -109,7 +132,11 @@ async function work({ deliver, clock, log }: Deps, { body, attempt }: ClaimedMes
     return { kind: "later", delayMs };
   }
   log.error("a delivery has failed for good", facts);
-  if (deadLetter === undefined) return { kind: "done" };
+  if (deadLetter === undefined) {
+    const { createdMs: _created, ...delivery } = head as Head;
+    const writes = deps.failed?.({ delivery, outcome, attempts: attempt, createdMs, message: { queue, id, body } }) ?? [];
+    return { kind: "done", effects: { writes } };
+  }
   const failure = deadLetter.tellsFailure === true ? failureAttributes(outcome, attempt, exhausted) : {};
   const letter: Delivery = {
     target: deadLetter.target,

@@ -6,7 +6,10 @@ import type { Deliverer } from "./aws/deliver.ts";
 import { frontDoor, type FrontDoor } from "./aws/front-door.ts";
 import type { ServiceDefinition } from "./aws/definition.ts";
 import { CommonFault } from "./aws/fault.ts";
+import { ownApi } from "./aws/own-api.ts";
+import type { WireRequest, WireResponse } from "./aws/request.ts";
 import { systemClock, type Clock } from "./base/clock.ts";
+import { scaledClock } from "./base/scaled-clock.ts";
 import { lifecycle, type Lifecycle } from "./base/lifecycle.ts";
 import { logLines } from "./base/log-lines.ts";
 import { jsonLog, textLog, type Log } from "./base/log.ts";
@@ -17,15 +20,20 @@ import { lambdaService, type LambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
 import { dataPlane, type DataPlane } from "./pool/invoke.ts";
 import { deliverer, type DelivererDeps } from "./deliver.ts";
-import { deliveries, type Deliveries } from "./deliveries.ts";
 import { eventSources } from "./event-sources.ts";
 import { functionUrlsOf } from "./function-urls.ts";
 import type { Gateway } from "./gateway/function-urls.ts";
+import { deliveries, type Deliveries, type FailedDelivery } from "./deliveries.ts";
+import { eventsApi } from "./events-api.ts";
+import { FailedEvents } from "./failed-events.ts";
+import { keptDelivery, messageForms } from "./failed-messages.ts";
+import { prometheus } from "./prometheus.ts";
 import { codeDownloads, type CodeDownloads } from "./code-downloads.ts";
 import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
 import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtime/managed.ts";
 import { linuxSandboxHost } from "./sandbox/linux/host.ts";
 import type { SandboxHost } from "./sandbox/sandbox.ts";
+import { cloudWatchService, type CloudWatchService } from "./services/cloudwatch/service.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
 import { s3Service, type S3Service } from "./services/s3/service.ts";
@@ -35,16 +43,22 @@ import type { BlobStore } from "./store/blob-store.ts";
 import { startBlobCollection } from "./store/blob-collection.ts";
 import { diskBlobs } from "./store/disk-blobs.ts";
 import type { LogSink } from "./store/log-sink.ts";
+import type { MetricStore } from "./store/metric-store.ts";
 import { sqliteLogSink } from "./store/sqlite/sqlite-log-sink.ts";
+import { sqliteMetrics } from "./store/sqlite/sqlite-metrics.ts";
 import { sqliteStorage } from "./store/sqlite/sqlite-storage.ts";
 import type { Storage } from "./store/storage.ts";
 
 /** Drivers that tests replace by their siblings. */
 export interface Parts {
+  /** Real time: signatures, sessions, timeouts, SQS, what is shown. */
   readonly clock: Clock;
+  /** Of events and deliveries: their ages, retries and delays; faster with `timeScale`. */
+  readonly pace: Clock;
   readonly log: Log;
   readonly storage: Storage;
   readonly logs: LogSink;
+  readonly metrics: MetricStore;
   readonly sandboxes: SandboxHost;
   readonly runtimes: RuntimeCatalog;
 }
@@ -71,17 +85,20 @@ interface Started extends Parts {
 
 async function startParts(config: Config, given: Partial<Parts>, life: Lifecycle, fail: (cause: Error) => void): Promise<Started> {
   const clock = given.clock ?? systemClock;
+  const pace = given.pace ?? (config.timeScale === 1 ? clock : scaledClock(clock, config.timeScale));
   const log = given.log ?? serverLog(config, clock, life);
   const secrets = await installSecrets(config.dataDirectory);
-  const storage = given.storage ?? (await sqliteStorage({ directory: config.dataDirectory, clock, log, failed: fail }));
+  const storage = given.storage ?? (await sqliteStorage({ directory: config.dataDirectory, clock, pace, log, failed: fail }));
   life.onStop("store", () => storage.close());
   const logs = given.logs ?? sqliteLogSink({ directory: config.dataDirectory, clock, log });
   life.onStop("function logs", () => logs.close());
+  const metrics = given.metrics ?? sqliteMetrics({ directory: config.dataDirectory });
+  life.onStop("metrics", () => metrics.close());
   const blobs = await diskBlobs({ directory: join(config.dataDirectory, "blobs"), clock });
   const sandboxes = given.sandboxes ?? (await startSandboxes(config, log, fail));
   life.onStop("sandboxes", () => sandboxes.stop());
   const runtimes = given.runtimes ?? runtimeCatalog(config);
-  return { clock, log, storage, logs, blobs, sandboxes, runtimes, secrets, fail };
+  return { clock, pace, log, storage, logs, metrics, blobs, sandboxes, runtimes, secrets, fail };
 }
 
 function serverLog({ logLevel: level }: Config, clock: Clock, life: Lifecycle): Log {
@@ -197,20 +214,44 @@ interface Common extends IdentityServices {
   readonly senders: DelivererDeps;
   readonly ways: Deliverer;
   readonly outgoing: Deliveries;
+  readonly failures: FailedEvents;
+  /** Known when Lambda is there, which is before anything is delivered. */
+  readonly late: { lambda?: LambdaService; plane?: DataPlane };
 }
+
+type Own = (request: WireRequest) => Promise<WireResponse>;
 
 async function commonOf(config: Config, parts: Started, life: Lifecycle): Promise<Common> {
   const identity = await identityServices(config, parts, life);
   const services: Common["services"] = new Map();
   const senders = sendersOf(services, parts, identity);
   const ways = deliverer(senders);
-  const outgoing = deliveries({ queue: parts.storage.queue, clock: parts.clock, log: parts.log, deliver: ways.deliver });
-  return { ...identity, parts, services, senders, ways, outgoing };
+  const { pace, log, storage } = parts;
+  const failures = await FailedEvents.open({ meta: storage.meta, clock: pace, log });
+  life.onStop("failed events", () => failures.stop());
+  const late: Common["late"] = {};
+  const failed = (one: FailedDelivery) => {
+    late.lambda?.deliveryFailed(one.delivery.context.sourceArn, one.delivery.purpose);
+    return keptDelivery(failures, one);
+  };
+  const outgoing = deliveries({ queue: storage.queue, clock: pace, log, deliver: ways.deliver, failed });
+  return { ...identity, parts, services, senders, ways, outgoing, failures, late };
+}
+
+function ownRoutes(config: Config, common: Common, { cloudWatch }: Neighbours): Own {
+  const { parts, iam, failures, late, outgoing } = common;
+  const { clock, log } = parts;
+  const { account, region } = config;
+  const forms = messageForms((kind, messages) => (kind === "invocation" ? late.lambda?.wake(messages) : outgoing.wake(messages)));
+  const running = () => late.plane?.total() ?? { invocations: 0, environments: 0 };
+  const routes = [...eventsApi(failures, forms), prometheus({ clock, totals: () => cloudWatch.recorder.totals(), running })];
+  return ownApi(routes, { identities: iam.identities, clock, log, account, region });
 }
 
 interface Neighbours {
   readonly s3: S3Service;
   readonly sqs: SqsService;
+  readonly cloudWatch: CloudWatchService;
   readonly downloads: CodeDownloads;
 }
 
@@ -222,7 +263,7 @@ async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbo
   const add = (definition: ServiceDefinition) => void services.set(definition.name, () => Promise.resolve(definition));
   add(iam.definition);
   add(sts.definition);
-  const s3 = await s3Service({ meta, blobs, clock, log });
+  const s3 = await s3Service({ meta, blobs, clock, log, targets: common.ways, deliveries: common.outgoing });
   life.onStop("s3", () => s3.stop());
   const downloads = codeDownloads({ blobs, clock, keys: parts.secrets, validSeconds: limits.codeUrlSeconds });
   add(downloads.within(s3.definition));
@@ -232,29 +273,27 @@ async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbo
   const sqs = await sqsService({ meta, mailboxes: storage.mailboxes, clock, log });
   life.onStop("sqs", () => sqs.stop());
   add(sqs.definition);
-  return { s3, sqs, downloads };
+  const cloudWatch = cloudWatchService({ metrics: parts.metrics, clock, log });
+  life.onStop("cloudwatch", () => cloudWatch.stop());
+  add(cloudWatch.definition);
+  return { s3, sqs, cloudWatch, downloads };
 }
 
 /** Open before Lambda is there, because functions are told the port: Lambda's first requests wait for it. */
-function openDoor(
-  config: Config,
-  { parts, services, iam }: Common,
-  { sqs }: Neighbours,
-  functionUrls: Gateway,
-  life: Lifecycle,
-): FrontDoor {
+function openDoor(config: Config, common: Common, neighbours: Neighbours, functionUrls: Gateway, life: Lifecycle): FrontDoor {
+  const { parts, services, iam } = common;
+  const own = ownRoutes(config, common, neighbours);
   const { account, region, hostNames, bodyBytesMax } = config;
   const { clock, log } = parts;
-  const { identities } = iam;
-  const door = frontDoor({ services, identities, clock, log, account, region, hostNames, bodyBytesMax, functionUrls });
+  const door = frontDoor({ services, identities: iam.identities, clock, log, account, region, hostNames, bodyBytesMax, own, functionUrls });
   life.onStop("front door", () => door.close());
-  life.onStop("waiting receivers", () => sqs.endWaits());
+  life.onStop("waiting receivers", () => neighbours.sqs.endWaits());
   return door;
 }
 
 async function startLambda(config: Config, common: Common, neighbours: Neighbours, plane: DataPlane): Promise<LambdaService> {
   const { parts, iam, sts, senders, ways, outgoing } = common;
-  const { s3, downloads } = neighbours;
+  const { s3, cloudWatch, downloads } = neighbours;
   const { clock, log, storage, blobs } = parts;
   return await lambdaService({
     meta: storage.meta,
@@ -265,8 +304,11 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
     supportsTarget: ways.supports,
     deliveries: outgoing,
     sources: eventSources(senders),
+    keepFailed: (failed, message) => common.failures.keep(failed, message),
+    recorder: cloudWatch.recorder,
     asyncConcurrency: Math.max(1, Math.floor(ASYNC_SHARE * Math.min(config.environmentsMax, limits.accountConcurrency))),
     clock,
+    pace: parts.pace,
     log,
     getObject: objectsFor(s3, iam, clock),
     canAssume: (roleArn) => typeof sts.assumeAsService(roleArn, "check", LAMBDA_PRINCIPAL) !== "string",
@@ -295,8 +337,10 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   life.onStop("lambda", () => after.lambda());
   const plane = startDataPlane(config, parts, sts, port, (socket, sandboxId) => door.accept(socket, { sandboxId }));
   life.onStop("data plane", () => plane.stop());
+  common.late.plane = plane;
   const lambda = await startLambda(config, common, neighbours, plane);
   after.lambda = () => lambda.stop();
+  common.late.lambda = lambda;
   life.onStop("asynchronous invocations", () => {
     lambda.pause();
     outgoing.pause();

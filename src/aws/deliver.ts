@@ -49,4 +49,6 @@ export interface Deliverer {
   /** Whether there is a way to targets of this kind: for who stores the ARN. */
   readonly supports: (target: string) => boolean;
   readonly deliver: Deliver;
+  /** What `deliver` would come to as far as rights go; nothing is delivered. Functions must be there, too. */
+  readonly mayDeliver: Deliver;
 }

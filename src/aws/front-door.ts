@@ -7,6 +7,7 @@ import { requestId } from "../base/id.ts";
 import { CommonFault } from "./fault.ts";
 import { admit, hostRules, type Admitted } from "./guard.ts";
 import type { FunctionUrlHost, WireRequest, WireResponse } from "./request.ts";
+import { OWN_PATH } from "./own-api.ts";
 import { rawRefusal, refusal, respond } from "./respond.ts";
 import { awsServices, type ServicesOptions } from "./service.ts";
 
@@ -21,6 +22,8 @@ export interface FrontDoorOptions extends ServicesOptions {
   readonly timeouts?: Partial<Timeouts>;
   /** Serves function URLs; absent: they are refused. */
   readonly functionUrls?: (request: WireRequest, host: FunctionUrlHost) => Promise<WireResponse>;
+  /** Lambent's own API, under OWN_PATH; never rejects. */
+  readonly own?: (request: WireRequest) => Promise<WireResponse>;
 }
 
 export interface Timeouts {
@@ -177,8 +180,15 @@ class Listener implements FrontDoor {
     }
     const wire = wireRequest(id, request, admitted, controller.signal);
     if (wire.hasBody) this.#limitIdleBody(request);
-    const answered = admitted.functionUrl === undefined ? this.#services.handle(wire) : this.#serveUrl(wire, admitted.functionUrl);
-    void answered.then((answer) => this.#send(response, answer, wire.method));
+    void this.#answer(wire, admitted.functionUrl).then((answer) => this.#send(response, answer, wire.method));
+  }
+
+  #answer(wire: WireRequest, functionUrl: FunctionUrlHost | undefined): Promise<WireResponse> {
+    if (functionUrl !== undefined) return this.#serveUrl(wire, functionUrl);
+    const { own } = this.#options;
+    // In the host of a bucket it is a key like any other.
+    const isOwn = own !== undefined && wire.rawPath.startsWith(OWN_PATH) && wire.hostBucket === undefined;
+    return isOwn ? own(wire) : this.#services.handle(wire);
   }
 
   async #serveUrl(wire: WireRequest, host: FunctionUrlHost): Promise<WireResponse> {

@@ -6,9 +6,11 @@ import { credentialScope } from "./signature-claim.ts";
 const BY_TARGET: ReadonlyMap<string, string> = new Map([
   ["AmazonSQS", "sqs"],
   ["Logs_20140328", "logs"],
+  ["GraniteServiceVersion20100801", "monitoring"],
 ]);
 const BY_VERSION: ReadonlyMap<string, string> = new Map([
   ["2010-05-08", "iam"],
+  ["2010-08-01", "monitoring"],
   ["2011-06-15", "sts"],
   ["2012-11-05", "sqs"],
 ]);

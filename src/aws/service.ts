@@ -76,6 +76,7 @@ function contextOf(request: WireRequest, { caller, region }: Signer): Context {
     caller,
     endpoint,
     signal,
+    ...(request.sourceIp === undefined ? {} : { sourceIp: request.sourceIp }),
     responseHeaders: new Map<string, string>(),
     denied: new Map<string, string>(),
   };

@@ -47,6 +47,7 @@ export function recheckingInvoker(invoker: Invoker, packages: Pick<Lambda["packa
     provision: (deployment, count) => invoker.provision(deployment, count),
     provisioned: (key) => invoker.provisioned(key),
     concurrency: (account, region) => invoker.concurrency(account, region),
+    running: (owner) => invoker.running(owner),
   };
 }
 

@@ -54,6 +54,7 @@ function toDestination(target: string, ending: Ending, sender: Sender, nowMs: nu
   const result = ending.condition === "Success" ? "Success" : "Failure";
   return {
     target,
+    purpose: "destination",
     event: invocationRecord(ending, qualified(sender.reference), nowMs),
     context: {
       ...context,
@@ -97,10 +98,11 @@ function toDeadLetters(target: string, ending: Ending, sender: Sender, nowMs: nu
     // An attribute can't be empty.
     ...(message === "" ? {} : { ErrorMessage: { DataType: "String", StringValue: message } }),
   };
-  return { target, event: event.payload, context: { ...contextOf(ending, sender, nowMs), attributes } };
+  return { target, purpose: "dead-letter", event: event.payload, context: { ...contextOf(ending, sender, nowMs), attributes } };
 }
 
-function errorMessageOf(payload: Uint8Array | undefined): string {
+/** The error's own words in a function's answer; empty where there are none. */
+export function errorMessageOf(payload: Uint8Array | undefined): string {
   if (payload === undefined || jsonProblem(payload) !== undefined) return "";
   const document: unknown = JSON.parse(Buffer.from(payload).toString());
   const message = typeof document === "object" && document !== null && "errorMessage" in document ? document.errorMessage : undefined;

@@ -5,8 +5,10 @@ import type { Deliverer } from "../aws/deliver.ts";
 import type { Context } from "../aws/operations.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { Recorder } from "../base/metrics.ts";
 import type { Turns } from "../base/turns.ts";
 import type { Deliveries } from "../deliveries.ts";
+import type { FailedEvents } from "../failed-events.ts";
 import type { AsyncInvocations } from "../pool/async.ts";
 import type { Deployment, Invoker } from "../pool/invocation.ts";
 import type { BlobStore } from "../store/blob-store.ts";
@@ -20,6 +22,7 @@ import type { MappingRecord } from "./event-source-mapping-records.ts";
 import type { EventSources } from "./event-sources.ts";
 import type { FunctionUrlRecord } from "./function-urls.ts";
 import type { LayerVersionRecord } from "./layer-records.ts";
+import type { LambdaMetrics } from "./invocation-metrics.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
 import type { PolicyRecord } from "./permissions.ts";
@@ -94,9 +97,15 @@ export interface LambdaDeps {
   /** Whether there is a way to a destination or dead-letter queue, by its ARN. */
   readonly supportsTarget: Deliverer["supports"];
   readonly deliveries: Deliveries;
+  /** What is written with the end of an event that has failed, so that it can be looked at and run again. */
+  readonly keepFailed: FailedEvents["keep"];
+  /** Takes the numbers of AWS/Lambda. */
+  readonly recorder: Recorder;
   /** Asynchronous invocations that run at once; the rest of the machine is for those who wait for an answer. */
   readonly asyncConcurrency: number;
   readonly clock: Clock;
+  /** The time of asynchronous events: the clock's, or faster. */
+  readonly pace: Clock;
   readonly log: Log;
   /** S3's GetObject with the caller's own rights; throws S3's faults. */
   readonly getObject: (
@@ -142,6 +151,7 @@ export interface Lambda extends LambdaDeps {
   readonly packages: Packages;
   readonly ready: ReadyDeployment;
   readonly events: AsyncInvocations;
+  readonly metrics: LambdaMetrics;
   /** Completes a function's creation or update soon. */
   readonly complete: (key: Key) => void;
 }

@@ -123,6 +123,14 @@ export interface Invoker {
   provisioned(deploymentKey: string): Provisioned | undefined;
   /** Present numbers of an account and region, for account settings and metrics. */
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number };
+  /** Invocations that run now: of the function, of the account, and of those of its functions that have reserved nothing. For every invocation. */
+  running(owner: Pick<Deployment, "account" | "region" | "functionArn">): Running;
+}
+
+export interface Running {
+  readonly function: number;
+  readonly account: number;
+  readonly unreserved: number;
 }
 
 /** How far a deployment's provisioned concurrency has come. */

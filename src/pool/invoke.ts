@@ -6,9 +6,17 @@ import { Environment } from "../runtime/environment.ts";
 import type { RuntimeLayout } from "../runtime/settings.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import type { LogSink } from "../store/log-sink.ts";
-import { Concurrency } from "./concurrency.ts";
+import { Concurrency, type Claimant } from "./concurrency.ts";
 import { cachedCredentials, type CredentialSource } from "./credentials.ts";
-import { environmentKey, type Deployment, type InvocationRequest, type Invoker, type Outcome, type Provisioned } from "./invocation.ts";
+import {
+  environmentKey,
+  type Deployment,
+  type InvocationRequest,
+  type Invoker,
+  type Outcome,
+  type Provisioned,
+  type Running,
+} from "./invocation.ts";
 import { Pool, type CreateEnvironment } from "./pool.ts";
 import { ScalingRate } from "./scaling-rate.ts";
 
@@ -48,6 +56,8 @@ export interface DataPlaneDeps {
 }
 
 export interface DataPlane extends Invoker {
+  /** Of all accounts. */
+  total(): { readonly invocations: number; readonly environments: number };
   /** New invocations are refused, running ones get a little time, then everything is destroyed. */
   stop(): Promise<void>;
 }
@@ -155,6 +165,14 @@ class LocalDataPlane implements DataPlane {
 
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number } {
     return { busy: this.#concurrency.busy(account, region), environments: this.#pool.count(account, region) };
+  }
+
+  total(): { readonly invocations: number; readonly environments: number } {
+    return { invocations: this.#concurrency.total, environments: this.#pool.size };
+  }
+
+  running(owner: Claimant): Running {
+    return this.#concurrency.running(owner);
   }
 
   stop(): Promise<void> {

@@ -71,9 +71,9 @@ export interface MetaStore {
   list<T>(range: ListRange): Promise<readonly Entry<T>[]>;
   /**
    * All writes or none; resolves with the revision of each when durable. `Conflict` if any expectation fails.
-   * Followers in this process have seen the change when it resolves.
+   * Followers in this process have seen the change when it resolves. `enqueue`: messages that follow from it, in the same transaction.
    */
-  write(writes: readonly Write[]): Promise<readonly number[]>;
+  write(writes: readonly Write[], enqueue?: readonly NewMessage[]): Promise<readonly number[]>;
   /**
    * Calls `seen` first with every present record of the kinds, then with every change in order of revision, until stopped.
    * Resolves when the present records have been delivered. `seen` must not throw or wait.

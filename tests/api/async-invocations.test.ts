@@ -348,3 +348,25 @@ test("the whole server: dead letters and results reach queues, with AWS's attrib
   const record = JSON.parse((await received(results)).Body ?? "") as { requestContext: { requestId: string; condition: string } };
   assert.deepEqual([record.requestContext.requestId, record.requestContext.condition], [$metadata.requestId, "RetriesExhausted"]);
 });
+
+test("with faster time three attempts take a second and not three minutes; the function's own time stays real", async (t) => {
+  const attempts: { atMs: number; remainingMs: number }[] = [];
+  const { clients } = await startApi(
+    t,
+    () =>
+      (_event, { deadlineMs }) => {
+        attempts.push({ atMs: performance.now(), remainingMs: deadlineMs - Date.now() });
+        throw new Error("always");
+      },
+    { timeScale: "200" },
+  );
+  const { lambda, iam } = clients();
+  await makeRealFunction(lambda, { name: "f", role: await makeRole(iam), code: "", settings: { Timeout: 30 } });
+  await lambda.send(new InvokeCommand({ FunctionName: "f", InvocationType: "Event" }));
+  await eventually("three attempts", () => attempts.length === 3, 30_000);
+  const [first, second, third] = attempts;
+  assert.ok(first && second && third);
+  // Not sooner than a two-hundredth of one and two minutes.
+  assert.ok(second.atMs - first.atMs >= 300 && third.atMs - second.atMs >= 600);
+  for (const { remainingMs } of attempts) assert.ok(remainingMs > 20_000 && remainingMs <= 30_000, `${remainingMs} ms left of 30 s`);
+});

@@ -103,6 +103,29 @@ test("the AWS CLI makes queues, sends and receives", () => {
   aws("sqs", "delete-queue", ...queue);
 });
 
+test("the AWS CLI puts metrics and reads them, its own and Lambda's", () => {
+  const now = Date.now();
+  const span = [
+    "--start-time",
+    new Date(now - 600_000).toISOString(),
+    "--end-time",
+    new Date(now + 600_000).toISOString(),
+    "--period",
+    "3600",
+  ];
+  aws("cloudwatch", "put-metric-data", "--namespace", "Shop", "--metric-name", "Orders", "--value", "3", "--dimensions", "Kind=a");
+  const listed = aws("cloudwatch", "list-metrics", "--namespace", "Shop");
+  assert.deepEqual(listed, { Metrics: [{ Namespace: "Shop", MetricName: "Orders", Dimensions: [{ Name: "Kind", Value: "a" }] }] });
+  const sumOf = (...words: string[]) => {
+    const { Datapoints = [] } = aws("cloudwatch", "get-metric-statistics", ...words, ...span, "--statistics", "Sum") as {
+      Datapoints?: { Sum: number }[];
+    };
+    return Datapoints.reduce((total, { Sum }) => total + Sum, 0);
+  };
+  assert.equal(sumOf("--namespace", "Shop", "--metric-name", "Orders", "--dimensions", "Name=Kind,Value=a"), 3);
+  assert.ok(sumOf("--namespace", "AWS/Lambda", "--metric-name", "Invocations", "--dimensions", "Name=FunctionName,Value=cli") >= 2);
+});
+
 test("a package built with pip install -t runs", async () => {
   const directory = join(work, "with-library");
   await mkdir(directory);

@@ -74,4 +74,24 @@ try:
 except sqs.exceptions.QueueDoesNotExist as error:
     assert error.response["Error"]["Code"] == "AWS.SimpleQueueService.NonExistentQueue", error.response
 
+import datetime
+
+cloudwatch = boto3.client("cloudwatch")
+data = [{"MetricName": f"m{n}", "Values": [1.5, n], "Counts": [2, 1], "Unit": "Seconds", "Dimensions": [{"Name": "D", "Value": "x" * 100}]} for n in range(200)]
+cloudwatch.put_metric_data(Namespace="Boto", MetricData=data)  # large enough to be sent packed
+now = datetime.datetime.now(datetime.timezone.utc)
+span = {"StartTime": now - datetime.timedelta(minutes=10), "EndTime": now + datetime.timedelta(minutes=10)}
+assert len(list(cloudwatch.get_paginator("list_metrics").paginate(Namespace="Boto").search("Metrics"))) == 200
+metric = {"Namespace": "Boto", "MetricName": "m4", "Dimensions": data[4]["Dimensions"]}
+points = cloudwatch.get_metric_statistics(**metric, **span, Period=3600, Statistics=["Sum", "SampleCount"], Unit="Seconds")["Datapoints"]
+assert sum(one["Sum"] for one in points) == 7 and points[0]["Unit"] == "Seconds", points
+queries = [{"Id": "a", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "p100"}}, {"Id": "b", "Expression": "a / 2"}]
+results = cloudwatch.get_metric_data(MetricDataQueries=queries, **span)["MetricDataResults"]
+assert [max(one["Values"]) for one in results] == [4.0, 2.0], results
+try:
+    cloudwatch.put_metric_data(Namespace="Boto", MetricData=[{"MetricName": "m", "Value": 1, "StorageResolution": 7}])
+    sys.exit("a resolution of 7 was taken")
+except cloudwatch.exceptions.InvalidParameterValueException as error:
+    assert error.response["Error"]["Code"] == "InvalidParameterValue", error.response
+
 print("boto3", boto3.__version__, "ok")
