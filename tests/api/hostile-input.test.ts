@@ -5,7 +5,6 @@ import { request } from "node:http";
 import { test, type TestContext } from "node:test";
 import { ListFunctionsCommand } from "@aws-sdk/client-lambda";
 import { SignatureV4 } from "@smithy/signature-v4";
-import * as cloudwatch from "@aws-sdk/client-cloudwatch";
 import * as iam from "@aws-sdk/client-iam";
 import * as lambda from "@aws-sdk/client-lambda";
 import * as sqs from "@aws-sdk/client-sqs";
