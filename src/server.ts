@@ -7,6 +7,8 @@ import { frontDoor, type FrontDoor } from "./aws/front-door.ts";
 import type { ServiceDefinition } from "./aws/definition.ts";
 import { CommonFault } from "./aws/fault.ts";
 import { systemClock, type Clock } from "./base/clock.ts";
+import { outboundAddresses } from "./base/outbound-addresses.ts";
+import { outboundHttp, type OutboundHttp } from "./base/outbound-http.ts";
 import { lifecycle, type Lifecycle } from "./base/lifecycle.ts";
 import { logLines } from "./base/log-lines.ts";
 import { jsonLog, textLog, type Log } from "./base/log.ts";
@@ -26,6 +28,7 @@ import type { SandboxHost } from "./sandbox/sandbox.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
 import { s3Service, type S3Service } from "./services/s3/service.ts";
+import { snsService, type SnsService } from "./services/sns/service.ts";
 import { sqsService, type SqsService } from "./services/sqs/service.ts";
 import { stsService, type StsService } from "./services/sts/service.ts";
 import type { BlobStore } from "./store/blob-store.ts";
@@ -148,8 +151,14 @@ function startDataPlane(
 /** Of the environments and of the account's concurrency: what is left is for those who wait for an answer. */
 const ASYNC_SHARE = 0.75;
 
-function waysTo(services: DelivererDeps["services"], { clock }: Started, { iam: { identities }, sts }: IdentityServices): Deliverer {
+function waysTo(
+  services: DelivererDeps["services"],
+  web: OutboundHttp,
+  { clock }: Started,
+  { iam: { identities }, sts }: IdentityServices,
+): Deliverer {
   return deliverer({
+    web,
     clock,
     identities,
     services,
@@ -192,25 +201,29 @@ interface Common extends IdentityServices {
   readonly services: Map<string, () => Promise<ServiceDefinition>>;
   readonly ways: Deliverer;
   readonly outgoing: Deliveries;
+  /** For addresses that users name. */
+  readonly web: OutboundHttp;
 }
 
 async function commonOf(config: Config, parts: Started, life: Lifecycle): Promise<Common> {
   const identity = await identityServices(config, parts, life);
   const services: Common["services"] = new Map();
-  const ways = waysTo(services, parts, identity);
+  const web = outboundHttp({ clock: parts.clock, isAllowed: outboundAddresses(config.webhookAllow) });
+  const ways = waysTo(services, web, parts, identity);
   const outgoing = deliveries({ queue: parts.storage.queue, clock: parts.clock, log: parts.log, deliver: ways.deliver });
-  return { ...identity, parts, services, ways, outgoing };
+  return { ...identity, parts, services, ways, outgoing, web };
 }
 
 interface Neighbours {
   readonly s3: S3Service;
   readonly sqs: SqsService;
+  readonly sns: SnsService;
   readonly downloads: CodeDownloads;
 }
 
 /** The services around Lambda: each is built, put into `services`, and stopped after all that uses it. */
-async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbours> {
-  const { parts, services, iam, sts } = common;
+async function startNeighbours(common: Common, life: Lifecycle, endpoint: () => string): Promise<Neighbours> {
+  const { parts, services, iam, sts, ways, outgoing } = common;
   const { clock, log, storage, logs, blobs } = parts;
   const { meta } = storage;
   const add = (definition: ServiceDefinition) => void services.set(definition.name, () => Promise.resolve(definition));
@@ -226,14 +239,19 @@ async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbo
   const sqs = await sqsService({ meta, mailboxes: storage.mailboxes, clock, log });
   life.onStop("sqs", () => sqs.stop());
   add(sqs.definition);
-  return { s3, sqs, downloads };
+  const { queue, mailboxes } = storage;
+  const sns = await snsService({ meta, queue, mailboxes, deliveries: outgoing, deliver: ways.deliver, clock, log, endpoint });
+  life.onStop("sns", () => sns.stop());
+  add(sns.definition);
+  return { s3, sqs, sns, downloads };
 }
 
 /** Open before Lambda is there, because functions are told the port: Lambda's first requests wait for it. */
-function openDoor(config: Config, { parts, services, iam }: Common, { sqs }: Neighbours, life: Lifecycle): FrontDoor {
+function openDoor(config: Config, { parts, services, iam }: Common, { sqs, sns }: Neighbours, life: Lifecycle): FrontDoor {
   const { account, region, hostNames, bodyBytesMax } = config;
   const { clock, log } = parts;
-  const door = frontDoor({ services, identities: iam.identities, clock, log, account, region, hostNames, bodyBytesMax });
+  const documents = (path: string) => sns.document(path);
+  const door = frontDoor({ services, identities: iam.identities, clock, log, account, region, hostNames, bodyBytesMax, documents });
   life.onStop("front door", () => door.close());
   life.onStop("waiting receivers", () => sqs.endWaits());
   return door;
@@ -265,15 +283,26 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
   });
 }
 
+const endpointAt = (host: string, port: number) => `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+const ANY_ADDRESS: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
+/** For links in what goes out: the name that the operator has given, else the address. */
+function publicEndpoint({ host, hostNames }: Config, port: number): string {
+  const [name] = hostNames.filter((one) => !one.startsWith("*"));
+  return endpointAt(name ?? (ANY_ADDRESS.has(host) ? "localhost" : host), port);
+}
+
 async function startServices(config: Config, parts: Started, life: Lifecycle): Promise<Omit<Server, "failed" | "stop">> {
   const { clock, log, blobs } = parts;
   const common = await commonOf(config, parts, life);
-  const { services, sts, outgoing } = common;
-  const neighbours = await startNeighbours(common, life);
+  const { services, sts, outgoing, web } = common;
+  const place = { port: config.port };
+  const neighbours = await startNeighbours(common, life, () => publicEndpoint(config, place.port));
   const lambdaDefinition = Promise.withResolvers<ServiceDefinition>();
   services.set("lambda", () => lambdaDefinition.promise);
   const door = openDoor(config, common, neighbours, life);
   const { port } = await door.listen(config.port, config.host);
+  place.port = port;
   // After the data plane, which ends what runs: the events of it go back into the queue.
   const after = { lambda: () => Promise.resolve() };
   life.onStop("deliveries", () => outgoing.stop());
@@ -282,19 +311,22 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   life.onStop("data plane", () => plane.stop());
   const lambda = await startLambda(config, common, neighbours, plane);
   after.lambda = () => lambda.stop();
-  life.onStop("asynchronous invocations", () => {
+  life.onStop("asynchronous invocations", async () => {
     lambda.pause();
     outgoing.pause();
+    // Nobody waits for a web endpoint: what it was to get is tried again after the next start.
+    web.close();
+    await neighbours.sns.pause();
   });
   lambdaDefinition.resolve(lambda.definition);
   outgoing.begin();
+  await neighbours.sns.begin();
   const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
   const references = async () => [code, await neighbours.s3.referencedBlobs()];
   const collection = startBlobCollection({ blobs, clock, log, references });
   life.onStop("blob collection", () => collection.stop());
-  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
   return {
-    endpoint: `http://${host}:${port}`,
+    endpoint: endpointAt(config.host, port),
     keys: { accessKeyId: parts.secrets.accessKeyId, secretAccessKey: parts.secrets.secretAccessKey },
     runtimes: () => parts.runtimes.list(),
     services: () => Promise.all([...services.values()].map((load) => load())),

@@ -18,6 +18,8 @@ export interface SandboxOrigin {
 export interface FrontDoorOptions extends ServicesOptions {
   /** Names besides localhost under which clients reach the server; `*.example.com` for all names below one. */
   readonly hostNames: readonly string[];
+  /** What anybody may read by its path, without a signature; undefined for paths that are for the services. */
+  readonly documents?: (path: string) => Promise<WireResponse> | undefined;
   readonly timeouts?: Partial<Timeouts>;
 }
 
@@ -169,13 +171,27 @@ class Listener implements FrontDoor {
       return;
     }
     sendContinue?.();
-    if (admitted.rawPath === "/health" && isHealthCheck(request, admitted)) {
-      this.#send(response, { ...HEALTHY, headers: { ...HEALTHY.headers, "x-amzn-RequestId": id } }, request.method ?? "");
+    const document = isPlainGet(request, admitted) ? this.#document(admitted.rawPath) : undefined;
+    if (document !== undefined) {
+      void this.#answer(response, document, id);
       return;
     }
     this.#limitIdleBody(request, admitted);
     const wire = wireRequest(id, request, admitted, controller.signal);
     void this.#services.handle(wire).then((answer) => this.#send(response, answer, wire.method));
+  }
+
+  #document(path: string): Promise<WireResponse> | undefined {
+    return path === "/health" ? Promise.resolve(HEALTHY) : this.#options.documents?.(path);
+  }
+
+  async #answer(response: Response, document: Promise<WireResponse>, id: string): Promise<void> {
+    try {
+      const answer = await document;
+      this.#send(response, { ...answer, headers: { ...answer.headers, "x-amzn-RequestId": id } }, "GET");
+    } catch (cause) {
+      this.#refuse(response, cause, id);
+    }
   }
 
   #admit(request: Request): Admitted {
@@ -282,7 +298,7 @@ class Listener implements FrontDoor {
 }
 
 /** Unsigned and without parameters, so that it can't be taken for a bucket of that name by anyone who may see one. */
-function isHealthCheck(request: Request, admitted: Admitted): boolean {
+function isPlainGet(request: Request, admitted: Admitted): boolean {
   return request.method === "GET" && admitted.rawQuery === "" && !admitted.headers.has("authorization");
 }
 

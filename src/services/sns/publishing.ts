@@ -1,0 +1,171 @@
+// Publish and PublishBatch: acknowledged when the message, or every delivery that it makes, is on the disk.
+import { createHash, randomUUID } from "node:crypto";
+import type { BatchResultErrorEntry, PublishBatchRequestEntry, PublishBatchResultEntry } from "@aws-sdk/client-sns";
+import type * as client from "@aws-sdk/client-sns";
+import { queryCodeOf } from "../../aws/common-faults.ts";
+import type { Context, Operations } from "../../aws/operations.ts";
+import { knownFault } from "../../aws/wire-fault.ts";
+import type { NewMessage } from "../../store/storage.ts";
+import { deliveriesOf, type Publication } from "./fan-out.ts";
+import { batchTooLong, emptyBatch, invalid, invalidEntryId, sameEntryIds, tooManyEntries } from "./faults.ts";
+import type { FifoTopics, Sent } from "./fifo-topics.ts";
+import { attributesBytes, messageAttributes } from "./message-attributes.ts";
+import { existingTopic, jsonObject, type SnsParts, type Topic } from "./model.ts";
+import type { Throttle } from "./throttle.ts";
+import { isContentBased } from "./topic-attributes.ts";
+
+const MESSAGE_BYTES_MAX = 262_144;
+const ENTRIES_MAX = 10;
+const SUBJECT = /^[^\p{Cc}]{1,100}$/u;
+const ID_CHARACTERS = /^[\w!"#$%&'()*+,\-./:;<=>?@[\\\]^`{|}~]{1,128}$/;
+const ENTRY_ID = /^[\w-]{1,80}$/;
+/** What one transaction holds of the deliveries of a message; most have room in one. */
+const BATCH = { messages: 500, bytes: 8 * 2 ** 20 };
+
+type Given = Omit<PublishBatchRequestEntry, "Id">;
+
+/** `MessageStructure=json`: a text for each protocol, and one for all others. */
+function textsOf(message: string): Pick<Publication, "message" | "texts"> {
+  const fields = jsonObject(message);
+  if (fields === undefined) throw invalid("Message Structure - JSON message body failed to parse");
+  const { default: fallback, ...others } = fields;
+  if (typeof fallback !== "string") throw invalid("Message Structure - No default entry in JSON message body");
+  return {
+    message: fallback,
+    texts: Object.fromEntries(Object.entries(others).filter((one): one is [string, string] => typeof one[1] === "string")),
+  };
+}
+
+function checkOrdering(topic: Topic, { MessageGroupId: group, MessageDeduplicationId: id }: Given): void {
+  const invalidId = (name: string) =>
+    invalid(`${name} Reason: ${name} can only include alphanumeric and punctuation characters. 1 to 128 in length.`);
+  if (topic.isFifo && (group === undefined || group === "")) throw invalid("The MessageGroupId parameter is required for FIFO topics");
+  if (group !== undefined && !ID_CHARACTERS.test(group)) throw invalidId("MessageGroupId");
+  if (!topic.isFifo && id !== undefined)
+    throw invalid(
+      "MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid for this topic type",
+    );
+  if (topic.isFifo && id === undefined && !isContentBased(topic))
+    throw invalid("The topic should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly");
+  if (id !== undefined && !ID_CHARACTERS.test(id)) throw invalidId("MessageDeduplicationId");
+}
+
+/** Throws InvalidParameter, InvalidParameterValue. */
+function publicationOf(parts: SnsParts, context: Context, topic: Topic, given: Given): Publication {
+  const { Message: message = "", Subject: subject, MessageStructure: structure, MessageGroupId: groupId } = given;
+  if (message === "") throw invalid("Empty message");
+  if (subject !== undefined && !SUBJECT.test(subject)) throw invalid("Subject");
+  if (structure !== undefined && structure !== "json" && structure !== "") throw invalid("MessageStructure");
+  const attributes = messageAttributes(given.MessageAttributes);
+  if (Buffer.byteLength(message) + attributesBytes(attributes) > MESSAGE_BYTES_MAX) throw invalid("Message too long");
+  checkOrdering(topic, given);
+  const deduplicationId = given.MessageDeduplicationId ?? (topic.isFifo ? createHash("sha256").update(message).digest("hex") : undefined);
+  return {
+    id: randomUUID(),
+    ...(subject === undefined ? {} : { subject }),
+    ...(structure === "json" ? textsOf(message) : { message }),
+    attributes,
+    timeMs: parts.clock.now(),
+    ...(groupId === undefined ? {} : { groupId }),
+    ...(deduplicationId === undefined ? {} : { deduplicationId }),
+    ...(context.traceHeader === undefined ? {} : { traceHeader: context.traceHeader }),
+  };
+}
+
+function* batches(messages: readonly NewMessage[]): Generator<NewMessage[]> {
+  let batch: NewMessage[] = [];
+  let bytes = 0;
+  for (const one of messages) {
+    if (batch.length >= BATCH.messages || (batch.length > 0 && bytes + one.body.byteLength > BATCH.bytes)) {
+      yield batch;
+      [batch, bytes] = [[], 0];
+    }
+    batch.push(one);
+    bytes += one.body.byteLength;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** What makes the whole batch fail, although it stands in one entry. */
+function checkBatch(topic: Topic, entries: readonly PublishBatchRequestEntry[]): void {
+  if (entries.length === 0) throw emptyBatch();
+  if (entries.length > ENTRIES_MAX) throw tooManyEntries();
+  if (entries.some(({ Id = "" }) => !ENTRY_ID.test(Id))) throw invalidEntryId();
+  if (new Set(entries.map(({ Id }) => Id)).size < entries.length) throw sameEntryIds();
+  if (topic.isFifo && entries.some(({ MessageGroupId }) => MessageGroupId === undefined))
+    throw invalid("The MessageGroupId parameter is required for FIFO topics");
+  if (entries.reduce((sum, one) => sum + givenBytes(one), 0) > MESSAGE_BYTES_MAX) throw batchTooLong();
+}
+
+function givenBytes({ Message = "", MessageAttributes = {} }: Given): number {
+  let bytes = Buffer.byteLength(Message);
+  for (const [name, { DataType = "", StringValue = "", BinaryValue }] of Object.entries(MessageAttributes))
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(DataType) + (BinaryValue?.length ?? Buffer.byteLength(StringValue));
+  return bytes;
+}
+
+type Attempted = { readonly Id: string; readonly publication: Publication } | { readonly failure: BatchResultErrorEntry };
+
+function attempted(Id: string, make: () => Publication): Attempted {
+  try {
+    return { Id, publication: make() };
+  } catch (cause) {
+    const fault = knownFault(cause);
+    if (fault === undefined) throw cause;
+    return { failure: { Id, SenderFault: fault.status < 500, Code: queryCodeOf(fault), Message: fault.message } };
+  }
+}
+
+/** One of the two; a phone gets nothing from Lambent. */
+function targetOf({ TopicArn: topic, TargetArn: target, PhoneNumber: phone }: client.PublishCommandInput): [arn: string, member: string] {
+  if (phone !== undefined) throw invalid("PhoneNumber Reason: Lambent sends no SMS: see docs/compatibility.md");
+  if (topic !== undefined && target !== undefined) throw invalid("TopicArn or TargetArn Reason: only one of them can be given");
+  if (topic !== undefined) return [topic, "TopicArn"];
+  if (target === undefined) throw invalid("TopicArn or TargetArn Reason: no value for required parameter");
+  return [target, "TargetArn"];
+}
+
+export function publishing(parts: SnsParts, fifo: FifoTopics, throttle: Throttle) {
+  const publish = async (topic: Topic, publications: readonly Publication[]): Promise<readonly (Pick<Sent, "id"> & Partial<Sent>)[]> => {
+    if (publications.length === 0) return [];
+    if (topic.isFifo) return await fifo.send(topic, publications);
+    const made = [];
+    for (const one of publications) made.push(...(await deliveriesOf(parts, throttle, topic, one)));
+    for (const batch of batches(parts.deliveries.messagesOf(made))) {
+      await parts.queue.enqueue(batch);
+      parts.deliveries.wake(batch);
+    }
+    return publications.map(({ id }) => ({ id }));
+  };
+
+  const described = ({ id, sequenceNumber }: Pick<Sent, "id"> & Partial<Sent>) => ({
+    MessageId: id,
+    ...(sequenceNumber === undefined ? {} : { SequenceNumber: sequenceNumber }),
+  });
+
+  return {
+    async Publish(context, input) {
+      const topic = existingTopic(parts, context, ...targetOf(input));
+      const [sent] = await publish(topic, [publicationOf(parts, context, topic, input)]);
+      if (sent === undefined) throw new Error("a message was published and has no answer");
+      return described(sent);
+    },
+
+    async PublishBatch(context, { TopicArn, PublishBatchRequestEntries: entries = [] }) {
+      const topic = existingTopic(parts, context, TopicArn);
+      checkBatch(topic, entries);
+      const made = entries.map((one) => attempted(one.Id ?? "", () => publicationOf(parts, context, topic, one)));
+      const good = made.filter((one) => "publication" in one);
+      const sent = await publish(
+        topic,
+        good.map(({ publication }) => publication),
+      );
+      const Successful = good.map(({ Id }, index): PublishBatchResultEntry => {
+        const answer = sent[index];
+        if (answer === undefined) throw new Error("a message was published and has no answer");
+        return { Id, ...described(answer) };
+      });
+      return { Successful, Failed: made.flatMap((one) => ("failure" in one ? [one.failure] : [])) };
+    },
+  } satisfies Pick<Operations<typeof client>, "Publish" | "PublishBatch">;
+}
