@@ -4,7 +4,7 @@ import { test } from "node:test";
 import * as sns from "@aws-sdk/client-sns";
 import { startApi } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
-import { makeTopic, queueArn, startEndpoint, subscribe, topicArn } from "./sns.fixture.ts";
+import { makeQueue, makeTopic, queueArn, receive, startEndpoint, subscribe, topicArn } from "./sns.fixture.ts";
 
 const invalid = (message: string) => ({ name: "InvalidParameterException", message: `Invalid parameter: ${message}` });
 const FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:f";
@@ -174,7 +174,7 @@ test("who confirms with a signature and asks for it is left by nobody without on
   assert.equal((await attributesOf(client, SubscriptionArn))["ConfirmationWasAuthenticated"], "true");
 });
 
-test("raw notifications, the content type and the retries of the delivery policy; what is refused is a dead letter", async (t) => {
+test("raw notifications, the content type and the retries of the delivery policy", async (t) => {
   const { clients } = await startApi(t);
   const { sns: client } = clients();
   const { url, received } = await startEndpoint(t, ({ headers }, count) =>
@@ -194,4 +194,20 @@ test("raw notifications, the content type and the retries of the delivery policy
   const attempts = await eventually("the third attempt", () => received.length >= 4 && received.slice(1));
   for (const { body, headers } of attempts)
     assert.deepEqual([body, headers["content-type"], headers["x-amz-sns-rawdelivery"]], ['{"raw":true}', "application/json", "true"]);
+});
+
+test("a web endpoint that refuses leaves a dead letter", async (t) => {
+  const { clients } = await startApi(t);
+  const { sns: client, sqs } = clients();
+  const queue = await makeQueue(sqs, "dead");
+  const { url, received } = await startEndpoint(t, ({ headers }) => (headers["x-amz-sns-message-type"] === "Notification" ? 404 : 200));
+  const TopicArn = await makeTopic(client, "t");
+  const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: queueArn("dead") });
+  await subscribe(client, TopicArn, "http", url, { Attributes: { RedrivePolicy } });
+  const { Token = "" } = JSON.parse((await eventually("the question", () => received[0])).body) as { Token: string };
+  await client.send(new sns.ConfirmSubscriptionCommand({ TopicArn, Token }));
+  await client.send(new sns.PublishCommand({ TopicArn, Message: "unwanted" }));
+  const [letter] = await receive(sqs, queue);
+  assert.equal((JSON.parse(letter?.Body ?? "") as { Message: string }).Message, "unwanted");
+  assert.equal(received.length, 2);
 });
