@@ -8,6 +8,7 @@ import * as iam from "@aws-sdk/client-iam";
 import * as lambda from "@aws-sdk/client-lambda";
 import * as logs from "@aws-sdk/client-cloudwatch-logs";
 import * as s3 from "@aws-sdk/client-s3";
+import * as sns from "@aws-sdk/client-sns";
 import * as sqs from "@aws-sdk/client-sqs";
 import * as sts from "@aws-sdk/client-sts";
 import { serviceModel } from "../../src/aws/model.ts";
@@ -101,6 +102,33 @@ const SERVICES = [
       "StartMessageMoveTask",
       "TagQueue",
       "UntagQueue",
+    ],
+  ],
+  [
+    "sns",
+    sns,
+    "SNSClient",
+    "2010-03-31",
+    [
+      "AddPermission",
+      "ConfirmSubscription",
+      "CreateTopic",
+      "DeleteTopic",
+      "GetSubscriptionAttributes",
+      "GetTopicAttributes",
+      "ListSubscriptions",
+      "ListSubscriptionsByTopic",
+      "ListTagsForResource",
+      "ListTopics",
+      "Publish",
+      "PublishBatch",
+      "RemovePermission",
+      "SetSubscriptionAttributes",
+      "SetTopicAttributes",
+      "Subscribe",
+      "TagResource",
+      "Unsubscribe",
+      "UntagResource",
     ],
   ],
   ["sts", sts, "STSClient", "2011-06-15", ["GetCallerIdentity", "AssumeRole", "GetSessionToken", "AssumeRoleWithSAML"]],
@@ -208,7 +236,18 @@ for (const [name, client, clientClass, version, names] of SERVICES)
     });
     const known = new Set<string>();
     let keysChanged = 0;
-    const kinds = ["lambda.function", "iam.user", "iam.role", "iam.policy", "iam.access-key", "logs.group", "s3.bucket", "sqs.queue"];
+    const kinds = [
+      "lambda.function",
+      "iam.user",
+      "iam.role",
+      "iam.policy",
+      "iam.access-key",
+      "logs.group",
+      "s3.bucket",
+      "sqs.queue",
+      "sns.topic",
+      "sns.subscription",
+    ];
     await storage.meta.follow(kinds, (changes: readonly Change[]) => {
       for (const { key, value } of changes) {
         const id = `${key.kind}/${key.account}/${key.region}/${key.id}`;
@@ -228,6 +267,7 @@ for (const [name, client, clientClass, version, names] of SERVICES)
       }),
     );
     await clients().sqs.send(new sqs.CreateQueueCommand({ QueueName: "basic" }));
+    await clients().sns.send(new sns.CreateTopicCommand({ Name: "basic" }));
     const chance = random(SEED);
     const statuses = new Map<number, number>();
     for (let count = 0; count < REQUESTS; count++) {
