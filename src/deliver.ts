@@ -112,8 +112,9 @@ export function deliverer(deps: DelivererDeps): Deliverer {
 const WEB_TIMEOUT_MS = 15_000;
 
 /** Success is 2xx; what is wrong with the request itself is not tried again, but for "too many". */
-async function post(web: OutboundHttp, url: string, event: Uint8Array, { headers = {} }: DeliveryContext): Promise<DeliveryOutcome> {
-  const answer = await web.post({ url, headers, body: event, timeoutMs: WEB_TIMEOUT_MS });
+async function post(web: OutboundHttp, url: string, event: Uint8Array, context: DeliveryContext): Promise<DeliveryOutcome> {
+  const { headers = {}, publicOnly = false } = context;
+  const answer = await web.post({ url, headers, body: event, timeoutMs: WEB_TIMEOUT_MS, publicOnly });
   if (answer.kind === "refused") return { kind: "refused", code: "ADDRESS_NOT_ALLOWED", message: answer.message };
   if (answer.kind === "failed") return { kind: "unavailable", code: "NO_ANSWER", message: answer.message };
   const { status } = answer;

@@ -31,6 +31,8 @@ export interface DeliveryContext {
   readonly objectKey?: string;
   /** Web addresses. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Web addresses: not those that the operator allows beside the public ones. */
+  readonly publicOnly?: boolean;
 }
 
 export interface MessageAttribute {

@@ -22,7 +22,8 @@ async function startServer(t: TestContext, listener: RequestListener) {
 
 function client(allowed: readonly string[], resolve?: (name: string) => Promise<readonly OutboundAddress[]>) {
   const one = outboundHttp({ clock: systemClock, isAllowed: outboundAddresses(allowed), ...(resolve === undefined ? {} : { resolve }) });
-  const post = (url: string, timeoutMs = 5000) => one.post({ url, headers: { "x-a": "b" }, body: Buffer.from("{}"), timeoutMs });
+  const post = (url: string, timeoutMs = 5000, publicOnly = false) =>
+    one.post({ url, headers: { "x-a": "b" }, body: Buffer.from("{}"), timeoutMs, publicOnly });
   return { ...one, post };
 }
 
@@ -122,6 +123,7 @@ test("the address that was checked is the one that is called, under the name tha
   });
   assert.deepEqual(await post(`http://rebinding.example:${port}/`), { kind: "answered", status: 204 });
   assert.deepEqual([asked, hosts], [1, [`rebinding.example:${port}`]]);
+  assert.equal((await post(`http://rebinding.example:${port}/`, 5000, true)).kind, "refused");
 });
 
 test("a redirect is an answer, a body is bounded, and waiting has an end", async (t) => {

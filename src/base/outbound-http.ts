@@ -4,6 +4,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import type { Clock } from "./clock.ts";
+import { outboundAddresses } from "./outbound-addresses.ts";
 
 export interface OutboundAddress {
   readonly address: string;
@@ -25,6 +26,8 @@ export interface OutboundRequest {
   readonly body: Uint8Array;
   /** From the beginning to the end of the answer. */
   readonly timeoutMs: number;
+  /** Not those that the operator allows beside the public ones. */
+  readonly publicOnly?: boolean;
 }
 
 export type OutboundAnswer =
@@ -61,25 +64,27 @@ export function shownUrl(text: string): string {
   return typeof url === "string" ? "" : `${url.protocol}//${url.host}${url.pathname}`;
 }
 
+const isPublic = outboundAddresses([]);
+
 class Refused extends Error {}
 
 export function outboundHttp({ clock, isAllowed, resolve = systemAddresses }: OutboundHttpOptions): OutboundHttp {
   const closing = new AbortController();
 
-  const addressesOf = async (url: URL): Promise<readonly OutboundAddress[]> => {
+  const addressesOf = async (url: URL, isCalled: (address: string) => boolean): Promise<readonly OutboundAddress[]> => {
     const name = url.hostname.replace(/^\[|\]$/g, "");
     const family = isIP(name);
     const found = family === 0 ? await resolve(name) : [{ address: name, family }];
     // One that may not be called spoils them all: names that lead inside and outside at once are up to no good.
-    if (found.length === 0 || !found.every(({ address }) => isAllowed(address)))
+    if (found.length === 0 || !found.every(({ address }) => isCalled(address)))
       throw new Refused(`${url.hostname} leads to an address that Lambent does not call`);
     return found;
   };
 
-  const attempt = async ({ url: text, headers, body }: OutboundRequest, signal: AbortSignal): Promise<number> => {
+  const attempt = async ({ url: text, headers, body, publicOnly = false }: OutboundRequest, signal: AbortSignal): Promise<number> => {
     const url = outboundUrl(text);
     if (typeof url === "string") throw new Refused(url);
-    const addresses = await unlessAborted(addressesOf(url), signal);
+    const addresses = await unlessAborted(addressesOf(url, publicOnly ? isPublic : isAllowed), signal);
     return await sent(url, addresses, headers, body, signal);
   };
 

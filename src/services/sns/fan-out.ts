@@ -47,6 +47,12 @@ export function contextFor(parts: SnsParts, topic: Topic, traceHeader?: string):
   };
 }
 
+/** A function signs with its role's credentials: through a subscription it must not reach what its sandbox keeps it from. */
+export const webContext = ({ record }: Subscription, headers: NonNullable<DeliveryContext["headers"]>) => ({
+  headers,
+  publicOnly: record.principal.includes(":assumed-role/"),
+});
+
 /** Groups and deduplication are for queues. */
 const orderOf = ({ groupId, deduplicationId }: Publication, isFifoQueue: boolean) => ({
   ...(groupId === undefined ? {} : { messageGroupId: groupId }),
@@ -89,7 +95,7 @@ async function deliveryTo(
     "content-type": contentType,
     ...(raw ? { "x-amz-sns-rawdelivery": "true" } : {}),
   };
-  return { ...rest, event: Buffer.from(body), context: { ...context, headers }, retry };
+  return { ...rest, event: Buffer.from(body), context: { ...context, ...webContext(subscription, headers) }, retry };
 }
 
 /** Lambent sends no mail: the log says what would be in it. */

@@ -7,7 +7,7 @@ import type { Context, Operations } from "../../aws/operations.ts";
 import { checkEndpoint, ownerOf, protocolOf } from "./endpoints.ts";
 import type { Delivery } from "../../deliveries.ts";
 import { MANAGED_RETRY, webRules } from "./delivery-policy.ts";
-import { contextFor } from "./fan-out.ts";
+import { contextFor, webContext } from "./fan-out.ts";
 import { invalid, noSuchSubscription } from "./faults.ts";
 import {
   changeSubscription,
@@ -116,7 +116,7 @@ async function ask(parts: SnsParts, topic: Topic, subscription: Subscription): P
   const asking: Delivery = {
     target: endpoint,
     event: Buffer.from(text),
-    context: rules === undefined ? context : { ...context, headers },
+    context: rules === undefined ? context : { ...context, ...webContext(subscription, headers) },
     retry: rules?.retry ?? MANAGED_RETRY,
   };
   await parts.deliveries.send([asking]);
