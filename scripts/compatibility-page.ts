@@ -19,6 +19,7 @@ const TITLES: Readonly<Record<string, string>> = {
   sts: "AWS STS",
   logs: "Amazon CloudWatch Logs",
   sqs: "Amazon SQS",
+  sns: "Amazon SNS",
 };
 
 const INTRODUCTION = `# Compatibility
@@ -34,8 +35,8 @@ ${REFUSED_MEMBERS.map(({ member, operations }) => `- \`${member}\` (${operations
 Members that are stored and returned without effect:
 ${MEMBERS_WITHOUT_EFFECT.map(({ member, operations, what }) => `- \`${member}\` (${operations.join(", ")}): ${what}`).join("\n")}
 
-Invoke: TenantId and DurableExecutionName are refused. Results of asynchronous invocations go to Lambda functions, S3 buckets and SQS
-queues; SNS topics and event buses are refused when they are configured.`,
+Invoke: TenantId and DurableExecutionName are refused. Results of asynchronous invocations go to Lambda functions, S3 buckets, SQS
+queues and SNS topics; event buses are refused when they are configured. A record of more than 256 KB goes to a topic with \`null\` for its payloads.`,
   logs:
     "Filter patterns: terms, phrases, exclusions and alternatives of text; patterns over JSON, columns and regular expressions are refused.\n\n" +
     "StartLiveTail: SDKs put `stream-` before the host of the endpoint, which no name server knows for localhost: set `disableHostPrefix: true` in " +
@@ -47,6 +48,13 @@ queues; SNS topics and event buses are refused when they are configured.`,
 - A changed DelaySeconds holds for messages sent from then on, in FIFO queues too. Counts are exact.
 - Version 1 of the AWS CLI has endpoints of its own for SQS and does not look at AWS_ENDPOINT_URL: give it \`--endpoint-url\`.
 - Every call is signed: a policy does not open a queue to callers without credentials.`,
+  sns: `How it delivers, what it calls and how signatures are verified: [notifications.md](notifications.md). Differs from AWS, or is left out:
+- Protocols: \`lambda\`, \`sqs\`, \`http\`, \`https\`; \`email\` and \`email-json\` are told to the server's log; \`sms\`, \`firehose\` and \`application\` are refused by Subscribe, PhoneNumber by Publish.
+- Refused: \`KmsMasterKeyId\`, \`ArchivePolicy\`, DataProtectionPolicy, \`ReplayPolicy\`, \`SubscriptionRoleArn\`.
+- Stored and returned without effect: \`TracingConfig\` (the trace header goes on to functions and queues in any case), delivery status attributes (\`…SuccessFeedbackRoleArn\` and their like).
+- Subscribing an endpoint again after unsubscribing gives the subscription the ARN that it had. Subscriptions that confirm themselves (a function or queue of the caller's account) can only be ended with a signed request. No UnsubscribeConfirmation is sent.
+- Filter policies: AWS's limits of keys, combinations and policies per topic; \`wildcard\` works, \`anything-but\` takes values and \`prefix\`. A changed policy holds at once.
+- A topic's default policy opens nothing to services; name the service's principal.`,
   iam: "Groups, permissions boundaries and instance profiles are not built; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
 };
 

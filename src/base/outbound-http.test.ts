@@ -137,7 +137,8 @@ test("a redirect is an answer, a body is bounded, and waiting has an end", async
       write();
     }
   });
-  const { post, close } = client(LOOPBACK_NETWORKS);
+  const one = client(LOOPBACK_NETWORKS);
+  const { post } = one;
   const at = (path: string) => `http://127.0.0.1:${port}/${path}`;
   assert.deepEqual(await post(at("away")), { kind: "answered", status: 302 });
   assert.equal(connections(), 1);
@@ -146,7 +147,7 @@ test("a redirect is an answer, a body is bounded, and waiting has an end", async
   const slow = client(LOOPBACK_NETWORKS, () => new Promise(() => {}));
   assert.deepEqual(await slow.post("http://slow.example/", 50), { kind: "failed", message: "no answer within 50 ms" });
   const running = post(at("silence"));
-  close();
+  one.close();
   assert.deepEqual(await running, { kind: "failed", message: "the server stops" });
   assert.deepEqual(await post(at("away")), { kind: "failed", message: "the server stops" });
 });

@@ -135,7 +135,7 @@ test("a FIFO topic keeps the order of its groups, drops duplicates, and numbers"
   );
   assert.equal(got[0]?.Attributes?.MessageGroupId, "g");
   const [enveloped] = await receive(sqs, other, 10);
-  assert.match(String((JSON.parse(enveloped?.Body ?? "") as { SequenceNumber: string }).SequenceNumber), /^\d{20}$/);
+  assert.match((JSON.parse(enveloped?.Body ?? "") as { SequenceNumber: string }).SequenceNumber, /^\d{20}$/);
   await assert.rejects(publish("x", { MessageGroupId: undefined }), invalid("The MessageGroupId parameter is required for FIFO topics"));
   await assert.rejects(
     publish("x", { MessageGroupId: "a b" }),

@@ -162,7 +162,7 @@ test("who confirms with a signature and asks for it is left by nobody without on
   const { url, received } = await startEndpoint(t);
   const TopicArn = await makeTopic(client, "t");
   await subscribe(client, TopicArn, "http", url);
-  const { Token = "" } = JSON.parse((await eventually("the question", () => received[0])).body) as { Token: string };
+  const { Token } = JSON.parse((await eventually("the question", () => received[0])).body) as { Token: string };
   const { SubscriptionArn = "" } = await client.send(
     new sns.ConfirmSubscriptionCommand({ TopicArn, Token, AuthenticateOnUnsubscribe: "true" }),
   );
@@ -186,7 +186,7 @@ test("raw notifications, the content type and the retries of the delivery policy
     requestPolicy: { headerContentType: "application/json" },
   });
   const arn = await subscribe(client, TopicArn, "http", url, { Attributes: { RawMessageDelivery: "true", DeliveryPolicy } });
-  const { Token = "" } = JSON.parse((await eventually("the question", () => received[0])).body) as { Token: string };
+  const { Token } = JSON.parse((await eventually("the question", () => received[0])).body) as { Token: string };
   await client.send(new sns.ConfirmSubscriptionCommand({ TopicArn, Token }));
   const effective = JSON.parse((await attributesOf(client, arn))["EffectiveDeliveryPolicy"] ?? "") as Record<string, object>;
   assert.deepEqual(effective["requestPolicy"], { headerContentType: "application/json" });
@@ -204,7 +204,7 @@ test("a web endpoint that refuses leaves a dead letter", async (t) => {
   const TopicArn = await makeTopic(client, "t");
   const RedrivePolicy = JSON.stringify({ deadLetterTargetArn: queueArn("dead") });
   await subscribe(client, TopicArn, "http", url, { Attributes: { RedrivePolicy } });
-  const { Token = "" } = JSON.parse((await eventually("the question", () => received[0])).body) as { Token: string };
+  const { Token } = JSON.parse((await eventually("the question", () => received[0])).body) as { Token: string };
   await client.send(new sns.ConfirmSubscriptionCommand({ TopicArn, Token }));
   await client.send(new sns.PublishCommand({ TopicArn, Message: "unwanted" }));
   const [letter] = await receive(sqs, queue);
