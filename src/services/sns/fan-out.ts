@@ -105,7 +105,7 @@ function tellMail({ log }: SnsParts, { arn, record }: Subscription, notification
 }
 
 /** Who gets it: confirmed, and let through by the filter policy. */
-export function audience(parts: SnsParts, topic: Topic, publication: Publication): Subscription[] {
+function audience(parts: SnsParts, topic: Topic, publication: Publication): Subscription[] {
   return subscriptionsOf(parts, topic).filter((one) => {
     if (one.record.pending !== undefined) return false;
     const { message, attributes } = notificationFor(one.record, publication);
@@ -113,9 +113,9 @@ export function audience(parts: SnsParts, topic: Topic, publication: Publication
   });
 }
 
-export async function deliveriesOf(parts: SnsParts, throttle: Throttle, topic: Topic, publication: Publication): Promise<Delivery[]> {
+/** One by one: all of them may be more than memory should hold. */
+export async function* deliveriesOf(parts: SnsParts, throttle: Throttle, topic: Topic, publication: Publication): AsyncGenerator<Delivery> {
   const sign = signer(parts, topic);
-  const made: Delivery[] = [];
   for (const one of audience(parts, topic, publication)) {
     if (one.record.protocol.startsWith("email")) {
       tellMail(parts, one, notificationFor(one.record, publication));
@@ -123,7 +123,6 @@ export async function deliveriesOf(parts: SnsParts, throttle: Throttle, topic: T
     }
     const delivery = await deliveryTo(parts, topic, one, publication, sign);
     const perSecond = isWeb(one.record.protocol) ? webRules(topic.record.attributes, one.record.attributes).perSecond : undefined;
-    made.push(perSecond === undefined ? delivery : { ...delivery, notBeforeMs: throttle.slot(one.arn, perSecond) });
+    yield perSecond === undefined ? delivery : { ...delivery, notBeforeMs: throttle.slot(one.arn, perSecond) };
   }
-  return made;
 }

@@ -148,10 +148,11 @@ export class FifoTopics {
   async #deliver(topic: Topic, { id, body, sequence, receives, sentAtMs }: ReceivedMail): Promise<boolean> {
     const publication = JSON.parse(Buffer.from(body).toString()) as Publication;
     const numbered = { ...publication, id, sequenceNumber: sequenceNumber(sequence) };
-    const made = await deliveriesOf(this.#parts, this.#throttle, topic, numbered);
     const isLast = receives > MANAGED_RETRY.retriesMax || this.#parts.clock.now() - sentAtMs > MANAGED_RETRY.ageMaxMs;
-    const done = await Promise.all(made.map((delivery) => this.#attempt(delivery, isLast)));
-    return done.every(Boolean);
+    let isDone = true;
+    for await (const delivery of deliveriesOf(this.#parts, this.#throttle, topic, numbered))
+      if (!(await this.#attempt(delivery, isLast))) isDone = false;
+    return isDone;
   }
 
   async #attempt(delivery: Delivery, isLast: boolean): Promise<boolean> {

@@ -99,12 +99,15 @@ const subscriptionKey = ({ account, region, name }: TopicName, id: string): Key 
   id: `${name}:${id}`,
 });
 
+/** Links are followed without a signature, and so without a region of their own. */
+const isElsewhere = ({ region, caller }: Context, named: string) => named !== region && caller.kind !== "anonymous";
+
 /** The topic that the ARN names, there or not; throws InvalidParameter. */
-export function topicOf(context: Pick<Context, "region">, arn: string | undefined, member = "TopicArn"): TopicName {
+export function topicOf(context: Context, arn: string | undefined, member = "TopicArn"): TopicName {
   const elements = (arn ?? "").split(":").length;
   if (elements < 6) throw invalid(`${member} Reason: An ARN must have at least 6 elements, not ${elements}`);
   const parsed = parseArn(arn ?? "");
-  if (parsed?.service !== "sns" || parsed.region !== context.region || !/^[\w.-]{1,256}$/.test(parsed.resource)) throw invalid(member);
+  if (parsed?.service !== "sns" || isElsewhere(context, parsed.region) || !/^[\w.-]{1,256}$/.test(parsed.resource)) throw invalid(member);
   return { account: parsed.account, region: parsed.region, name: parsed.resource };
 }
 
@@ -138,6 +141,19 @@ const isAlive = ({ topics, clock }: SnsParts, { key, value }: Entry<Subscription
   const topic = topics.get(key.account, key.region, key.id.slice(0, key.id.indexOf(":")));
   return topic?.value.incarnation === value.incarnation && (value.pending === undefined || value.pending.expiresMs > clock.now());
 };
+
+/** Removes the records of subscriptions that are none any more. */
+export async function removeLeftovers(parts: SnsParts): Promise<void> {
+  const keys = [...parts.subscriptions.all()].filter((entry) => !isAlive(parts, entry)).map(({ key }) => key);
+  await removeAll(parts, keys);
+}
+
+/** Of so many, that they are more than one write of the store. */
+export async function removeAll({ meta }: SnsParts, keys: readonly Key[]): Promise<void> {
+  for (let at = 0; at < keys.length; at += REMOVED_AT_ONCE) await meta.write(keys.slice(at, at + REMOVED_AT_ONCE).map((key) => ({ key })));
+}
+
+const REMOVED_AT_ONCE = 500;
 
 /** In order of their ARNs; all of the region, or those of one topic. */
 export function subscriptionsOf(parts: SnsParts, place: { account: string; region: string; name?: string }, after = "", limit = Infinity) {
@@ -175,7 +191,7 @@ export function subscriptionPlace(context: Context, arn: string | undefined): Pi
   const elements = (arn ?? "").split(":").length;
   if (elements < 6) throw invalid(`SubscriptionArn Reason: An ARN must have at least 6 elements, not ${elements}`);
   const parsed = parseArn(arn ?? "");
-  if (parsed?.service !== "sns" || parsed.region !== context.region) throw invalid("SubscriptionArn");
+  if (parsed?.service !== "sns" || isElsewhere(context, parsed.region)) throw invalid("SubscriptionArn");
   if (!/^[\w.-]{1,256}:[0-9a-f-]{36}$/.test(parsed.resource)) throw invalid("SubscriptionId");
   return { account: parsed.account, region: parsed.region, id: parsed.resource };
 }

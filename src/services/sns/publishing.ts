@@ -5,6 +5,7 @@ import type * as client from "@aws-sdk/client-sns";
 import { queryCodeOf } from "../../aws/common-faults.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import { knownFault } from "../../aws/wire-fault.ts";
+import type { Delivery } from "../../deliveries.ts";
 import type { NewMessage } from "../../store/storage.ts";
 import { deliveriesOf, type Publication } from "./fan-out.ts";
 import { batchTooLong, emptyBatch, invalid, invalidEntryId, sameEntryIds, tooManyEntries } from "./faults.ts";
@@ -72,18 +73,22 @@ function publicationOf(parts: SnsParts, context: Context, topic: Topic, given: G
   };
 }
 
-function* batches(messages: readonly NewMessage[]): Generator<NewMessage[]> {
-  let batch: NewMessage[] = [];
-  let bytes = 0;
-  for (const one of messages) {
-    if (batch.length >= BATCH.messages || (batch.length > 0 && bytes + one.body.byteLength > BATCH.bytes)) {
-      yield batch;
-      [batch, bytes] = [[], 0];
-    }
-    batch.push(one);
-    bytes += one.body.byteLength;
+/** Resolves when all are durable. */
+async function enqueueAll({ queue, deliveries }: SnsParts, all: AsyncIterable<Delivery>): Promise<void> {
+  let [batch, bytes]: [NewMessage[], number] = [[], 0];
+  const flush = async () => {
+    const full = batch;
+    [batch, bytes] = [[], 0];
+    await queue.enqueue(full);
+    deliveries.wake(full);
+  };
+  for await (const one of all) {
+    const messages = deliveries.messagesOf([one]);
+    batch.push(...messages);
+    bytes += messages.reduce((sum, { body }) => sum + body.byteLength, 0);
+    if (batch.length >= BATCH.messages || bytes >= BATCH.bytes) await flush();
   }
-  if (batch.length > 0) yield batch;
+  if (batch.length > 0) await flush();
 }
 
 /** What makes the whole batch fail, although it stands in one entry. */
@@ -126,15 +131,14 @@ function targetOf({ TopicArn: topic, TargetArn: target, PhoneNumber: phone }: cl
 }
 
 export function publishing(parts: SnsParts, fifo: FifoTopics, throttle: Throttle) {
+  async function* deliveriesOfAll(topic: Topic, publications: readonly Publication[]): AsyncGenerator<Delivery> {
+    for (const one of publications) yield* deliveriesOf(parts, throttle, topic, one);
+  }
+
   const publish = async (topic: Topic, publications: readonly Publication[]): Promise<readonly (Pick<Sent, "id"> & Partial<Sent>)[]> => {
     if (publications.length === 0) return [];
     if (topic.isFifo) return await fifo.send(topic, publications);
-    const made = [];
-    for (const one of publications) made.push(...(await deliveriesOf(parts, throttle, topic, one)));
-    for (const batch of batches(parts.deliveries.messagesOf(made))) {
-      await parts.queue.enqueue(batch);
-      parts.deliveries.wake(batch);
-    }
+    await enqueueAll(parts, deliveriesOfAll(topic, publications));
     return publications.map(({ id }) => ({ id }));
   };
 

@@ -6,7 +6,15 @@ import type { WireResponse } from "../../aws/request.ts";
 import { View } from "../../store/view.ts";
 import { accessOf, LINKS } from "./access.ts";
 import { FifoTopics } from "./fifo-topics.ts";
-import { SUBSCRIPTION_KIND, TOPIC_KIND, type SnsDeps, type SnsParts, type SubscriptionRecord, type TopicRecord } from "./model.ts";
+import {
+  removeLeftovers,
+  SUBSCRIPTION_KIND,
+  TOPIC_KIND,
+  type SnsDeps,
+  type SnsParts,
+  type SubscriptionRecord,
+  type TopicRecord,
+} from "./model.ts";
 import { permissions } from "./permissions.ts";
 import { publishing } from "./publishing.ts";
 import { signing } from "./signing.ts";
@@ -90,7 +98,10 @@ export async function snsService(deps: SnsDeps): Promise<SnsService> {
       const headers = { "content-type": "application/x-pem-file" };
       return parts.signing.certificate(path)?.then((body) => ({ status: 200, headers, body }));
     },
-    begin: () => fifo.begin(),
+    async begin() {
+      await removeLeftovers(parts);
+      await fifo.begin();
+    },
     pause: () => fifo.stop(),
     stop() {
       parts.topics.close();

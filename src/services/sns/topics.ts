@@ -9,6 +9,7 @@ import {
   existingTopic,
   findTopic,
   isFifoName,
+  removeAll,
   subscriptionsOf,
   topicArn,
   topicKey,
@@ -25,8 +26,6 @@ import { checkTopicAttributes, describeTopic, withTopicAttributes } from "./topi
 
 const NAME = /^[\w-]{1,256}$/;
 const FIFO_NAME = /^(?=.{6,256}$)[\w-]+\.fifo$/;
-/** Records that one write of the store deletes. */
-const DELETED_AT_ONCE = 500;
 
 function checkName(name: string, isFifo: boolean): void {
   if (isFifo && !FIFO_NAME.test(name))
@@ -84,8 +83,7 @@ async function remove(parts: SnsParts, fifo: FifoTopics, topic: Topic): Promise<
   const keys = subscriptionsOf(parts, topic).map(({ key }) => key);
   // Without their topic the subscriptions are none, also those that are still there.
   await parts.meta.write([{ key: topicKey(topic) }]);
-  for (let at = 0; at < keys.length; at += DELETED_AT_ONCE)
-    await parts.meta.write(keys.slice(at, at + DELETED_AT_ONCE).map((key) => ({ key })));
+  await removeAll(parts, keys);
   if (topic.isFifo) await fifo.remove(topic);
 }
 
