@@ -150,6 +150,7 @@ test("a redirect is an answer, a body is bounded, and waiting has an end", async
   one.close();
   assert.deepEqual(await running, { kind: "failed", message: "the server stops" });
   assert.deepEqual(await post(at("away")), { kind: "failed", message: "the server stops" });
+  assert.deepEqual(await post("http://10.0.0.1/"), { kind: "failed", message: "the server stops" });
 });
 
 test("a user in the URL becomes an Authorization header, and does not stand in logs", async (t) => {

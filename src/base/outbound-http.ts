@@ -48,7 +48,27 @@ export interface OutboundHttp {
 const ANSWER_BYTES_MAX = 64 * 1024;
 const HEADER_BYTES_MAX = 16 * 1024;
 
-const systemAddresses = (name: string) => lookup(name, { all: true });
+/** Each holds one of the few threads that files are read with as well, for as long as a name server likes. */
+const LOOKUPS_MAX = 2;
+
+/** Those beyond `max` wait for their turn. */
+function limited<Given, Found>(max: number, run: (given: Given) => Promise<Found>): (given: Given) => Promise<Found> {
+  let free = max;
+  const waiting: (() => void)[] = [];
+  return async (given) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => void waiting.push(resolve));
+    try {
+      return await run(given);
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    }
+  };
+}
+
+const systemAddresses = limited(LOOKUPS_MAX, (name: string) => lookup(name, { all: true }));
 
 /** The URL, or what is wrong with it. */
 export function outboundUrl(text: string): URL | string {
@@ -84,6 +104,7 @@ export function outboundHttp({ clock, isAllowed, resolve = systemAddresses }: Ou
   const attempt = async ({ url: text, headers, body, publicOnly = false }: OutboundRequest, signal: AbortSignal): Promise<number> => {
     const url = outboundUrl(text);
     if (typeof url === "string") throw new Refused(url);
+    signal.throwIfAborted();
     const addresses = await unlessAborted(addressesOf(url, publicOnly ? isPublic : isAllowed), signal);
     return await sent(url, addresses, headers, body, signal);
   };
@@ -108,7 +129,6 @@ export function outboundHttp({ clock, isAllowed, resolve = systemAddresses }: Ou
 
 /** Resolving a name can't be cut short. */
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = () => reject(signal.reason as Error);
   signal.addEventListener("abort", abort);

@@ -101,7 +101,7 @@ export class FifoTopics {
         state.mayHaveMore = false;
         const received = await this.#receive(name);
         nextAtMs = received.nextAtMs;
-        if (received.count > 0) state.mayHaveMore = true;
+        if (received.hasMore) state.mayHaveMore = true;
       }
     } catch (cause) {
       this.#parts.log.warn("messages of a FIFO topic could not be delivered; it is tried again", { topic: name.name, cause });
@@ -116,10 +116,10 @@ export class FifoTopics {
     );
   }
 
-  async #receive(name: TopicName): Promise<{ count: number; nextAtMs?: number }> {
+  async #receive(name: TopicName): Promise<{ hasMore: boolean; nextAtMs?: number }> {
     const topic = findTopic(this.#parts, name);
-    if (topic === undefined) return { count: 0 };
-    const { mail, nextAtMs } = await this.#parts.mailboxes.receive(mailboxOf(topic), {
+    if (topic === undefined) return { hasMore: false };
+    const { mail, nextAtMs, isCut } = await this.#parts.mailboxes.receive(mailboxOf(topic), {
       limit: RECEIVED_AT_ONCE,
       visibilityMs: VISIBILITY_MS,
       keptMs: Number.MAX_SAFE_INTEGER,
@@ -127,7 +127,7 @@ export class FifoTopics {
     });
     const groups = Map.groupBy(mail, ({ group = "" }) => group);
     await Promise.all([...groups.values()].map((messages) => this.#deliverGroup(topic, messages)));
-    return { count: mail.length, ...(nextAtMs === undefined ? {} : { nextAtMs }) };
+    return { hasMore: mail.length > 0 || isCut, ...(nextAtMs === undefined ? {} : { nextAtMs }) };
   }
 
   /** One after the other; what can't be delivered now keeps those behind it waiting. */
