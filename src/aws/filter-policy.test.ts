@@ -74,6 +74,7 @@ for (const [what, policy, scope, message] of [
   ["151 combinations", JSON.stringify({ a: list(151) }), "MessageAttributes", "Filter policy is too complex"],
   ["combinations by depth", JSON.stringify({ a: { b: list(76) } }), "MessageBody", "Filter policy is too complex"],
   ["a product", JSON.stringify({ a: list(13), b: list(12) }), "MessageAttributes", "Filter policy is too complex"],
+  ["a sum", JSON.stringify({ $or: [{ a: list(100) }, { b: list(51) }] }), "MessageAttributes", "Filter policy is too complex"],
   ["too long", JSON.stringify({ a: ["x".repeat(262_144)] }), "MessageAttributes", "Filter policy is too long"],
   ["a text as value", '{"a":"b"}', "MessageAttributes", '"a" must be an object or an array'],
   ["a huge number", '{"a":[1e10]}', "MessageAttributes", "Value must be between -1.0E9 and 1.0E9, inclusive"],
@@ -87,6 +88,8 @@ for (const [what, policy, scope, message] of [
   });
 
 test("150 combinations and five keys are allowed", () => {
+  assert.ok(filterPolicy(JSON.stringify({ $or: [{ a: list(100) }, { b: list(50) }] }), "MessageAttributes"));
+  assert.ok(filterPolicy(JSON.stringify({ $or: list(6).map((one) => ({ a: [one] })) }), "MessageAttributes"));
   assert.ok(filterPolicy(JSON.stringify({ a: list(150) }), "MessageAttributes"));
   assert.ok(filterPolicy(JSON.stringify(keys(5)), "MessageAttributes"));
 });

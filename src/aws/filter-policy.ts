@@ -40,19 +40,39 @@ function parsed(text: string): Json {
 }
 
 interface Leaf {
+  readonly path: string;
   readonly values: readonly unknown[];
   /** 1 for a key at the top. */
   readonly level: number;
 }
 
-/** The keys that have lists; those of the branches of an `$or` count each. */
-function leavesOf(policy: Json, level: number): Leaf[] {
+interface Measured {
+  readonly leaves: readonly Leaf[];
+  readonly combinations: number;
+}
+
+const isOr = (key: string, value: unknown): value is readonly Json[] => key === "$or" && Array.isArray(value) && value.every(isObject);
+
+/** Values of keys are multiplied, with how deep they stand; the branches of an `$or` are added. */
+function measured(policy: Json, before: number, path = "", level = 1): Measured {
   if (level > DEPTH_MAX) throw new FilterPolicyError("Filter policy is too complex");
-  return Object.entries(policy).flatMap(([key, value]) => {
-    if (key === "$or" && Array.isArray(value) && value.every(isObject)) return value.flatMap((branch) => leavesOf(branch, level));
-    if (Array.isArray(value)) return [{ values: value, level }];
-    return isObject(value) ? leavesOf(value, level + 1) : [];
-  });
+  const leaves: Leaf[] = [];
+  let combinations = before;
+  for (const [key, value] of Object.entries(policy)) {
+    const found = isOr(key, value)
+      ? value.map((branch) => measured(branch, combinations, path, level))
+      : isObject(value)
+        ? [measured(value, combinations, `${path}${key}.`, level + 1)]
+        : undefined;
+    if (found !== undefined) {
+      leaves.push(...found.flatMap((one) => one.leaves));
+      combinations = found.reduce((sum, one) => sum + one.combinations, 0);
+    } else if (Array.isArray(value)) {
+      leaves.push({ path: path + key, values: value, level });
+      combinations *= Math.max(1, value.length) * level;
+    }
+  }
+  return { leaves, combinations };
 }
 
 function checkValues(values: readonly unknown[]): void {
@@ -66,11 +86,11 @@ function checkValues(values: readonly unknown[]): void {
 }
 
 function check(policy: Json, scope: FilterPolicyScope): void {
-  const leaves = leavesOf(policy, 1);
+  const { leaves, combinations } = measured(policy, 1);
   if (scope === "MessageAttributes" && leaves.some(({ level }) => level > 1))
     throw new FilterPolicyError("Filter policy scope MessageAttributes does not support nested filter policy");
-  if (leaves.length > KEYS_MAX) throw new FilterPolicyError(`Filter policy can not have more than ${KEYS_MAX} keys`);
-  const combinations = leaves.reduce((product, { values, level }) => product * Math.max(1, values.length) * level, 1);
+  if (new Set(leaves.map(({ path }) => path)).size > KEYS_MAX)
+    throw new FilterPolicyError(`Filter policy can not have more than ${KEYS_MAX} keys`);
   if (combinations > COMBINATIONS_MAX) throw new FilterPolicyError("Filter policy is too complex");
   for (const { values } of leaves) checkValues(values);
 }

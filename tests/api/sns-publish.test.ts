@@ -26,6 +26,10 @@ test("Publish refuses what is no message", async (t) => {
     [{ MessageStructure: "json", Message: '{"sqs":"x"}' }, invalid("Message Structure - No default entry in JSON message body")],
     [{ MessageStructure: "xml" }, invalid("MessageStructure")],
     [{ TopicArn: undefined }, invalid("TopicArn or TargetArn Reason: no value for required parameter")],
+    [
+      { TopicArn: undefined, TargetArn: "arn:aws:sns:us-east-1:000000000000:endpoint/APNS/app/1" },
+      invalid("TargetArn Reason: No endpoint found for the target arn specified"),
+    ],
     [{ TargetArn: TopicArn }, invalid("TopicArn or TargetArn Reason: only one of them can be given")],
     [{ TopicArn: topicArn("missing") }, { name: "NotFoundException", message: "Topic does not exist" }],
     [
@@ -67,23 +71,29 @@ test("with MessageStructure json each protocol gets its own text", async (t) => 
   assert.deepEqual(new Set((await receive(sqs, queue, 2)).map(messageOf)), new Set(["for queues", "for all"]));
 });
 
-test("PublishBatch: some succeed and some fail; what makes the whole batch fail", async (t) => {
+test("PublishBatch publishes all or nothing", async (t) => {
   const { sns: client, sqs } = (await startApi(t)).clients();
   const queue = await makeQueue(sqs, "q");
   const TopicArn = await makeTopic(client, "t");
   await subscribe(client, TopicArn, "sqs", queueArn("q"));
   const publish = (entries: sns.PublishBatchRequestEntry[], arn = TopicArn) =>
     client.send(new sns.PublishBatchCommand({ TopicArn: arn, PublishBatchRequestEntries: entries }));
+  await assert.rejects(
+    publish([
+      { Id: "a", Message: "never" },
+      { Id: "b", Message: "m", MessageAttributes: { a: text("") } },
+    ]),
+    invalidValue("The message attribute 'a' must contain non-empty message attribute value for message attribute type 'String'."),
+  );
   const { Successful = [], Failed = [] } = await publish([
     { Id: "a", Message: "one" },
-    { Id: "b", Message: "" },
     { Id: "c", Message: "two" },
   ]);
   assert.deepEqual(
     Successful.map(({ Id }) => Id),
     ["a", "c"],
   );
-  assert.deepEqual(Failed, [{ Id: "b", SenderFault: true, Code: "InvalidParameter", Message: "Invalid parameter: Empty message" }]);
+  assert.deepEqual(Failed, []);
   assert.deepEqual(new Set((await receive(sqs, queue, 2)).map(messageOf)), new Set(["one", "two"]));
   const entry = (Id: string, Message = "m") => ({ Id, Message });
   for (const [entries, name, message] of [

@@ -80,7 +80,7 @@ test("attributes of a subscription are checked when it is made and when they are
     client.send(new sns.SetSubscriptionAttributesCommand({ SubscriptionArn: arn, AttributeName, AttributeValue }));
   for (const [name, value, reason] of [
     ["FilterPolicy", "{", "FilterPolicy: failed to parse JSON."],
-    ["FilterPolicy", '{"a":{"b":["c"]}}', "FilterPolicy: Filter policy scope MessageAttributes does not support nested filter policy"],
+    ["FilterPolicy", '{"a":{"b":["c"]}}', "Filter policy scope MessageAttributes does not support nested filter policy"],
     ["FilterPolicyScope", "X", "FilterPolicyScope: Invalid value [X]. Please use either MessageBody or MessageAttributes"],
     ["RawMessageDelivery", "maybe", "RawMessageDelivery: Invalid value [maybe]. Must be true or false."],
     ["RedrivePolicy", "{", "RedrivePolicy: failed to parse JSON."],
@@ -106,8 +106,10 @@ test("attributes of a subscription are checked when it is made and when they are
   await set("FilterPolicy", '{"a":["b"]}');
   const told = await attributesOf(client, SubscriptionArn);
   assert.deepEqual([told["FilterPolicy"], told["FilterPolicyScope"]], ['{"a":["b"]}', "MessageAttributes"]);
+  await set("FilterPolicyScope", "MessageBody");
   await set("FilterPolicy", "");
-  assert.equal((await attributesOf(client, SubscriptionArn))["FilterPolicy"], undefined);
+  const without = await attributesOf(client, SubscriptionArn);
+  assert.deepEqual([without["FilterPolicy"], without["FilterPolicyScope"]], [undefined, undefined]);
 });
 
 test("a web endpoint is asked first, confirms by the link, gets notifications, and leaves by the link", async (t) => {
@@ -141,7 +143,8 @@ test("a web endpoint is asked first, confirms by the link, gets notifications, a
   ]);
   const { Subscriptions = [] } = await client.send(new sns.ListSubscriptionsCommand({}));
   assert.equal(Subscriptions[0]?.SubscriptionArn, "PendingConfirmation");
-  await assert.rejects(client.send(new sns.ConfirmSubscriptionCommand({ TopicArn, Token: "wrong" })), invalid("Token"));
+  for (const arn of [TopicArn, `${TopicArn}2`])
+    await assert.rejects(client.send(new sns.ConfirmSubscriptionCommand({ TopicArn: arn, Token: "wrong" })), invalid("Token"));
   const confirmed = await (await fetch(question["SubscribeURL"] ?? "")).text();
   const arn = /<SubscriptionArn>(.*)<\/SubscriptionArn>/.exec(confirmed)?.[1] ?? "";
   assert.equal((await attributesOf(client, arn))["ConfirmationWasAuthenticated"], "false");

@@ -85,8 +85,8 @@ for kind in ("bad", "good"):
 [note] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
 body = json.loads(note["Body"])
 assert (body["Message"], body["Subject"], body["MessageAttributes"]) == ("äöü", "good", {"kind": {"Type": "String", "Value": "good"}}), body
-batch = sns.publish_batch(TopicArn=topic.arn, PublishBatchRequestEntries=[{"Id": "a", "Message": "1"}, {"Id": "b", "Message": "2", "Subject": "x" * 101}])
-assert [one["Id"] for one in batch["Successful"]] == ["a"] and batch["Failed"][0]["Code"] == "InvalidParameter", batch
+batch = sns.publish_batch(TopicArn=topic.arn, PublishBatchRequestEntries=[{"Id": "a", "Message": "1"}, {"Id": "b", "Message": "2", "Subject": "x"}])
+assert [one["Id"] for one in batch["Successful"]] == ["a", "b"] and batch["Failed"] == [], batch
 assert [one.arn for one in topic.subscriptions.all()] == [subscription.arn]
 topic.delete()
 try:

@@ -28,8 +28,11 @@ const SIGNED = {
 
 type Members = Readonly<Record<string, unknown>>;
 
+/** ARNs and tokens stand there as they are. */
 const linkTo = ({ endpoint }: SnsParts, action: string, values: Readonly<Record<string, string>>) =>
-  `${endpoint()}/?${new URLSearchParams({ Action: action, ...values }).toString()}`;
+  `${endpoint()}/?${Object.entries({ Action: action, ...values })
+    .map((pair) => pair.join("="))
+    .join("&")}`;
 
 const versionOf = ({ record }: Topic) => (record.attributes["SignatureVersion"] ?? "1") as SignatureVersion;
 

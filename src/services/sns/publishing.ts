@@ -1,10 +1,8 @@
 // Publish and PublishBatch: acknowledged when the message, or every delivery that it makes, is on the disk.
 import { createHash, randomUUID } from "node:crypto";
-import type { BatchResultErrorEntry, PublishBatchRequestEntry, PublishBatchResultEntry } from "@aws-sdk/client-sns";
+import type { PublishBatchRequestEntry, PublishBatchResultEntry } from "@aws-sdk/client-sns";
 import type * as client from "@aws-sdk/client-sns";
-import { queryCodeOf } from "../../aws/common-faults.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
-import { knownFault } from "../../aws/wire-fault.ts";
 import type { Delivery } from "../../deliveries.ts";
 import type { NewMessage } from "../../store/storage.ts";
 import { deliveriesOf, type Publication } from "./fan-out.ts";
@@ -91,7 +89,7 @@ async function enqueueAll({ queue, deliveries }: SnsParts, all: AsyncIterable<De
   if (batch.length > 0) await flush();
 }
 
-/** What makes the whole batch fail, although it stands in one entry. */
+/** What is wrong with the entries together. */
 function checkBatch(topic: Topic, entries: readonly PublishBatchRequestEntry[]): void {
   if (entries.length === 0) throw emptyBatch();
   if (entries.length > ENTRIES_MAX) throw tooManyEntries();
@@ -109,23 +107,12 @@ function givenBytes({ Message = "", MessageAttributes = {} }: Given): number {
   return bytes;
 }
 
-type Attempted = { readonly Id: string; readonly publication: Publication } | { readonly failure: BatchResultErrorEntry };
-
-function attempted(Id: string, make: () => Publication): Attempted {
-  try {
-    return { Id, publication: make() };
-  } catch (cause) {
-    const fault = knownFault(cause);
-    if (fault === undefined) throw cause;
-    return { failure: { Id, SenderFault: fault.status < 500, Code: queryCodeOf(fault), Message: fault.message } };
-  }
-}
-
 /** One of the two; a phone gets nothing from Lambent. */
 function targetOf({ TopicArn: topic, TargetArn: target, PhoneNumber: phone }: client.PublishCommandInput): [arn: string, member: string] {
   if (phone !== undefined) throw invalid("PhoneNumber Reason: Lambent sends no SMS: see docs/compatibility.md");
   if (topic !== undefined && target !== undefined) throw invalid("TopicArn or TargetArn Reason: only one of them can be given");
   if (topic !== undefined) return [topic, "TopicArn"];
+  if (target?.includes(":endpoint/") === true) throw invalid("TargetArn Reason: No endpoint found for the target arn specified");
   if (target === undefined) throw invalid("TopicArn or TargetArn Reason: no value for required parameter");
   return [target, "TargetArn"];
 }
@@ -136,7 +123,6 @@ export function publishing(parts: SnsParts, fifo: FifoTopics, throttle: Throttle
   }
 
   const publish = async (topic: Topic, publications: readonly Publication[]): Promise<readonly (Pick<Sent, "id"> & Partial<Sent>)[]> => {
-    if (publications.length === 0) return [];
     if (topic.isFifo) return await fifo.send(topic, publications);
     await enqueueAll(parts, deliveriesOfAll(topic, publications));
     return publications.map(({ id }) => ({ id }));
@@ -158,18 +144,17 @@ export function publishing(parts: SnsParts, fifo: FifoTopics, throttle: Throttle
     async PublishBatch(context, { TopicArn, PublishBatchRequestEntries: entries = [] }) {
       const topic = existingTopic(parts, context, TopicArn);
       checkBatch(topic, entries);
-      const made = entries.map((one) => attempted(one.Id ?? "", () => publicationOf(parts, context, topic, one)));
-      const good = made.filter((one) => "publication" in one);
+      // One entry that is wrong makes the whole batch fail, as it does on AWS: none is left to fail by itself.
       const sent = await publish(
         topic,
-        good.map(({ publication }) => publication),
+        entries.map((one) => publicationOf(parts, context, topic, one)),
       );
-      const Successful = good.map(({ Id }, index): PublishBatchResultEntry => {
+      const Successful = entries.map(({ Id }, index): PublishBatchResultEntry => {
         const answer = sent[index];
         if (answer === undefined) throw new Error("a message was published and has no answer");
         return { Id, ...described(answer) };
       });
-      return { Successful, Failed: made.flatMap((one) => ("failure" in one ? [one.failure] : [])) };
+      return { Successful, Failed: [] };
     },
   } satisfies Pick<Operations<typeof client>, "Publish" | "PublishBatch">;
 }

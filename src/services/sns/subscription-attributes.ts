@@ -74,7 +74,8 @@ export function withSubscriptionAttributes(
   const all = Object.entries({ ...before, ...given }).filter(([, value]) => value !== "");
   const after = Object.fromEntries(all.map(([name, value]) => [name, name === "RawMessageDelivery" ? value.toLowerCase() : value]));
   const problem = filterProblem(after);
-  if (problem !== undefined) throw invalid(`${prefix}FilterPolicy: ${problem}`);
+  // Of all complaints about a policy only this one names it itself.
+  if (problem !== undefined) throw invalid(`${prefix}${problem.startsWith("Filter policy scope") ? "" : "FilterPolicy: "}${problem}`);
   return after;
 }
 
@@ -98,7 +99,8 @@ export function filterOf({ record }: Subscription): FilterPolicy | undefined {
 }
 
 export function describeSubscription({ arn, record }: Subscription, topic: Topic): Record<string, string> {
-  const { protocol, endpoint, owner, principal, attributes, pending, isAuthenticated } = record;
+  const { protocol, endpoint, owner, principal, pending, isAuthenticated } = record;
+  const { FilterPolicyScope = "MessageAttributes", ...attributes } = record.attributes;
   return {
     SubscriptionArn: arn,
     TopicArn: topic.arn,
@@ -109,7 +111,7 @@ export function describeSubscription({ arn, record }: Subscription, topic: Topic
     ConfirmationWasAuthenticated: String(isAuthenticated),
     PendingConfirmation: String(pending !== undefined),
     RawMessageDelivery: "false",
-    ...(attributes["FilterPolicy"] === undefined ? {} : { FilterPolicyScope: "MessageAttributes" }),
+    ...(attributes["FilterPolicy"] === undefined ? {} : { FilterPolicyScope }),
     ...(isWeb(protocol) ? { EffectiveDeliveryPolicy: effectiveSubscriptionPolicy(topic.record.attributes, attributes) } : {}),
     ...attributes,
   };

@@ -19,6 +19,7 @@ import {
   subscriptionPlace,
   subscriptionsOf,
   topicKey,
+  topicOf,
   written,
   type Attributes,
   type SnsParts,
@@ -124,7 +125,8 @@ async function ask(parts: SnsParts, topic: Topic, subscription: Subscription): P
 
 async function confirm(parts: SnsParts, context: Context, input: client.ConfirmSubscriptionCommandInput): Promise<string> {
   const { TopicArn, Token = "", AuthenticateOnUnsubscribe: authenticate = "false" } = input;
-  const topic = existingTopic(parts, context, TopicArn);
+  const topic = findTopic(parts, topicOf(context, TopicArn));
+  if (topic === undefined) throw invalid("Token");
   if (!/^(?:true|false)$/i.test(authenticate)) throw invalid("AuthenticateOnUnsubscribe");
   const found = subscriptionsOf(parts, topic).find(({ record }) => record.pending?.token === Token || record.confirmedWith === Token);
   if (found === undefined || Token === "") throw invalid("Token");
