@@ -145,7 +145,10 @@ test("a FIFO topic keeps the order of its groups, drops duplicates, and numbers"
   );
   assert.equal(got[0]?.Attributes?.MessageGroupId, "g");
   const [enveloped] = await receive(sqs, other, 10);
-  assert.match((JSON.parse(enveloped?.Body ?? "") as { SequenceNumber: string }).SequenceNumber, /^\d{20}$/);
+  const fields = JSON.parse(enveloped?.Body ?? "") as { SequenceNumber: string };
+  assert.match(fields.SequenceNumber, /^\d{20}$/);
+  // Unlike those of standard topics they are not signed.
+  assert.deepEqual(Object.keys(fields), ["Type", "MessageId", "SequenceNumber", "TopicArn", "Message", "Timestamp", "UnsubscribeURL"]);
   await assert.rejects(publish("x", { MessageGroupId: undefined }), invalid("The MessageGroupId parameter is required for FIFO topics"));
   await assert.rejects(
     publish("x", { MessageGroupId: "a b" }),

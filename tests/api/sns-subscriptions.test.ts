@@ -92,6 +92,11 @@ test("attributes of a subscription are checked when it is made and when they are
     await assert.rejects(made, invalid(`Attributes Reason: ${reason}`), name);
   }
   await assert.rejects(set("Wrong", "1"), invalid("AttributeName"));
+  const fifo = await subscribe(client, await makeTopic(client, "t.fifo"), "sqs", queueArn("q.fifo"));
+  await assert.rejects(
+    set("RedrivePolicy", JSON.stringify({ deadLetterTargetArn: queueArn("dead") }), fifo),
+    invalid("RedrivePolicy: must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic."),
+  );
   await assert.rejects(
     subscribe(client, TopicArn, "email", "a@example.com", { Attributes: { RawMessageDelivery: "true" } }),
     invalid("Attributes Reason: Delivery protocol [email] does not support raw message delivery."),

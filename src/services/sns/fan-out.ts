@@ -19,12 +19,13 @@ export interface Publication extends Notification {
 
 export const SNS_PRINCIPAL = "sns.amazonaws.com";
 
-/** Signed once for each text. */
-type Sign = (notification: Notification) => Promise<Signature>;
+/** Signed once for each text; FIFO topics don't sign. */
+type Sign = (notification: Notification) => Promise<Signature> | undefined;
 
 function signer(parts: SnsParts, topic: Topic): Sign {
   const known = new Map<string, Promise<Signature>>();
   return (notification) => {
+    if (topic.isFifo) return undefined;
     let signature = known.get(notification.message);
     if (signature === undefined) known.set(notification.message, (signature = notificationSignature(parts, topic, notification)));
     return signature;

@@ -42,6 +42,7 @@ function textToSign(type: keyof typeof SIGNED, members: Members): string {
   return present.map((name) => `${name}\n${String(members[name])}\n`).join("");
 }
 
+/** Notifications of FIFO topics have none. */
 export interface Signature {
   readonly SignatureVersion: SignatureVersion;
   readonly Signature: string;
@@ -83,7 +84,7 @@ export function envelope(
   topic: Topic,
   subscription: Subscription,
   notification: Notification,
-  signature: Signature,
+  signature?: Signature,
 ): string {
   const { Type, MessageId, ...rest } = notificationMembers(topic, notification);
   return JSON.stringify({
@@ -108,7 +109,7 @@ export function notificationEvent(
   topic: Topic,
   subscription: Subscription,
   notification: Notification,
-  signature: Signature,
+  signature?: Signature,
 ): string {
   const { Type, MessageId, TopicArn, Message, Timestamp } = notificationMembers(topic, notification);
   return lambdaEvent(subscription, {

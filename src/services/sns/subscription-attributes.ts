@@ -22,6 +22,8 @@ export const isWeb = (protocol: string) => protocol === "http" || protocol === "
 
 const scopeOf = (attributes: Attributes) => (attributes["FilterPolicyScope"] ?? "MessageAttributes") as FilterPolicyScope;
 
+type Subscriber = Pick<SubscriptionRecord, "protocol" | "endpoint">;
+
 function filterProblem(attributes: Attributes): string | undefined {
   const text = attributes["FilterPolicy"] ?? "";
   if (text === "") return undefined;
@@ -34,7 +36,7 @@ function filterProblem(attributes: Attributes): string | undefined {
   }
 }
 
-function redriveProblem(text: string, topicName: string): string | undefined {
+function redriveProblem(text: string, endpoint: string): string | undefined {
   if (text === "") return undefined;
   const fields = jsonObject(text);
   if (fields === undefined) return "failed to parse JSON.";
@@ -42,32 +44,29 @@ function redriveProblem(text: string, topicName: string): string | undefined {
   const target = typeof arn === "string" ? parseArn(arn) : undefined;
   if (target === undefined) return "deadLetterTargetArn is an invalid arn";
   if (target.service !== "sqs") return "deadLetterTargetArn must be the ARN of an SQS queue";
-  if (isFifoName(topicName) && !isFifoName(target.resource)) return "must use a FIFO queue as DLQ for a FIFO topic";
-  return isFifoName(topicName) === isFifoName(target.resource) ? undefined : "must not use a FIFO queue as DLQ for a standard topic";
+  if (isFifoName(endpoint) && !isFifoName(target.resource)) return "must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO Topic.";
+  return isFifoName(endpoint) === isFifoName(target.resource) ? undefined : "must not use a FIFO queue as DLQ for a standard Subscription.";
 }
 
-function problemOf(name: string, value: string, protocol: SubscriptionProtocol, topicName: string): string | undefined {
+function problemOf(name: string, value: string, { protocol, endpoint }: Subscriber): string | undefined {
   if (name === "FilterPolicyScope" && !SCOPES.includes(value))
     return `Invalid value [${value.slice(0, 100)}]. Please use either MessageBody or MessageAttributes`;
   if (name === "RawMessageDelivery" && !/^(?:true|false)$/i.test(value))
     return `Invalid value [${value.slice(0, 100)}]. Must be true or false.`;
-  if (name === "RedrivePolicy") return redriveProblem(value, topicName);
+  if (name === "RedrivePolicy") return redriveProblem(value, endpoint);
   if (name === "DeliveryPolicy")
     return isWeb(protocol) ? deliveryPolicyProblem(value, "subscription") : "only for http and https endpoints";
   return undefined;
 }
 
 /** All that are there when the given ones are set. Throws InvalidParameter; `prefix` is what stands before the reason. */
-export function withSubscriptionAttributes(
-  before: Attributes,
-  given: Attributes,
-  { protocol, topicName, prefix }: { protocol: SubscriptionProtocol; topicName: string; prefix: string },
-): Attributes {
+export function withSubscriptionAttributes(before: Attributes, given: Attributes, subscriber: Subscriber, prefix: string): Attributes {
   for (const [name, value] of Object.entries(given)) {
     if (!NAMES.has(name)) throw invalid(prefix === "" ? "AttributeName" : `${prefix}Unknown attribute ${name.slice(0, 100)}`);
-    const problem = problemOf(name, value, protocol, topicName);
+    const problem = problemOf(name, value, subscriber);
     if (problem !== undefined) throw invalid(`${prefix}${name}: ${problem}`);
   }
+  const { protocol } = subscriber;
   const isRaw = given["RawMessageDelivery"]?.toLowerCase() === "true";
   if (isRaw && !RAW_PROTOCOLS.has(protocol))
     throw invalid(`${prefix}Delivery protocol [${protocol}] does not support raw message delivery.`);

@@ -57,8 +57,8 @@ interface Wish {
 function wishOf(topic: Topic, { Protocol = "", Endpoint: endpoint = "", Attributes: given = {} }: client.SubscribeCommandInput): Wish {
   const protocol = protocolOf(Protocol, topic.name);
   checkEndpoint(protocol, endpoint, topic.name);
-  const rules = { protocol, topicName: topic.name, prefix: "Attributes Reason: " };
-  return { protocol, endpoint, attributes: withSubscriptionAttributes({}, given, rules) };
+  const attributes = withSubscriptionAttributes({}, given, { protocol, endpoint }, "Attributes Reason: ");
+  return { protocol, endpoint, attributes };
 }
 
 function newRecord(parts: SnsParts, context: Context, topic: Topic, { protocol, endpoint, attributes }: Wish): SubscriptionRecord {
@@ -214,8 +214,7 @@ export function subscriptions(parts: SnsParts) {
       const topic = topicFor(parts, found);
       if (name === "FilterPolicy" && value !== "") checkFilterPolicies(parts, topic, found.key.id);
       await changeSubscription(parts, found.key, ({ record }) => {
-        const rules = { protocol: record.protocol, topicName: topic.name, prefix: "" };
-        return { ...record, attributes: withSubscriptionAttributes(record.attributes, { [name]: value }, rules) };
+        return { ...record, attributes: withSubscriptionAttributes(record.attributes, { [name]: value }, record, "") };
       });
       return {};
     },
