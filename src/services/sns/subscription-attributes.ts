@@ -4,15 +4,7 @@ import { parseArn } from "../../aws/arn.ts";
 import { filterPolicy, FilterPolicyError, type FilterPolicy, type FilterPolicyScope } from "../../aws/filter-policy.ts";
 import { deliveryPolicyProblem, effectiveSubscriptionPolicy } from "./delivery-policy.ts";
 import { invalid } from "./faults.ts";
-import {
-  isFifoName,
-  jsonObject,
-  type Attributes,
-  type Subscription,
-  type SubscriptionProtocol,
-  type SubscriptionRecord,
-  type Topic,
-} from "./model.ts";
+import { isFifoName, jsonObject, type Attributes, type Subscription, type SubscriptionRecord, type Topic } from "./model.ts";
 
 const SCOPES: readonly string[] = ["MessageAttributes", "MessageBody"] satisfies FilterPolicyScope[];
 const RAW_PROTOCOLS: ReadonlySet<string> = new Set(["sqs", "http", "https"]);
