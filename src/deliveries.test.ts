@@ -124,7 +124,7 @@ test("nothing waits for web addresses that don't answer, and what has a time is 
     return delivery({ target: `https://slow.example/${index}`, context: { ...CONTEXT, id } });
   });
   await one.send(slow);
-  await one.send([delivery(), delivery({ target: DEAD, notBeforeMs: clock.now() + 10_000 })]);
+  await one.send([delivery(), delivery({ target: DEAD, dueAtMs: clock.now() + 10_000 })]);
   const pass = async (seconds: number) => {
     for (let second = 0; second < seconds; second++) {
       clock.advance(1000);

@@ -13,8 +13,8 @@ export interface Delivery {
   /** ARN, or a web address. */
   readonly target: string;
   readonly event: Uint8Array;
-  /** Wall time in ms before which it is not delivered. */
-  readonly notBeforeMs?: number;
+  /** Wall time. Default: at once. */
+  readonly dueAtMs?: number;
   readonly context: DeliveryContext;
   /** Default: as often as there is time for in six hours. */
   readonly retry?: RetryRules;
@@ -54,10 +54,10 @@ export interface Deliveries {
   stop(): Promise<void>;
 }
 
-interface Head extends Omit<Delivery, "event" | "deadLetter"> {
+interface Head extends Omit<Delivery, "event" | "deadLetter" | "dueAtMs"> {
   /** With its event, if it has one, as the second part of the envelope. */
   readonly deadLetter?: Omit<DeadLetter, "event">;
-  /** Wall time. */
+  /** Wall time: its age counts from here. */
   readonly createdMs: number;
 }
 
@@ -103,14 +103,14 @@ export function deliveries(deps: Deps): Deliveries {
   };
 }
 
-function messageOf({ event, deadLetter, notBeforeMs, ...rest }: Delivery, createdMs: number): NewMessage {
-  const { event: letter, ...letterHead } = deadLetter ?? {};
-  const head: Head = { ...rest, createdMs, ...(deadLetter === undefined ? {} : { deadLetter: letterHead as DeadLetter }) };
+function messageOf({ event, deadLetter, dueAtMs, ...rest }: Delivery, nowMs: number): NewMessage {
+  const { event: letterEvent, ...letter } = deadLetter ?? {};
+  const head: Head = { ...rest, createdMs: dueAtMs ?? nowMs, ...(deadLetter === undefined ? {} : { deadLetter: letter as DeadLetter }) };
   return {
     queue: (isWebAddress(rest.target) ? PREFIXES[1] : PREFIXES[0]) + rest.target,
     id: rest.context.id,
-    body: encodeEnvelope(head, event, ...(letter === undefined ? [] : [letter])),
-    ...(notBeforeMs === undefined ? {} : { visibleAtMs: notBeforeMs }),
+    body: encodeEnvelope(head, event, ...(letterEvent === undefined ? [] : [letterEvent])),
+    ...(dueAtMs === undefined ? {} : { visibleAtMs: dueAtMs }),
   };
 }
 

@@ -124,6 +124,6 @@ export async function* deliveriesOf(parts: SnsParts, throttle: Throttle, topic: 
     }
     const delivery = await deliveryTo(parts, topic, one, publication, sign);
     const perSecond = isWeb(one.record.protocol) ? webRules(topic.record.attributes, one.record.attributes).perSecond : undefined;
-    yield perSecond === undefined ? delivery : { ...delivery, notBeforeMs: throttle.slot(one.arn, perSecond) };
+    yield perSecond === undefined ? delivery : { ...delivery, dueAtMs: throttle.slot(one.arn, perSecond) };
   }
 }
