@@ -46,6 +46,15 @@ test("functions and queues of the account are subscribed at once, each once", as
   assert.deepEqual([Attributes["SubscriptionsConfirmed"], Attributes["SubscriptionsDeleted"]], ["1", "1"]);
 });
 
+test("the password of a web endpoint is told to nobody", async (t) => {
+  const client = (await startApi(t)).clients().sns;
+  const TopicArn = await makeTopic(client, "t");
+  const arn = await subscribe(client, TopicArn, "http", "http://user:pass:word@127.0.0.1:1/a@b?c=d:e@f");
+  const { Subscriptions = [] } = await client.send(new sns.ListSubscriptionsCommand({}));
+  for (const told of [Subscriptions[0]?.Endpoint, (await attributesOf(client, arn))["Endpoint"]])
+    assert.equal(told, "http://user:****@127.0.0.1:1/a@b?c=d:e@f");
+});
+
 test("Subscribe refuses what can't be an endpoint", async (t) => {
   const client = (await startApi(t)).clients().sns;
   const TopicArn = await makeTopic(client, "t");

@@ -43,3 +43,6 @@ export function checkEndpoint(protocol: SubscriptionProtocol, endpoint: string, 
 
 /** Account of what needs no confirmation when its own account subscribes it. */
 export const ownerOf = (endpoint: string): string | undefined => parseArn(endpoint)?.account;
+
+/** As it is told: without the password of a URL. */
+export const shownEndpoint = (endpoint: string): string => endpoint.replace(/^(https?:\/\/[^/?#@:]*:)[^/?#@]*@/i, "$1****@");

@@ -3,6 +3,7 @@
 import { parseArn } from "../../aws/arn.ts";
 import { filterPolicy, FilterPolicyError, type FilterPolicy, type FilterPolicyScope } from "../../aws/filter-policy.ts";
 import { deliveryPolicyProblem, effectiveSubscriptionPolicy } from "./delivery-policy.ts";
+import { shownEndpoint } from "./endpoints.ts";
 import { invalid } from "./faults.ts";
 import { isFifoName, jsonObject, type Attributes, type Subscription, type SubscriptionRecord, type Topic } from "./model.ts";
 
@@ -96,7 +97,7 @@ export function describeSubscription({ arn, record }: Subscription, topic: Topic
     SubscriptionArn: arn,
     TopicArn: topic.arn,
     Protocol: protocol,
-    Endpoint: endpoint,
+    Endpoint: shownEndpoint(endpoint),
     Owner: owner,
     SubscriptionPrincipal: principal,
     ConfirmationWasAuthenticated: String(isAuthenticated),

@@ -4,7 +4,7 @@ import { FilterPolicyLimitExceededException$ } from "@aws-sdk/client-sns";
 import type * as client from "@aws-sdk/client-sns";
 import { CommonFault, Fault } from "../../aws/fault.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
-import { checkEndpoint, ownerOf, protocolOf } from "./endpoints.ts";
+import { checkEndpoint, ownerOf, protocolOf, shownEndpoint } from "./endpoints.ts";
 import type { Delivery } from "../../deliveries.ts";
 import { MANAGED_RETRY, webRules } from "./delivery-policy.ts";
 import { contextFor, webContext } from "./fan-out.ts";
@@ -163,7 +163,7 @@ function listed({ arn, topic, record }: Subscription): client.Subscription {
     SubscriptionArn: record.pending === undefined ? arn : "PendingConfirmation",
     Owner: record.owner,
     Protocol: record.protocol,
-    Endpoint: record.endpoint,
+    Endpoint: shownEndpoint(record.endpoint),
     TopicArn: `arn:aws:sns:${topic.region}:${topic.account}:${topic.name}`,
   };
 }
