@@ -22,6 +22,7 @@ const TITLES: Readonly<Record<string, string>> = {
   logs: "Amazon CloudWatch Logs",
   sqs: "Amazon SQS",
   monitoring: "Amazon CloudWatch",
+  sns: "Amazon SNS",
 };
 
 const INTRODUCTION = `# Compatibility
@@ -40,8 +41,8 @@ ${MEMBERS_WITHOUT_EFFECT.map(({ member, operations, what }) => `- \`${member}\` 
 Get- and PutFunctionScalingConfig refuse every function: there are no capacity providers. Manual runtime management takes one ARN only, that of
 the build that the server has. The rates of operations other than invocations are not limited.
 
-Invoke: DurableExecutionName is refused. Results of asynchronous invocations go to Lambda functions, S3 buckets and SQS
-queues; SNS topics and event buses are refused when they are configured.
+Invoke: DurableExecutionName is refused. Results of asynchronous invocations go to Lambda functions, S3 buckets, SQS
+queues and SNS topics; event buses are refused when they are configured. A record of more than 256 KB goes to a topic with \`null\` for its payloads.
 
 Layers: there are no organisations, so a permission with OrganizationId admits nobody; AWS's own layers (\`awslayer\`) do not exist, and those of
 AWS's accounts are to be published here again. Content.Location is valid for ten minutes. \`/opt/extensions\` is not looked at.
@@ -80,6 +81,13 @@ PublicPolicyException is never answered.`,
 - Version 1 of the AWS CLI has endpoints of its own for SQS and does not look at AWS_ENDPOINT_URL: give it \`--endpoint-url\`.
 - Every call is signed: a policy does not open a queue to callers without credentials.`,
   iam: "Permissions boundaries and instance profiles are not built; simulations tell which policies matched, not where in them; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
+  sns: `How it delivers, what it calls and how signatures are verified: [notifications.md](notifications.md). Differs from AWS, or is left out:
+- Protocols: \`lambda\`, \`sqs\`, \`http\`, \`https\`; \`email\` and \`email-json\` are told to the server's log; \`sms\`, \`firehose\` and \`application\` are refused by Subscribe, PhoneNumber by Publish.
+- Refused: \`KmsMasterKeyId\`, \`ArchivePolicy\`, DataProtectionPolicy, \`ReplayPolicy\`, \`SubscriptionRoleArn\`.
+- Stored and returned without effect: \`TracingConfig\` (the trace header goes on to functions and queues in any case), delivery status attributes (\`…SuccessFeedbackRoleArn\` and their like).
+- Subscribing an endpoint again after unsubscribing gives the subscription the ARN that it had. Subscriptions that confirm themselves (a function or queue of the caller's account) can only be ended with a signed request. No UnsubscribeConfirmation is sent.
+- Filter policies: AWS's limits of keys, combinations and policies per topic; \`wildcard\` works, \`anything-but\` takes values and \`prefix\`. A changed policy holds at once.
+- A topic's default policy opens nothing to services; name the service's principal.`,
 };
 
 function section(definition: ServiceDefinition): string {

@@ -9,6 +9,7 @@ import { CommonFault } from "./aws/fault.ts";
 import { memoryIdentities } from "./aws/memory-identities.ts";
 import type { Context } from "./aws/operations.ts";
 import type { PolicyDocument } from "./aws/policy.ts";
+import type { OutboundAnswer } from "./base/outbound-http.ts";
 import { manualClock } from "./base/manual-clock.ts";
 import { deliverer } from "./deliver.ts";
 import { StorageError } from "./store/storage.ts";
@@ -36,7 +37,12 @@ function setUp(names: readonly string[], options: { failure?: Error; isStranger?
     name,
     client: {},
     clientClass: "",
-    operations: { Invoke: operation("Invoke"), PutObject: operation("PutObject"), SendMessage: operation("SendMessage") },
+    operations: {
+      Publish: operation("Publish"),
+      Invoke: operation("Invoke"),
+      PutObject: operation("PutObject"),
+      SendMessage: operation("SendMessage"),
+    },
     constraints: name,
     access: (action) => [{ action: `${name}:${action}`, resource: "*", ...policy }],
   });
@@ -44,9 +50,16 @@ function setUp(names: readonly string[], options: { failure?: Error; isStranger?
     clock: manualClock(),
     identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER]),
     assume: () => (options.isStranger === true ? FAKE_STRANGER : FAKE_ROOT).caller,
+    web: { post: ({ url }) => Promise.resolve(webAnswer(url)), close() {} },
     services: new Map(names.map((name) => [name, () => Promise.resolve(definition(name))])),
   });
   return { ...one, calls };
+}
+
+/** `https://example.com/503` answers 503, and so on. */
+function webAnswer(url: string): OutboundAnswer {
+  const status = Number(new URL(url).pathname.slice(1));
+  return status === 0 ? { kind: "failed", message: "no answer" } : { kind: "answered", status };
 }
 
 const EVENT = Buffer.from('{"é":1}');
@@ -124,4 +137,28 @@ test("without the right nothing is delivered, and a bug is one", async () => {
   assert.ok(outcome.kind === "refused" && outcome.message.startsWith("AccessDeniedException"));
   assert.deepEqual(calls, []);
   await assert.rejects(setUp(["s3"], { failure: new TypeError("bug") }).deliver("arn:aws:s3:::b", EVENT, CONTEXT), TypeError);
+});
+
+for (const [path, kind] of [
+  ["204", "delivered"],
+  ["302", "refused"],
+  ["404", "refused"],
+  ["429", "unavailable"],
+  ["503", "unavailable"],
+  ["", "unavailable"],
+] as const)
+  test(`a web endpoint that answers ${path === "" ? "nothing" : path}: ${kind}`, async () => {
+    assert.equal((await setUp([]).deliver(`https://example.com/${path}`, EVENT, CONTEXT)).kind, kind);
+  });
+
+test("topics get the event as a message, with bytes where an attribute has them", async () => {
+  const { deliver, calls } = setUp(["sns"]);
+  const topic = "arn:aws:sns:us-east-1:000000000000:t";
+  await deliver(topic, EVENT, { ...CONTEXT, subject: "s", attributes: { b: { DataType: "Binary", BinaryValue: "AQI=" } } });
+  assert.deepEqual(calls[0]?.input, {
+    TopicArn: topic,
+    Message: EVENT.toString(),
+    Subject: "s",
+    MessageAttributes: { b: { DataType: "Binary", BinaryValue: Buffer.from([1, 2]) } },
+  });
 });

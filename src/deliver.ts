@@ -1,4 +1,4 @@
-// The Deliverer: hands events of one service to resources of another, in process, with the rights of the sender's role.
+// The Deliverer: hands events of one service to resources of another, in process, with the rights of the sender's role; and to web addresses.
 import { Readable } from "node:stream";
 import { parseArn } from "./aws/arn.ts";
 import { authorise } from "./aws/authorise.ts";
@@ -8,6 +8,7 @@ import type { Caller, Identities } from "./aws/identity.ts";
 import type { Context } from "./aws/operations.ts";
 import { knownFault } from "./aws/wire-fault.ts";
 import type { Clock } from "./base/clock.ts";
+import type { OutboundHttp } from "./base/outbound-http.ts";
 import { StorageError } from "./store/storage.ts";
 
 type Input = Readonly<Record<string, unknown>>;
@@ -27,6 +28,7 @@ export interface DelivererDeps {
   readonly assume: (roleArn: string, sessionName: string, principal: string) => Caller;
   /** By the name in their ARNs; may wait for a service that is still starting. */
   readonly services: ReadonlyMap<string, () => Promise<ServiceDefinition>>;
+  readonly web: OutboundHttp;
 }
 
 const toFunction: Target = {
@@ -46,6 +48,15 @@ const toBucket: Target = {
   }),
 };
 
+/** Operations take bytes. */
+function decoded(attributes: NonNullable<DeliveryContext["attributes"]>): Input {
+  const entries = Object.entries(attributes).map(([name, { BinaryValue, ...rest }]) => [
+    name,
+    BinaryValue === undefined ? rest : { ...rest, BinaryValue: Buffer.from(BinaryValue, "base64") },
+  ]);
+  return Object.fromEntries(entries) as Input;
+}
+
 const toQueue: Target = {
   operation: "SendMessage",
   inputOf(target, event, { attributes = {}, messageGroupId, deduplicationId }) {
@@ -53,17 +64,30 @@ const toQueue: Target = {
     return {
       QueueUrl: `${ENDPOINT}/${account}/${resource}`,
       MessageBody: Buffer.from(event).toString(),
-      MessageAttributes: attributes,
+      MessageAttributes: decoded(attributes),
       ...(messageGroupId === undefined ? {} : { MessageGroupId: messageGroupId }),
       ...(deduplicationId === undefined ? {} : { MessageDeduplicationId: deduplicationId }),
     };
   },
 };
 
+const toTopic: Target = {
+  operation: "Publish",
+  inputOf: (TopicArn, event, { subject, attributes = {}, messageGroupId, deduplicationId }) => ({
+    TopicArn,
+    Message: Buffer.from(event).toString(),
+    MessageAttributes: decoded(attributes),
+    ...(subject === undefined ? {} : { Subject: subject }),
+    ...(messageGroupId === undefined ? {} : { MessageGroupId: messageGroupId }),
+    ...(deduplicationId === undefined ? {} : { MessageDeduplicationId: deduplicationId }),
+  }),
+};
+
 /** By the service in the target's ARN; those that this server does not have are no targets. */
 const TARGETS: ReadonlyMap<string, Target> = new Map([
   ["lambda", toFunction],
   ["s3", toBucket],
+  ["sns", toTopic],
   ["sqs", toQueue],
 ]);
 
@@ -76,6 +100,7 @@ export function deliverer(deps: DelivererDeps): Deliverer {
   const way =
     (isDryRun: boolean): Deliver =>
     async (arn, event, context) => {
+      if (/^https?:/i.test(arn)) return await post(deps.web, arn, event, context);
       const [target, load] = [TARGETS.get(serviceOf(arn)), deps.services.get(serviceOf(arn))];
       if (target === undefined || load === undefined) return { kind: "refused", code: "NO_TARGET", message: `there is no way to ${arn}` };
       try {
@@ -97,6 +122,21 @@ interface Sending {
   readonly event: Uint8Array;
   readonly sent: DeliveryContext;
   readonly isDryRun: boolean;
+}
+
+/** SNS waits so long for an answer. */
+const WEB_TIMEOUT_MS = 15_000;
+
+/** Success is 2xx; what is wrong with the request itself is not tried again, but for "too many". */
+async function post(web: OutboundHttp, url: string, event: Uint8Array, context: DeliveryContext): Promise<DeliveryOutcome> {
+  const { headers = {}, publicOnly = false } = context;
+  const answer = await web.post({ url, headers, body: event, timeoutMs: WEB_TIMEOUT_MS, publicOnly });
+  if (answer.kind === "refused") return { kind: "refused", code: "ADDRESS_NOT_ALLOWED", message: answer.message };
+  if (answer.kind === "failed") return { kind: "unavailable", code: "NO_ANSWER", message: answer.message };
+  const { status } = answer;
+  if (status >= 200 && status < 300) return { kind: "delivered" };
+  const isRefusal = status >= 300 && status < 500 && status !== 429;
+  return { kind: isRefusal ? "refused" : "unavailable", code: String(status), message: `the endpoint answered ${status}` };
 }
 
 async function send(

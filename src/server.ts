@@ -10,6 +10,8 @@ import { ownApi } from "./aws/own-api.ts";
 import type { WireRequest, WireResponse } from "./aws/request.ts";
 import { systemClock, type Clock } from "./base/clock.ts";
 import { scaledClock } from "./base/scaled-clock.ts";
+import { outboundAddresses } from "./base/outbound-addresses.ts";
+import { outboundHttp, type OutboundHttp } from "./base/outbound-http.ts";
 import { lifecycle, type Lifecycle } from "./base/lifecycle.ts";
 import { logLines } from "./base/log-lines.ts";
 import { jsonLog, textLog, type Log } from "./base/log.ts";
@@ -37,6 +39,7 @@ import { cloudWatchService, type CloudWatchService } from "./services/cloudwatch
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
 import { s3Service, type S3Service } from "./services/s3/service.ts";
+import { snsService, type SnsService } from "./services/sns/service.ts";
 import { sqsService, type SqsService } from "./services/sqs/service.ts";
 import { stsService, type StsService } from "./services/sts/service.ts";
 import type { BlobStore } from "./store/blob-store.ts";
@@ -169,8 +172,14 @@ function startDataPlane(
 const ASYNC_SHARE = 0.75;
 
 /** What services do in one another, they do in the name of a role or of themselves. */
-function sendersOf(services: DelivererDeps["services"], { clock }: Started, { iam: { identities }, sts }: IdentityServices): DelivererDeps {
+function sendersOf(
+  services: DelivererDeps["services"],
+  web: OutboundHttp,
+  { clock }: Started,
+  { iam: { identities }, sts }: IdentityServices,
+): DelivererDeps {
   return {
+    web,
     clock,
     identities,
     services,
@@ -217,6 +226,8 @@ interface Common extends IdentityServices {
   readonly failures: FailedEvents;
   /** Known when Lambda is there, which is before anything is delivered. */
   readonly late: { lambda?: LambdaService; plane?: DataPlane };
+  /** For addresses that users name. */
+  readonly web: OutboundHttp;
 }
 
 type Own = (request: WireRequest) => Promise<WireResponse>;
@@ -224,7 +235,8 @@ type Own = (request: WireRequest) => Promise<WireResponse>;
 async function commonOf(config: Config, parts: Started, life: Lifecycle): Promise<Common> {
   const identity = await identityServices(config, parts, life);
   const services: Common["services"] = new Map();
-  const senders = sendersOf(services, parts, identity);
+  const web = outboundHttp({ clock: parts.clock, isAllowed: outboundAddresses(config.webhookAllow) });
+  const senders = sendersOf(services, web, parts, identity);
   const ways = deliverer(senders);
   const { pace, log, storage } = parts;
   const failures = await FailedEvents.open({ meta: storage.meta, clock: pace, log });
@@ -235,7 +247,7 @@ async function commonOf(config: Config, parts: Started, life: Lifecycle): Promis
     return keptDelivery(failures, one);
   };
   const outgoing = deliveries({ queue: storage.queue, clock: pace, log, deliver: ways.deliver, failed });
-  return { ...identity, parts, services, senders, ways, outgoing, failures, late };
+  return { ...identity, parts, services, senders, ways, outgoing, web, failures, late };
 }
 
 function ownRoutes(config: Config, common: Common, { cloudWatch }: Neighbours): Own {
@@ -252,12 +264,13 @@ interface Neighbours {
   readonly s3: S3Service;
   readonly sqs: SqsService;
   readonly cloudWatch: CloudWatchService;
+  readonly sns: SnsService;
   readonly downloads: CodeDownloads;
 }
 
 /** The services around Lambda: each is built, put into `services`, and stopped after all that uses it. */
-async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbours> {
-  const { parts, services, iam, sts } = common;
+async function startNeighbours(common: Common, life: Lifecycle, endpoint: () => string): Promise<Neighbours> {
+  const { parts, services, iam, sts, ways, outgoing } = common;
   const { clock, log, storage, logs, blobs } = parts;
   const { meta } = storage;
   const add = (definition: ServiceDefinition) => void services.set(definition.name, () => Promise.resolve(definition));
@@ -273,10 +286,14 @@ async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbo
   const sqs = await sqsService({ meta, mailboxes: storage.mailboxes, clock, log });
   life.onStop("sqs", () => sqs.stop());
   add(sqs.definition);
+  const { queue, mailboxes } = storage;
+  const sns = await snsService({ meta, queue, mailboxes, deliveries: outgoing, deliver: ways.deliver, clock, log, endpoint });
+  life.onStop("sns", () => sns.stop());
+  add(sns.definition);
   const cloudWatch = cloudWatchService({ metrics: parts.metrics, clock, log });
   life.onStop("cloudwatch", () => cloudWatch.stop());
   add(cloudWatch.definition);
-  return { s3, sqs, cloudWatch, downloads };
+  return { s3, sqs, sns, cloudWatch, downloads };
 }
 
 /** Open before Lambda is there, because functions are told the port: Lambda's first requests wait for it. */
@@ -285,7 +302,10 @@ function openDoor(config: Config, common: Common, neighbours: Neighbours, functi
   const own = ownRoutes(config, common, neighbours);
   const { account, region, hostNames, bodyBytesMax } = config;
   const { clock, log } = parts;
-  const door = frontDoor({ services, identities: iam.identities, clock, log, account, region, hostNames, bodyBytesMax, own, functionUrls });
+  const { identities } = iam;
+  const documents = (path: string) => neighbours.sns.document(path);
+  const routes = { own, functionUrls, documents };
+  const door = frontDoor({ services, identities, clock, log, account, region, hostNames, bodyBytesMax, ...routes });
   life.onStop("front door", () => door.close());
   life.onStop("waiting receivers", () => neighbours.sqs.endWaits());
   return door;
@@ -321,16 +341,27 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
   });
 }
 
+const endpointAt = (host: string, port: number) => `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+const ANY_ADDRESS: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
+/** For links in what goes out: the name that the operator has given, else the address. */
+function publicEndpoint({ host, hostNames }: Config, port: number): string {
+  const [name] = hostNames.filter((one) => !one.startsWith("*"));
+  return endpointAt(name ?? (ANY_ADDRESS.has(host) ? "localhost" : host), port);
+}
+
 async function startServices(config: Config, parts: Started, life: Lifecycle): Promise<Omit<Server, "failed" | "stop">> {
   const { clock, log, blobs } = parts;
   const common = await commonOf(config, parts, life);
-  const { services, sts, outgoing } = common;
-  const neighbours = await startNeighbours(common, life);
+  const { services, sts, outgoing, web } = common;
+  const place = { port: config.port };
+  const neighbours = await startNeighbours(common, life, () => publicEndpoint(config, place.port));
   const lambdaDefinition = Promise.withResolvers<ServiceDefinition>();
   services.set("lambda", () => lambdaDefinition.promise);
   const gateway = Promise.withResolvers<Gateway>();
   const door = openDoor(config, common, neighbours, async (request, host) => (await gateway.promise)(request, host), life);
   const { port } = await door.listen(config.port, config.host);
+  place.port = port;
   // After the data plane, which ends what runs: the events of it go back into the queue.
   const after = { lambda: () => Promise.resolve() };
   life.onStop("deliveries", () => outgoing.stop());
@@ -341,20 +372,23 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   const lambda = await startLambda(config, common, neighbours, plane);
   after.lambda = () => lambda.stop();
   common.late.lambda = lambda;
-  life.onStop("asynchronous invocations", () => {
+  life.onStop("asynchronous invocations", async () => {
     lambda.pause();
     outgoing.pause();
+    // Nobody waits for a web endpoint: what it was to get is tried again after the next start.
+    web.close();
+    await neighbours.sns.pause();
   });
   lambdaDefinition.resolve(lambda.definition);
   outgoing.begin();
   gateway.resolve(functionUrlsOf(lambda, config, { clock, log, identities: common.iam.identities }));
+  await neighbours.sns.begin();
   const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
   const references = async () => [code, await neighbours.s3.referencedBlobs()];
   const collection = startBlobCollection({ blobs, clock, log, references });
   life.onStop("blob collection", () => collection.stop());
-  const host = config.host.includes(":") ? `[${config.host}]` : config.host;
   return {
-    endpoint: `http://${host}:${port}`,
+    endpoint: endpointAt(config.host, port),
     keys: { accessKeyId: parts.secrets.accessKeyId, secretAccessKey: parts.secrets.secretAccessKey },
     runtimes: () => parts.runtimes.list(),
     services: () => Promise.all([...services.values()].map((load) => load())),

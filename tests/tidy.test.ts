@@ -19,6 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/services/iam": [...SERVICE, "@aws-sdk/client-iam"],
   "src/services/logs": [...SERVICE, "@aws-sdk/client-cloudwatch-logs"],
   "src/services/s3": [...SERVICE, "@aws-sdk/client-s3"],
+  "src/services/sns": [...SERVICE, "@aws-sdk/client-sns"],
   "src/services/sqs": [...SERVICE, "@aws-sdk/client-sqs"],
   "src/services/sts": [...SERVICE, "@aws-sdk/client-sts"],
   "src/cli": [

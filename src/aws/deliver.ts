@@ -18,6 +18,8 @@ export interface DeliveryContext {
   readonly sourceArn: string;
   readonly sender: DeliverySender;
   readonly traceHeader?: string;
+  /** Topics. */
+  readonly subject?: string;
   /** Queues and topics: message attributes. */
   readonly attributes?: Readonly<Record<string, MessageAttribute>>;
   /** FIFO queues and topics. */
@@ -27,6 +29,10 @@ export interface DeliveryContext {
   readonly detailType?: string;
   /** Buckets. */
   readonly objectKey?: string;
+  /** Web addresses. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Web addresses: not those that the operator allows beside the public ones. */
+  readonly publicOnly?: boolean;
 }
 
 export interface MessageAttribute {
@@ -42,7 +48,7 @@ export type DeliveryOutcome =
   | { readonly kind: "refused"; readonly code: string; readonly message: string }
   | { readonly kind: "unavailable"; readonly code: string; readonly message: string };
 
-/** `target` is an ARN. Delivers at least once; never rejects but for bugs. */
+/** `target` is an ARN or a web address. Delivers at least once; never rejects but for bugs. */
 export type Deliver = (target: string, event: Uint8Array, context: DeliveryContext) => Promise<DeliveryOutcome>;
 
 export interface Deliverer {

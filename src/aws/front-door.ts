@@ -19,6 +19,8 @@ export interface SandboxOrigin {
 export interface FrontDoorOptions extends ServicesOptions {
   /** Names besides localhost under which clients reach the server; `*.example.com` for all names below one. */
   readonly hostNames: readonly string[];
+  /** What anybody may read by its path, without a signature; undefined for paths that are for the services. */
+  readonly documents?: (path: string) => Promise<WireResponse> | undefined;
   readonly timeouts?: Partial<Timeouts>;
   /** Serves function URLs; absent: they are refused. */
   readonly functionUrls?: (request: WireRequest, host: FunctionUrlHost) => Promise<WireResponse>;
@@ -174,16 +176,17 @@ class Listener implements FrontDoor {
       return;
     }
     sendContinue?.();
-    if (admitted.rawPath === "/health" && admitted.functionUrl === undefined && isHealthCheck(request, admitted)) {
-      this.#send(response, { ...HEALTHY, headers: { ...HEALTHY.headers, "x-amzn-RequestId": id } }, request.method ?? "");
+    const document = isPlainGet(request, admitted) && admitted.functionUrl === undefined ? this.#document(admitted.rawPath) : undefined;
+    if (document !== undefined) {
+      void this.#answer(response, document, id);
       return;
     }
     const wire = wireRequest(id, request, admitted, controller.signal);
     if (wire.hasBody) this.#limitIdleBody(request);
-    void this.#answer(wire, admitted.functionUrl).then((answer) => this.#send(response, answer, wire.method));
+    void this.#handle(wire, admitted.functionUrl).then((answer) => this.#send(response, answer, wire.method));
   }
 
-  #answer(wire: WireRequest, functionUrl: FunctionUrlHost | undefined): Promise<WireResponse> {
+  #handle(wire: WireRequest, functionUrl: FunctionUrlHost | undefined): Promise<WireResponse> {
     if (functionUrl !== undefined) return this.#serveUrl(wire, functionUrl);
     const { own } = this.#options;
     // In the host of a bucket it is a key like any other.
@@ -195,6 +198,19 @@ class Listener implements FrontDoor {
     const { functionUrls } = this.#options;
     if (functionUrls !== undefined) return await functionUrls(wire, host);
     return refusal(new CommonFault("NotImplementedException", "This server does not serve function URLs.", 501), wire.id);
+  }
+
+  #document(path: string): Promise<WireResponse> | undefined {
+    return path === "/health" ? Promise.resolve(HEALTHY) : this.#options.documents?.(path);
+  }
+
+  async #answer(response: Response, document: Promise<WireResponse>, id: string): Promise<void> {
+    try {
+      const answer = await document;
+      this.#send(response, { ...answer, headers: { ...answer.headers, "x-amzn-RequestId": id } }, "GET");
+    } catch (cause) {
+      this.#refuse(response, cause, id);
+    }
   }
 
   #admit(request: Request): Admitted {
@@ -300,7 +316,7 @@ class Listener implements FrontDoor {
 }
 
 /** Unsigned and without parameters, so that it can't be taken for a bucket of that name by anyone who may see one. */
-function isHealthCheck(request: Request, admitted: Admitted): boolean {
+function isPlainGet(request: Request, admitted: Admitted): boolean {
   return request.method === "GET" && admitted.rawQuery === "" && !admitted.headers.has("authorization");
 }
 

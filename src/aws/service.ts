@@ -101,6 +101,11 @@ function routeOf(service: LoadedService, early: Route | undefined, request: Wire
   return route;
 }
 
+function asNamedBy(service: LoadedService | undefined, fault: WireFault | undefined): WireFault | undefined {
+  const code = fault?.model === undefined ? service?.definition.faultCodes?.[fault?.code ?? ""] : undefined;
+  return fault === undefined || code === undefined ? fault : { ...fault, code };
+}
+
 /** Headers that an operation set besides its output; those of a fault as well: S3 says there whether it met a delete marker. */
 function withHeaders(response: WireResponse, context: Context | undefined): WireResponse {
   for (const [header, value] of context?.responseHeaders ?? []) response.headers[header] = value;
@@ -150,7 +155,7 @@ export function awsServices(options: ServicesOptions): Services {
 
   const fail = (request: WireRequest, progress: Progress, cause: unknown): WireResponse => {
     const { service, context, operation } = progress;
-    const fault = knownFault(cause);
+    const fault = asNamedBy(service, knownFault(cause));
     const query = lenientQuery(request);
     const model = service?.modelOf(request) ?? guessedModel(serviceNameOf(request, query).name, request, query);
     progress.refusal = fault ?? internalFault(model);

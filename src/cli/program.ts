@@ -60,6 +60,11 @@ function addServing(program: Command, run: Run): void {
       "with internet: a private network that functions reach as well (repeatable; LAMBENT_NETWORK_ALLOW)",
       collect,
     )
+    .option(
+      "--webhook-allow <cidr>",
+      "a private network that SNS may call; default: loopback, if the server listens there; none: public addresses only (repeatable; LAMBENT_WEBHOOK_ALLOW)",
+      collect,
+    )
     .option("--host-name <name>", "a further name under which clients reach this server (repeatable; LAMBENT_HOST_NAMES)", collect)
     .option(
       "--time-scale <number>",

@@ -20,6 +20,8 @@ export interface Sender {
   readonly deadLetter?: string;
 }
 
+/** SNS takes no larger message. */
+const TOPIC_BYTES_MAX = 262_144;
 /** "ErrorMessage", the first kilobyte of it. */
 const ERROR_MESSAGE_BYTES_MAX = 1024;
 
@@ -52,15 +54,28 @@ function toDestination(target: string, ending: Ending, sender: Sender, nowMs: nu
   const context = contextOf(ending, sender, nowMs);
   const place = parseArn(target)?.service;
   const result = ending.condition === "Success" ? "Success" : "Failure";
+  const record = invocationRecord(ending, qualified(sender.reference), nowMs);
+  const isTooLarge = place === "sns" && record.byteLength > TOPIC_BYTES_MAX;
   return {
     target,
     purpose: "destination",
-    event: invocationRecord(ending, qualified(sender.reference), nowMs),
+    event: isTooLarge ? invocationRecord(withoutPayloads(ending), qualified(sender.reference), nowMs) : record,
     context: {
       ...context,
       ...(place === "events" ? { detailType: `Lambda Function Invocation Result - ${result}` } : {}),
       ...(place === "s3" ? { objectKey: objectKey(sender.reference.name, context.id, nowMs) } : {}),
     },
+  };
+}
+
+/** A topic is told of the invocation, if not of what it was about. */
+function withoutPayloads(ending: Ending): Ending {
+  const nothing = Buffer.from("null");
+  const { event, response } = ending;
+  return {
+    ...ending,
+    event: { ...event, payload: nothing },
+    ...(response === undefined ? {} : { response: { ...response, payload: nothing } }),
   };
 }
 

@@ -126,6 +126,22 @@ test("the AWS CLI puts metrics and reads them, its own and Lambda's", () => {
   assert.ok(sumOf("--namespace", "AWS/Lambda", "--metric-name", "Invocations", "--dimensions", "Name=FunctionName,Value=cli") >= 2);
 });
 
+test("the AWS CLI makes topics, subscribes and publishes", () => {
+  const { TopicArn: topic } = aws("sns", "create-topic", "--name", "cli", "--tags", "Key=made,Value=by the CLI") as { TopicArn: string };
+  const endpoint = "arn:aws:lambda:us-east-1:000000000000:function:none";
+  const subscribe = ["--topic-arn", topic, "--protocol", "lambda", "--notification-endpoint", endpoint];
+  const { SubscriptionArn: arn } = aws("sns", "subscribe", ...subscribe, "--attributes", '{"FilterPolicy":"{\\"a\\":[\\"b\\"]}"}');
+  const { Attributes } = aws("sns", "get-subscription-attributes", "--subscription-arn", String(arn)) as {
+    Attributes: Record<string, string>;
+  };
+  assert.equal(Attributes["FilterPolicy"], '{"a":["b"]}');
+  const message = ["--message", "hello", "--message-attributes", '{"a":{"DataType":"String","StringValue":"c"}}'];
+  assert.match(String(aws("sns", "publish", "--topic-arn", topic, ...message)["MessageId"]), /^[0-9a-f-]{36}$/);
+  aws("sns", "unsubscribe", "--subscription-arn", String(arn));
+  aws("sns", "delete-topic", "--topic-arn", topic);
+  assert.deepEqual(aws("sns", "list-topics"), { Topics: [] });
+});
+
 test("a package built with pip install -t runs", async () => {
   const directory = join(work, "with-library");
   await mkdir(directory);

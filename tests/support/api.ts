@@ -8,6 +8,7 @@ import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { STSClient } from "@aws-sdk/client-sts";
 import { systemClock } from "../../src/base/clock.ts";
@@ -50,6 +51,7 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
       lambda: new LambdaClient(settings),
       iam: new IAMClient(settings),
       sqs: new SQSClient(settings),
+      sns: new SNSClient(settings),
       sts: new STSClient(settings),
       logs: new CloudWatchLogsClient(settings),
       cloudwatch: new CloudWatchClient(settings),

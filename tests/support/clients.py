@@ -93,5 +93,25 @@ try:
     sys.exit("a resolution of 7 was taken")
 except cloudwatch.exceptions.InvalidParameterValueException as error:
     assert error.response["Error"]["Code"] == "InvalidParameterValue", error.response
+sns = boto3.client("sns")
+queue_policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}]}
+url = sqs.create_queue(QueueName="notes", Attributes={"Policy": json.dumps(queue_policy)})["QueueUrl"]
+arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+topic = boto3.resource("sns").create_topic(Name="notes", Tags=[{"Key": "made", "Value": "by boto3"}])
+subscription = topic.subscribe(Protocol="sqs", Endpoint=arn, Attributes={"FilterPolicy": json.dumps({"kind": ["good"]})}, ReturnSubscriptionArn=True)
+for kind in ("bad", "good"):
+    topic.publish(Message="äöü", Subject=kind, MessageAttributes={"kind": {"DataType": "String", "StringValue": kind}})
+[note] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
+body = json.loads(note["Body"])
+assert (body["Message"], body["Subject"], body["MessageAttributes"]) == ("äöü", "good", {"kind": {"Type": "String", "Value": "good"}}), body
+batch = sns.publish_batch(TopicArn=topic.arn, PublishBatchRequestEntries=[{"Id": "a", "Message": "1"}, {"Id": "b", "Message": "2", "Subject": "x"}])
+assert [one["Id"] for one in batch["Successful"]] == ["a", "b"] and batch["Failed"] == [], batch
+assert [one.arn for one in topic.subscriptions.all()] == [subscription.arn]
+topic.delete()
+try:
+    sns.publish(TopicArn=topic.arn, Message="late")
+    sys.exit("the topic is still there")
+except sns.exceptions.NotFoundException as error:
+    assert error.response["Error"]["Message"] == "Topic does not exist", error.response
 
 print("boto3", boto3.__version__, "ok")

@@ -63,6 +63,13 @@ const BY_NAME = new Map<string, readonly unknown[]>([
   ["ZipFile", ["UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="]],
   ["QueueUrl", ["greeter", "basic", "none"].map((name) => `http://localhost/000000000000/${name}`)],
   ["WaitTimeSeconds", [0, 21]],
+  ["TopicArn", ["greeter", "basic", "none"].map((name) => `arn:aws:sns:us-east-1:000000000000:${name}`)],
+  ["Protocol", ["sqs", "lambda", "http", "email", "sms"]],
+  [
+    "Endpoint",
+    ["arn:aws:sqs:us-east-1:000000000000:basic", "arn:aws:lambda:us-east-1:000000000000:function:greeter", "http://127.0.0.1:1/"],
+  ],
+  ["AttributeName", ["DisplayName", "Policy", "FilterPolicy", "RawMessageDelivery"]],
   ["AssumeRolePolicyDocument", ['{"Version":"2012-10-17","Statement":[]}']],
 ]);
 
