@@ -5,6 +5,7 @@ import { authorise } from "./aws/authorise.ts";
 import type { AccessNeed, ServiceDefinition } from "./aws/definition.ts";
 import type { Deliver, Deliverer, DeliveryContext, DeliveryOutcome, DeliverySender } from "./aws/deliver.ts";
 import type { Caller, Identities } from "./aws/identity.ts";
+import { CommonFault } from "./aws/fault.ts";
 import type { Context } from "./aws/operations.ts";
 import { knownFault } from "./aws/wire-fault.ts";
 import type { Clock } from "./base/clock.ts";
@@ -16,6 +17,8 @@ type Input = Readonly<Record<string, unknown>>;
 interface Target {
   readonly operation: string;
   readonly inputOf: (target: string, event: Uint8Array, context: DeliveryContext) => Input;
+  /** What it answers may say that it was not taken. */
+  readonly faultOf?: (output: unknown) => CommonFault | undefined;
 }
 
 export interface DelivererDeps {
@@ -57,8 +60,32 @@ const toQueue: Target = {
   },
 };
 
+interface WholeEvent {
+  readonly source: string;
+  readonly "detail-type": string;
+}
+
+const toBus: Target = {
+  operation: "PutEvents",
+  inputOf(EventBusName, event, { busEntry, traceHeader }) {
+    const text = Buffer.from(event).toString();
+    const trace = traceHeader === undefined ? {} : { TraceHeader: traceHeader };
+    if (busEntry !== undefined) {
+      const { source: Source, detailType: DetailType, resources: Resources } = busEntry;
+      return { Entries: [{ EventBusName, Source, DetailType, Resources, Detail: text, ...trace }] };
+    }
+    const { source: Source, "detail-type": DetailType } = JSON.parse(text) as WholeEvent;
+    return { Entries: [{ EventBusName, Source, DetailType, Detail: "{}", forwarded: text, ...trace }] };
+  },
+  faultOf(output) {
+    const { Entries: [entry] = [] } = output as { readonly Entries?: readonly { ErrorCode?: string; ErrorMessage?: string }[] };
+    return entry?.ErrorCode === undefined ? undefined : new CommonFault(entry.ErrorCode, entry.ErrorMessage ?? "", 400);
+  },
+};
+
 /** By the service in the target's ARN; those that this server does not have are no targets. */
 const TARGETS: ReadonlyMap<string, Target> = new Map([
+  ["events", toBus],
   ["lambda", toFunction],
   ["s3", toBucket],
   ["sqs", toQueue],
@@ -107,7 +134,9 @@ async function send(
   const needs = await service.access(target.operation, context, input);
   authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
   const operation = service.operations[target.operation] as (context: Context, input: Input) => unknown;
-  await operation(context, input);
+  const output = await operation(context, input);
+  const fault = target.faultOf?.(output);
+  if (fault !== undefined) throw fault;
 }
 
 function callerOf({ assume }: DelivererDeps, { principal, role }: DeliverySender): Caller {

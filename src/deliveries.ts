@@ -1,5 +1,5 @@
 // Delivers what one service has left for another: durable from the moment it is due, tried again by its rules, then a dead letter.
-import type { Deliver, DeliveryContext, DeliveryOutcome } from "./aws/deliver.ts";
+import type { Deliver, DeliveryContext, DeliveryOutcome, DeliverySender } from "./aws/deliver.ts";
 import { backoffMs } from "./base/backoff.ts";
 import type { Clock } from "./base/clock.ts";
 import { decodeEnvelope, encodeEnvelope } from "./base/envelope.ts";
@@ -12,6 +12,8 @@ export interface Delivery {
   readonly target: string;
   readonly event: Uint8Array;
   readonly context: DeliveryContext;
+  /** Wall time. Default: at once. */
+  readonly dueAtMs?: number;
   /** Default: as often as there is time for in six hours. */
   readonly retry?: RetryRules;
   /** Absent: what can't be delivered is logged and gone. */
@@ -28,6 +30,8 @@ export interface DeadLetter {
   /** ARN of a queue. */
   readonly target: string;
   readonly attributes?: DeliveryContext["attributes"];
+  /** Default: who sent what could not be delivered. */
+  readonly sender?: DeliverySender;
   /** Adds what EventBridge tells of a failure: ERROR_CODE, ERROR_MESSAGE, RETRY_ATTEMPTS, EXHAUSTED_RETRY_CONDITION. */
   readonly tellsFailure?: true;
 }
@@ -46,8 +50,8 @@ export interface Deliveries {
   stop(): Promise<void>;
 }
 
-interface Head extends Omit<Delivery, "event"> {
-  /** Wall time. */
+interface Head extends Omit<Delivery, "event" | "dueAtMs"> {
+  /** Wall time: its age counts from here. */
   readonly createdMs: number;
 }
 
@@ -86,9 +90,10 @@ export function deliveries(deps: Deps): Deliveries {
   };
 }
 
-function messageOf({ event, ...rest }: Delivery, createdMs: number): NewMessage {
-  const head: Head = { ...rest, createdMs };
-  return { queue: PREFIX + rest.target, id: rest.context.id, body: encodeEnvelope(head, event) };
+function messageOf({ event, dueAtMs, ...rest }: Delivery, nowMs: number): NewMessage {
+  const head: Head = { ...rest, createdMs: dueAtMs ?? nowMs };
+  const delay = dueAtMs === undefined ? {} : { visibleAtMs: dueAtMs };
+  return { queue: PREFIX + rest.target, id: rest.context.id, body: encodeEnvelope(head, event), ...delay };
 }
 
 /** Why there is no further attempt, in EventBridge's words. */
@@ -114,7 +119,7 @@ async function work({ deliver, clock, log }: Deps, { body, attempt }: ClaimedMes
   const letter: Delivery = {
     target: deadLetter.target,
     event,
-    context: { ...context, attributes: { ...deadLetter.attributes, ...failure } },
+    context: { ...context, sender: deadLetter.sender ?? context.sender, attributes: { ...deadLetter.attributes, ...failure } },
   };
   const messages = [messageOf(letter, clock.now())];
   return { kind: "done", effects: { enqueue: messages }, settled: () => wake(messages) };

@@ -23,9 +23,11 @@ import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
 import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtime/managed.ts";
 import { linuxSandboxHost } from "./sandbox/linux/host.ts";
 import type { SandboxHost } from "./sandbox/sandbox.ts";
+import { eventsService, type EventsService } from "./services/events/service.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
 import { s3Service, type S3Service } from "./services/s3/service.ts";
+import { schedulerService, type SchedulerService } from "./services/scheduler/service.ts";
 import { sqsService, type SqsService } from "./services/sqs/service.ts";
 import { stsService, type StsService } from "./services/sts/service.ts";
 import type { BlobStore } from "./store/blob-store.ts";
@@ -118,6 +120,7 @@ async function identityServices(config: Config, parts: Started, life: Lifecycle)
 }
 
 const LAMBDA_PRINCIPAL = "lambda.amazonaws.com";
+const SCHEDULER_PRINCIPAL = "scheduler.amazonaws.com";
 const roleNotAssumable = () =>
   new CommonFault("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", 403);
 
@@ -205,6 +208,8 @@ async function commonOf(config: Config, parts: Started, life: Lifecycle): Promis
 interface Neighbours {
   readonly s3: S3Service;
   readonly sqs: SqsService;
+  readonly events: EventsService;
+  readonly scheduler: SchedulerService;
   readonly downloads: CodeDownloads;
 }
 
@@ -226,7 +231,23 @@ async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbo
   const sqs = await sqsService({ meta, mailboxes: storage.mailboxes, clock, log });
   life.onStop("sqs", () => sqs.stop());
   add(sqs.definition);
-  return { s3, sqs, downloads };
+  return { s3, sqs, downloads, ...(await startEvents(common, life)) };
+}
+
+async function startEvents(
+  { parts, services, sts, ways, outgoing }: Common,
+  life: Lifecycle,
+): Promise<Pick<Neighbours, "events" | "scheduler">> {
+  const { clock, log, storage } = parts;
+  const { meta, queue, timers } = storage;
+  const common = { meta, timers, clock, log, deliveries: outgoing, supportsTarget: ways.supports };
+  const events = await eventsService({ ...common, queue });
+  life.onStop("events", () => events.stop());
+  const canAssume = (roleArn: string) => typeof sts.assumeAsService(roleArn, "check", SCHEDULER_PRINCIPAL) !== "string";
+  const scheduler = await schedulerService({ ...common, canAssume });
+  life.onStop("scheduler", () => scheduler.stop());
+  for (const { definition } of [events, scheduler]) services.set(definition.name, () => Promise.resolve(definition));
+  return { events, scheduler };
 }
 
 /** Open before Lambda is there, because functions are told the port: Lambda's first requests wait for it. */
@@ -288,6 +309,8 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   });
   lambdaDefinition.resolve(lambda.definition);
   outgoing.begin();
+  neighbours.events.begin();
+  neighbours.scheduler.begin();
   const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
   const references = async () => [code, await neighbours.s3.referencedBlobs()];
   const collection = startBlobCollection({ blobs, clock, log, references });

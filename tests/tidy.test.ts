@@ -14,9 +14,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/runtime": ["src/base", "src/sandbox"],
   "src/pool": ["src/base", "src/store", "src/sandbox", "src/runtime"],
   "src/lambda": [...SERVICE, "src/pool", "src/limits.ts", "@aws-sdk/client-lambda", "yauzl"],
+  "src/services/events": [...SERVICE, "@aws-sdk/client-eventbridge"],
   "src/services/iam": [...SERVICE, "@aws-sdk/client-iam"],
   "src/services/logs": [...SERVICE, "@aws-sdk/client-cloudwatch-logs"],
   "src/services/s3": [...SERVICE, "@aws-sdk/client-s3"],
+  "src/services/scheduler": [...SERVICE, "@aws-sdk/client-scheduler"],
   "src/services/sqs": [...SERVICE, "@aws-sdk/client-sqs"],
   "src/services/sts": [...SERVICE, "@aws-sdk/client-sts"],
   "src/cli": [

@@ -23,10 +23,16 @@ export interface DeliveryContext {
   /** FIFO queues and topics. */
   readonly messageGroupId?: string;
   readonly deduplicationId?: string;
-  /** Event buses: `detail-type`; the event is the detail. */
-  readonly detailType?: string;
+  /** Event buses: the event is the detail of an entry with these members. Absent: it is an event of another bus, passed on as it is. */
+  readonly busEntry?: BusEntry;
   /** Buckets. */
   readonly objectKey?: string;
+}
+
+export interface BusEntry {
+  readonly source: string;
+  readonly detailType: string;
+  readonly resources: readonly string[];
 }
 
 export interface MessageAttribute {

@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { STSClient } from "@aws-sdk/client-sts";
 import { systemClock } from "../../src/base/clock.ts";
@@ -44,6 +46,8 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
       lambda: new LambdaClient(settings),
       iam: new IAMClient(settings),
       sqs: new SQSClient(settings),
+      events: new EventBridgeClient(settings),
+      scheduler: new SchedulerClient(settings),
       sts: new STSClient(settings),
       logs: new CloudWatchLogsClient(settings),
       s3: new S3Client({ ...settings, forcePathStyle: true }),
