@@ -19,6 +19,8 @@ const TITLES: Readonly<Record<string, string>> = {
   sts: "AWS STS",
   logs: "Amazon CloudWatch Logs",
   sqs: "Amazon SQS",
+  events: "Amazon EventBridge",
+  scheduler: "Amazon EventBridge Scheduler",
 };
 
 const INTRODUCTION = `# Compatibility
@@ -34,8 +36,8 @@ ${REFUSED_MEMBERS.map(({ member, operations }) => `- \`${member}\` (${operations
 Members that are stored and returned without effect:
 ${MEMBERS_WITHOUT_EFFECT.map(({ member, operations, what }) => `- \`${member}\` (${operations.join(", ")}): ${what}`).join("\n")}
 
-Invoke: TenantId and DurableExecutionName are refused. Results of asynchronous invocations go to Lambda functions, S3 buckets and SQS
-queues; SNS topics and event buses are refused when they are configured.`,
+Invoke: TenantId and DurableExecutionName are refused. Results of asynchronous invocations go to Lambda functions, S3 buckets, SQS
+queues and event buses; SNS topics are refused when they are configured.`,
   logs:
     "Filter patterns: terms, phrases, exclusions and alternatives of text; patterns over JSON, columns and regular expressions are refused.\n\n" +
     "StartLiveTail: SDKs put `stream-` before the host of the endpoint, which no name server knows for localhost: set `disableHostPrefix: true` in " +
@@ -47,6 +49,25 @@ queues; SNS topics and event buses are refused when they are configured.`,
 - A changed DelaySeconds holds for messages sent from then on, in FIFO queues too. Counts are exact.
 - Version 1 of the AWS CLI has endpoints of its own for SQS and does not look at AWS_ENDPOINT_URL: give it \`--endpoint-url\`.
 - Every call is signed: a policy does not open a queue to callers without credentials.`,
+  events: `How events and schedules are delivered: [docs/schedules.md](schedules.md). Differs from AWS, or is left out:
+- Targets: Lambda functions, SQS queues, other event buses, and CloudWatch log groups whose names begin with \`/aws/events/\` (they take events
+  without a resource policy, which is not built; events stand in one stream for each rule). Other targets, and the parameters that only they have,
+  are refused with ValidationException.
+- API destinations, connections, global endpoints and partner event sources are not built; \`EndpointId\` and \`EventSourceName\` are refused.
+- \`KmsKeyIdentifier\` is refused: encrypt the disk. A bus's \`DeadLetterConfig\` (for events that can't be decrypted) and \`LogConfig\`, and a rule's
+  own \`RoleArn\`, are stored and returned without effect; a target's \`RoleArn\` counts.
+- All entries of a PutEvents request together may have 1 MiB. Its rates and those of targets are not limited.
+- InvalidEventPatternException has the reason of AWS without the place in the text. A pattern is not refused for its number of wildcards: they cost nothing.
+- Archives have no managed rule in ListRules; EventCount and SizeBytes are exact.
+- \`State\` ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS is ENABLED: there is no CloudTrail.`,
+  scheduler: `What happens to ticks that no server saw, time zones and windows: [docs/schedules.md](schedules.md). Differs from AWS, or is left out:
+- Targets: Lambda functions, SQS queues and event buses, and the universal targets \`lambda:invoke\`, \`sqs:sendMessage\` and
+  \`eventbridge:putEvents\`. Others, parameters that only they have, and members of a universal target's input that Lambent does not know are
+  refused with ValidationException. \`lambda:invoke\` is asynchronous, also with InvocationType RequestResponse.
+- \`KmsKeyArn\` is refused: encrypt the disk.
+- \`<aws.scheduler.attempt-number>\` is 1 in each attempt.
+- A group is deleted with its schedules at once: its State is never DELETING.
+- A client token of a deletion is remembered until the server stops; those of CreateSchedule and CreateScheduleGroup as long as what they made.`,
   iam: "Groups, permissions boundaries and instance profiles are not built; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
 };
 

@@ -15,8 +15,10 @@ type Input = Readonly<Record<string, unknown>>;
 
 /** One operation of the target's service, which takes the event. */
 interface Target {
+  /** Made before: that it is there already is as good. */
+  readonly place?: Pick<Target, "operation" | "inputOf">;
   readonly operation: string;
-  readonly inputOf: (target: string, event: Uint8Array, context: DeliveryContext) => Input;
+  readonly inputOf: (target: string, event: Uint8Array, context: DeliveryContext, nowMs: number) => Input;
   /** What it answers may say that it was not taken. */
   readonly faultOf?: (output: unknown) => CommonFault | undefined;
 }
@@ -83,10 +85,35 @@ const toBus: Target = {
   },
 };
 
+const groupOf = (target: string) => (parseArn(target)?.resource ?? "").replace(/^log-group:/, "").replace(/:\*$/, "");
+/** One for each source. */
+const streamOf = ({ sourceArn }: DeliveryContext) => (parseArn(sourceArn)?.resource ?? sourceArn).replaceAll(/[:*]/g, "-");
+
+/** A transformed event says its time itself. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html */
+function logEventOf(text: string, nowMs: number): Input {
+  const { timestamp, message, ...more } = JSON.parse(text) as { readonly timestamp?: unknown; readonly message?: unknown };
+  if (typeof timestamp === "number" && typeof message === "string" && Object.keys(more).length === 0) return { timestamp, message };
+  return { timestamp: nowMs, message: text };
+}
+
+const toLogGroup: Target = {
+  place: {
+    operation: "CreateLogStream",
+    inputOf: (target, _event, context) => ({ logGroupName: groupOf(target), logStreamName: streamOf(context) }),
+  },
+  operation: "PutLogEvents",
+  inputOf: (target, event, context, nowMs) => ({
+    logGroupName: groupOf(target),
+    logStreamName: streamOf(context),
+    logEvents: [logEventOf(Buffer.from(event).toString(), nowMs)],
+  }),
+};
+
 /** By the service in the target's ARN; those that this server does not have are no targets. */
 const TARGETS: ReadonlyMap<string, Target> = new Map([
   ["events", toBus],
   ["lambda", toFunction],
+  ["logs", toLogGroup],
   ["s3", toBucket],
   ["sqs", toQueue],
 ]);
@@ -130,13 +157,20 @@ async function send(
     ...(traceHeader === undefined ? {} : { traceHeader }),
     signal: new AbortController().signal,
   };
-  const input = target.inputOf(arn, event, sent);
-  const needs = await service.access(target.operation, context, input);
-  authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
-  const operation = service.operations[target.operation] as (context: Context, input: Input) => unknown;
-  const output = await operation(context, input);
+  const perform = async ({ operation, inputOf }: Pick<Target, "operation" | "inputOf">): Promise<unknown> => {
+    const input = inputOf(arn, event, sent, deps.clock.now());
+    const needs = await service.access(operation, context, input);
+    authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
+    return await (service.operations[operation] as (context: Context, input: Input) => unknown)(context, input);
+  };
+  if (target.place !== undefined) await perform(target.place).catch(unlessThere);
+  const output = await perform(target);
   const fault = target.faultOf?.(output);
   if (fault !== undefined) throw fault;
+}
+
+function unlessThere(cause: unknown): void {
+  if (knownFault(cause)?.code !== "ResourceAlreadyExistsException") throw cause;
 }
 
 function callerOf({ assume }: DelivererDeps, { principal, role }: DeliverySender): Caller {

@@ -54,14 +54,15 @@ export class TimerWorkers {
   #look(delayMs = SECOND_MS - (this.#deps.clock.now() % SECOND_MS)): void {
     if (this.#isStopped) return;
     this.#next = this.#deps.clock.after(delayMs, () => {
+      this.#next = undefined;
       this.#running = this.#running.then(async () => {
-        const hasMore = await this.#fireDue();
-        this.#next?.cancel();
-        this.#look(hasMore ? 0 : undefined);
+        while (!this.#isStopped && (await this.#fireDue()));
+        if (this.#next === undefined) this.#look();
       });
     });
   }
 
+  /** Whether there may be more. */
   async #fireDue(): Promise<boolean> {
     const { timers, group, log } = this.#deps;
     try {

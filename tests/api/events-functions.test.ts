@@ -1,6 +1,7 @@
 // Rules and schedules invoke functions, and functions' results reach event buses: the whole server.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CreateLogGroupCommand, FilterLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
 import { CreateEventBusCommand, PutEventsCommand, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
 import { AttachRolePolicyCommand, CreateRoleCommand } from "@aws-sdk/client-iam";
 import { AddPermissionCommand, InvokeCommand, PutFunctionEventInvokeConfigCommand } from "@aws-sdk/client-lambda";
@@ -29,6 +30,30 @@ test("a rule invokes a function that admits it", async (t) => {
   await put(2);
   await eventually("the function has run", () => seen.length > 0);
   assert.deepEqual(seen, [{ n: 2 }], "what was not admitted is not tried again");
+});
+
+test("events come to a log group whose name begins with /aws/events/", async (t) => {
+  const { clients } = await startApi(t);
+  const { events, logs } = clients();
+  const logGroupName = "/aws/events/shop";
+  await logs.send(new CreateLogGroupCommand({ logGroupName }));
+  await events.send(new PutRuleCommand({ Name: "r", EventPattern: '{"source":["shop"]}' }));
+  const Arn = arnOf("logs", `log-group:${logGroupName}`);
+  await events.send(new PutTargetsCommand({ Rule: "r", Targets: [{ Id: "1", Arn }] }));
+  for (const n of [1, 2])
+    await events.send(new PutEventsCommand({ Entries: [{ Source: "shop", DetailType: "d", Detail: JSON.stringify({ n }) }] }));
+  const messages = await eventually("two events are in the log", async () => {
+    const { events: found = [] } = await logs.send(new FilterLogEventsCommand({ logGroupName, logStreamNames: ["rule/r"] }));
+    return found.length >= 2 ? found.map(({ message = "" }) => message) : undefined;
+  });
+  const details = messages.map((message) => (JSON.parse(message) as { detail: unknown }).detail);
+  assert.deepEqual(new Set(details.map((detail) => JSON.stringify(detail))), new Set(['{"n":1}', '{"n":2}']));
+  await assertRefused(
+    events.send(new PutTargetsCommand({ Rule: "r", Targets: [{ Id: "1", Arn: arnOf("logs", "log-group:other") }] })),
+    "ValidationException",
+    400,
+    /begins with \/aws\/events\//,
+  );
 });
 
 async function received(sqs: SQSClient, QueueUrl: string | undefined): Promise<Record<string, unknown>> {

@@ -4,10 +4,12 @@ import { request } from "node:http";
 import { test } from "node:test";
 import { ListFunctionsCommand } from "@aws-sdk/client-lambda";
 import { SignatureV4 } from "@smithy/signature-v4";
+import * as events from "@aws-sdk/client-eventbridge";
 import * as iam from "@aws-sdk/client-iam";
 import * as lambda from "@aws-sdk/client-lambda";
 import * as logs from "@aws-sdk/client-cloudwatch-logs";
 import * as s3 from "@aws-sdk/client-s3";
+import * as scheduler from "@aws-sdk/client-scheduler";
 import * as sqs from "@aws-sdk/client-sqs";
 import * as sts from "@aws-sdk/client-sts";
 import { serviceModel } from "../../src/aws/model.ts";
@@ -101,6 +103,66 @@ const SERVICES = [
       "StartMessageMoveTask",
       "TagQueue",
       "UntagQueue",
+    ],
+  ],
+  [
+    "events",
+    events,
+    "EventBridgeClient",
+    "",
+    [
+      "CancelReplay",
+      "CreateArchive",
+      "CreateEventBus",
+      "CreateEndpoint",
+      "DeleteArchive",
+      "DeleteEventBus",
+      "DeleteRule",
+      "DescribeArchive",
+      "DescribeEventBus",
+      "DescribeReplay",
+      "DescribeRule",
+      "DisableRule",
+      "EnableRule",
+      "ListArchives",
+      "ListEventBuses",
+      "ListReplays",
+      "ListRuleNamesByTarget",
+      "ListRules",
+      "ListTagsForResource",
+      "ListTargetsByRule",
+      "PutEvents",
+      "PutPermission",
+      "PutRule",
+      "PutTargets",
+      "RemovePermission",
+      "RemoveTargets",
+      "StartReplay",
+      "TagResource",
+      "TestEventPattern",
+      "UntagResource",
+      "UpdateArchive",
+      "UpdateEventBus",
+    ],
+  ],
+  [
+    "scheduler",
+    scheduler,
+    "SchedulerClient",
+    "",
+    [
+      "CreateSchedule",
+      "CreateScheduleGroup",
+      "DeleteSchedule",
+      "DeleteScheduleGroup",
+      "GetSchedule",
+      "GetScheduleGroup",
+      "ListScheduleGroups",
+      "ListSchedules",
+      "ListTagsForResource",
+      "TagResource",
+      "UntagResource",
+      "UpdateSchedule",
     ],
   ],
   ["sts", sts, "STSClient", "2011-06-15", ["GetCallerIdentity", "AssumeRole", "GetSessionToken", "AssumeRoleWithSAML"]],
@@ -208,7 +270,20 @@ for (const [name, client, clientClass, version, names] of SERVICES)
     });
     const known = new Set<string>();
     let keysChanged = 0;
-    const kinds = ["lambda.function", "iam.user", "iam.role", "iam.policy", "iam.access-key", "logs.group", "s3.bucket", "sqs.queue"];
+    const kinds = [
+      "lambda.function",
+      "iam.user",
+      "iam.role",
+      "iam.policy",
+      "iam.access-key",
+      "logs.group",
+      "s3.bucket",
+      "sqs.queue",
+      "events.bus",
+      "events.rule",
+      "scheduler.group",
+      "scheduler.schedule",
+    ];
     await storage.meta.follow(kinds, (changes: readonly Change[]) => {
       for (const { key, value } of changes) {
         const id = `${key.kind}/${key.account}/${key.region}/${key.id}`;

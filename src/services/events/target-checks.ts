@@ -26,6 +26,8 @@ export function checkTarget(target: Target, supportsTarget: (arn: string) => boo
   if (service === undefined) throw invalidParameter("Arn", `Provided Arn is not in correct format: ${arn.slice(0, 200)}`);
   if (!supportsTarget(arn) || service === "s3")
     throw invalidParameter("Arn", `Lambent cannot deliver to ${service}, so ${arn} can't be a target. See docs/compatibility.md.`);
+  if (service === "logs" && !/:log-group:\/aws\/events\/[^:]+(?::\*)?$/.test(arn))
+    throw invalidParameter("Arn", `The name of a log group that is a target begins with /aws/events/: ${arn}`);
   const foreign = FOREIGN.find((name) => target[name] !== undefined);
   if (foreign !== undefined) throw validation(`Parameter ${foreign} is not applicable to the target ${id}.`);
   if (service === "sqs" && arn.endsWith(".fifo") && sqs?.MessageGroupId === undefined)
