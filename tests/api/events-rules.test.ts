@@ -114,6 +114,12 @@ test("FIFO queues get the group, and another bus the event as it is", async (t) 
   assert.equal(message?.Attributes?.MessageGroupId, "g");
   const [passed] = await received(started, other, 1);
   assert.equal(passed?.Body, message.Body);
+  // Back to where it came from: the event stops there.
+  const back = [{ Id: "2", Arn: arnOf("events", "event-bus/default"), RoleArn: ROLE }];
+  await started.events.send(new PutTargetsCommand({ Rule: "all", EventBusName: bus, Targets: back }));
+  await put(started, ORDER);
+  await received(started, url, 1);
+  await received(started, other, 1);
 });
 
 test("what can't be delivered is a dead letter with EventBridge's attributes", async (t) => {

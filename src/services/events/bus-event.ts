@@ -10,6 +10,8 @@ export interface BusEvent {
   readonly value: Readonly<Record<string, unknown>>;
   readonly ingestedAtMs: number;
   readonly traceHeader?: string;
+  /** It came from another bus: so that buses do not send it around without end, it goes to no third one. */
+  readonly isForwarded?: true;
 }
 
 export interface EventMembers {

@@ -1,5 +1,6 @@
 // From an event on a bus to what must be durable of it: a delivery for each target of each rule that it matches, a copy in each archive.
 import type { Target } from "@aws-sdk/client-eventbridge";
+import { parseArn } from "../../aws/arn.ts";
 import type { DeliverySender } from "../../aws/deliver.ts";
 import { requestId } from "../../base/id.ts";
 import type { Delivery } from "../../deliveries.ts";
@@ -46,7 +47,9 @@ export async function settle(parts: EventsParts, all: readonly Consequences[]): 
 }
 
 export const deliveriesOf = (rule: Rule, event: BusEvent): Delivery[] =>
-  rule.record.targets.map((target) => deliveryTo(rule, target, event));
+  rule.record.targets.filter((target) => event.isForwarded !== true || !isBus(target)).map((target) => deliveryTo(rule, target, event));
+
+const isBus = ({ Arn = "" }: Target) => parseArn(Arn)?.service === "events";
 
 function deliveryTo(rule: Rule, target: Target, event: BusEvent): Delivery {
   const { Arn: arn = "", Id: id = "", RoleArn: role, RetryPolicy: retry, SqsParameters: sqs, DeadLetterConfig: letters } = target;

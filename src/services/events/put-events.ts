@@ -78,7 +78,7 @@ function take(parts: Parts, context: Context, entry: Entry & { readonly forwarde
   }
   // As with AWS: who puts an event on a bus that is not there is not told.
   if (findBus(parts, bus) === undefined) parts.log.warn("an event for an event bus that does not exist is dropped", { bus: bus.name });
-  if (forwarded !== undefined) return { bus, event: eventOf(forwarded, nowMs, traceHeader) };
+  if (forwarded !== undefined) return { bus, event: { ...eventOf(forwarded, nowMs, traceHeader), isForwarded: true } };
   return {
     bus,
     event: newEvent({ ...membersOf(entry, nowMs), account: context.account, region: bus.region, ...trace(traceHeader) }, nowMs),

@@ -81,9 +81,11 @@ export function groups(parts: SchedulerParts, forgotten: Forgotten) {
       if (forgotten.has(context, `group/${name}`, ClientToken)) return {};
       if (name === DEFAULT_GROUP) throw validation("The default schedule group cannot be deleted.");
       existing(parts, context, name);
-      const schedules = parts.schedules.list(context.account, context.region, { prefix: `${name}/`, limit: Infinity });
-      const keys = [groupKey(context, name), ...schedules.map(({ key }) => key)];
-      await apply(parts, { writes: keys.map((key) => ({ key })) }, `Schedule group ${name}`);
+      const schedules = () =>
+        parts.schedules.list(context.account, context.region, { prefix: `${name}/`, limit: Infinity }).map(({ key }) => ({ key }));
+      await apply(parts, { writes: [{ key: groupKey(context, name) }, ...schedules()] }, `Schedule group ${name}`);
+      // Those that came into it at the same time; now that it is gone none can.
+      await apply(parts, { writes: schedules() }, `Schedule group ${name}`);
       forgotten.add(context, `group/${name}`, ClientToken);
       return {};
     },
