@@ -27,10 +27,8 @@ export function consequencesOf(
   event: BusEvent,
   isMeant: (rule: Rule) => boolean = () => true,
 ): Consequences {
-  const matching = rulesOf(parts, bus).filter(
-    ({ record, ...rule }) =>
-      record.state !== "DISABLED" && patternOf(record)?.matches(event.value) === true && isMeant({ record, ...rule }),
-  );
+  const isFor = (rule: Rule) => rule.record.state !== "DISABLED" && patternOf(rule.record)?.matches(event.value) === true && isMeant(rule);
+  const matching = rulesOf(parts, bus).filter(isFor);
   return {
     deliveries: matching.flatMap((rule) => deliveriesOf(rule, event)),
     writes: isReplayed(event) ? [] : parts.archives.copiesOf(bus, event),
