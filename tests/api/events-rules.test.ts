@@ -298,6 +298,15 @@ test("what is no target is refused, and changes nothing", async (t) => {
   assert.deepEqual(Targets, [{ Id: "t0", Arn }]);
 });
 
+test("events of AWS's own services come from inside", async (t) => {
+  const started = await startEvents(t);
+  const url = await makeQueue(started, "q");
+  await putRule(started, [{ Arn: queueArn("q"), InputPath: "$.detail" }], '{"source":["aws.s3"]}');
+  const members = { account: ACCOUNT, region: REGION, source: "aws.s3", detailType: "Object Created", resources: ["arn:aws:s3:::b"] };
+  await started.service.emit({ ...members, detail: '{"bucket":{"name":"b"}}' });
+  assert.deepEqual(bodiesOf(await received(started, url, 1)), [{ bucket: { name: "b" } }]);
+});
+
 test("patterns can be tried", async (t) => {
   const { events } = await startEvents(t);
   const Event = JSON.stringify({
