@@ -23,6 +23,8 @@ const TITLES: Readonly<Record<string, string>> = {
   sqs: "Amazon SQS",
   monitoring: "Amazon CloudWatch",
   sns: "Amazon SNS",
+  events: "Amazon EventBridge",
+  scheduler: "Amazon EventBridge Scheduler",
 };
 
 const INTRODUCTION = `# Compatibility
@@ -42,7 +44,7 @@ Get- and PutFunctionScalingConfig refuse every function: there are no capacity p
 the build that the server has. The rates of operations other than invocations are not limited.
 
 Invoke: DurableExecutionName is refused. Results of asynchronous invocations go to Lambda functions, S3 buckets, SQS
-queues and SNS topics; event buses are refused when they are configured. A record of more than 256 KB goes to a topic with \`null\` for its payloads.
+queues, SNS topics and event buses. A record of more than 256 KB goes to a topic with \`null\` for its payloads.
 
 Layers: there are no organisations, so a permission with OrganizationId admits nobody; AWS's own layers (\`awslayer\`) do not exist, and those of
 AWS's accounts are to be published here again. Content.Location is valid for ten minutes. \`/opt/extensions\` is not looked at.
@@ -88,6 +90,26 @@ PublicPolicyException is never answered.`,
 - Subscribing an endpoint again after unsubscribing gives the subscription the ARN that it had. Subscriptions that confirm themselves (a function or queue of the caller's account) can only be ended with a signed request. No UnsubscribeConfirmation is sent.
 - Filter policies: AWS's limits of keys, combinations and policies per topic; \`wildcard\` works, \`anything-but\` takes values and \`prefix\`. A changed policy holds at once.
 - A topic's default policy opens nothing to services; name the service's principal.`,
+  events: `How events and schedules are delivered: [docs/schedules.md](schedules.md). Differs from AWS, or is left out:
+- Targets: Lambda functions, SQS queues, SNS topics, other event buses, and CloudWatch log groups whose names begin with \`/aws/events/\` (they take events
+  without a resource policy, which is not built; events stand in one stream for each rule). Other targets, and the parameters that only they have,
+  are refused with ValidationException.
+- API destinations, connections, global endpoints and partner event sources are not built; \`EndpointId\` and \`EventSourceName\` are refused.
+- \`KmsKeyIdentifier\` is refused: encrypt the disk. A bus's \`DeadLetterConfig\` (for events that can't be decrypted) and \`LogConfig\`, and a rule's
+  own \`RoleArn\`, are stored and returned without effect; a target's \`RoleArn\` counts.
+- All entries of a PutEvents request together may have 1 MiB. Its rates and those of targets are not limited.
+- InvalidEventPatternException has the reason of AWS without the place in the text. A pattern is not refused for its number of wildcards: they cost nothing.
+- An event that came from another bus goes to no third one: buses can't send events around without end.
+- Archives have no managed rule in ListRules; EventCount and SizeBytes are exact.
+- \`State\` ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS is ENABLED: there is no CloudTrail.`,
+  scheduler: `What happens to ticks that no server saw, time zones and windows: [docs/schedules.md](schedules.md). Differs from AWS, or is left out:
+- Targets: Lambda functions, SQS queues, SNS topics and event buses, and the universal targets \`lambda:invoke\`, \`sqs:sendMessage\`,
+  \`sns:publish\` and \`eventbridge:putEvents\`. Others, parameters that only they have, and members of a universal target's input that Lambent does not know are
+  refused with ValidationException. \`lambda:invoke\` is asynchronous, also with InvocationType RequestResponse.
+- \`KmsKeyArn\` is refused: encrypt the disk.
+- \`<aws.scheduler.attempt-number>\` is 1 in each attempt.
+- A group is deleted with its schedules at once: its State is never DELETING.
+- A client token of a deletion is remembered until the server stops; those of CreateSchedule and CreateScheduleGroup as long as what they made.`,
 };
 
 function section(definition: ServiceDefinition): string {

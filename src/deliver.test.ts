@@ -25,24 +25,22 @@ const CONTEXT: DeliveryContext = {
   objectKey: "a/b",
 };
 
-/** Services with one operation each, which keeps what it was called with or throws what it is told to. */
+const OPERATIONS = ["Invoke", "PutObject", "SendMessage", "PutEvents", "CreateLogStream", "PutLogEvents"];
+
+/** Services with the same operations each, which keep what they were called with or throw what they are told to. */
 function setUp(names: readonly string[], options: { failure?: Error; isStranger?: boolean; resourcePolicy?: PolicyDocument } = {}) {
   const calls: { operation: string; context: Context; input: Record<string, unknown> }[] = [];
   const operation = (name: string) => (context: Context, input: Record<string, unknown>) => {
     if (options.failure !== undefined) throw options.failure;
     calls.push({ operation: name, context, input });
+    return {};
   };
   const policy = options.resourcePolicy === undefined ? {} : { resourcePolicy: options.resourcePolicy };
   const definition = (name: string): ServiceDefinition => ({
     name,
     client: {},
     clientClass: "",
-    operations: {
-      Publish: operation("Publish"),
-      Invoke: operation("Invoke"),
-      PutObject: operation("PutObject"),
-      SendMessage: operation("SendMessage"),
-    },
+    operations: Object.fromEntries(OPERATIONS.map((one) => [one, operation(one)])),
     constraints: name,
     access: (action) => [{ action: `${name}:${action}`, resource: "*", ...policy }],
   });
@@ -86,6 +84,41 @@ test("functions, buckets and queues get the event by their own operation, in the
   assert.deepEqual(
     calls.map(({ context }) => context.region),
     ["us-east-1", "us-east-1", "eu-west-1"],
+  );
+});
+
+test("event buses get a new event or one of another bus, log groups a line in the stream of its source", async () => {
+  const { deliver, calls } = setUp(["events", "logs"]);
+  const bus = "arn:aws:events:us-east-1:000000000000:event-bus/b";
+  const busEntry = { source: "lambda", detailType: "d", resources: [bus] };
+  const { traceHeader: TraceHeader } = CONTEXT;
+  const whole = Buffer.from('{"source":"s","detail-type":"t","detail":{"n":1.0}}');
+  const group = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/g:*";
+  for (const [target, event, context] of [
+    [bus, EVENT, { ...CONTEXT, busEntry }],
+    [bus, whole, CONTEXT],
+    [group, whole, CONTEXT],
+    [group, Buffer.from('{"timestamp":5,"message":"m"}'), CONTEXT],
+  ] as const)
+    assert.deepEqual(await deliver(target, event, context), { kind: "delivered" });
+  const stream = { logGroupName: "/aws/events/g", logStreamName: "function-f-$LATEST" };
+  const line = (timestamp: number, message: string) => ({ ...stream, logEvents: [{ timestamp, message }] });
+  assert.deepEqual(
+    calls.map(({ operation, input }) => [operation, input]),
+    [
+      [
+        "PutEvents",
+        { Entries: [{ EventBusName: bus, Source: "lambda", DetailType: "d", Resources: [bus], Detail: EVENT.toString(), TraceHeader }] },
+      ],
+      [
+        "PutEvents",
+        { Entries: [{ EventBusName: bus, Source: "s", DetailType: "t", Detail: "{}", forwarded: whole.toString(), TraceHeader }] },
+      ],
+      ["CreateLogStream", stream],
+      ["PutLogEvents", line(manualClock().now(), whole.toString())],
+      ["CreateLogStream", stream],
+      ["PutLogEvents", line(5, "m")],
+    ],
   );
 });
 

@@ -5,6 +5,7 @@ import { authorise } from "./aws/authorise.ts";
 import type { AccessNeed, ServiceDefinition } from "./aws/definition.ts";
 import type { Deliver, Deliverer, DeliveryContext, DeliveryOutcome, DeliverySender } from "./aws/deliver.ts";
 import type { Caller, Identities } from "./aws/identity.ts";
+import { CommonFault } from "./aws/fault.ts";
 import type { Context } from "./aws/operations.ts";
 import { knownFault } from "./aws/wire-fault.ts";
 import type { Clock } from "./base/clock.ts";
@@ -13,12 +14,20 @@ import { StorageError } from "./store/storage.ts";
 
 type Input = Readonly<Record<string, unknown>>;
 
-/** One operation of the target's service, which takes the event. */
-interface Target {
+/** An operation of the target's service. */
+interface Step {
   readonly operation: string;
-  readonly inputOf: (target: string, event: Uint8Array, context: DeliveryContext) => Input;
-  /** Makes of it an input that does nothing. */
+  /** Makes of its input one that does nothing. */
   readonly dryRun?: Input;
+  readonly inputOf: (target: string, event: Uint8Array, context: DeliveryContext, nowMs: number) => Input;
+}
+
+/** The one that takes the event. */
+interface Target extends Step {
+  /** Made before: that it is there already is as good. */
+  readonly place?: Step;
+  /** What it answers may say that it was not taken. */
+  readonly faultOf?: (output: unknown) => CommonFault | undefined;
 }
 
 export interface DelivererDeps {
@@ -83,9 +92,58 @@ const toTopic: Target = {
   }),
 };
 
+interface WholeEvent {
+  readonly source: string;
+  readonly "detail-type": string;
+}
+
+const toBus: Target = {
+  operation: "PutEvents",
+  inputOf(EventBusName, event, { busEntry, traceHeader }) {
+    const text = Buffer.from(event).toString();
+    const trace = traceHeader === undefined ? {} : { TraceHeader: traceHeader };
+    if (busEntry !== undefined) {
+      const { source: Source, detailType: DetailType, resources: Resources } = busEntry;
+      return { Entries: [{ EventBusName, Source, DetailType, Resources, Detail: text, ...trace }] };
+    }
+    const { source: Source, "detail-type": DetailType } = JSON.parse(text) as WholeEvent;
+    return { Entries: [{ EventBusName, Source, DetailType, Detail: "{}", forwarded: text, ...trace }] };
+  },
+  faultOf(output) {
+    const { Entries: [entry] = [] } = output as { readonly Entries?: readonly { ErrorCode?: string; ErrorMessage?: string }[] };
+    return entry?.ErrorCode === undefined ? undefined : new CommonFault(entry.ErrorCode, entry.ErrorMessage ?? "", 400);
+  },
+};
+
+const groupOf = (target: string) => (parseArn(target)?.resource ?? "").replace(/^log-group:/, "").replace(/:\*$/, "");
+/** One for each source. */
+const streamOf = ({ sourceArn }: DeliveryContext) => (parseArn(sourceArn)?.resource ?? sourceArn).replaceAll(/[:*]/g, "-");
+
+/** A transformed event says its time itself. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html */
+function logEventOf(text: string, nowMs: number): Input {
+  const { timestamp, message, ...more } = JSON.parse(text) as { readonly timestamp?: unknown; readonly message?: unknown };
+  if (typeof timestamp === "number" && typeof message === "string" && Object.keys(more).length === 0) return { timestamp, message };
+  return { timestamp: nowMs, message: text };
+}
+
+const toLogGroup: Target = {
+  place: {
+    operation: "CreateLogStream",
+    inputOf: (target, _event, context) => ({ logGroupName: groupOf(target), logStreamName: streamOf(context) }),
+  },
+  operation: "PutLogEvents",
+  inputOf: (target, event, context, nowMs) => ({
+    logGroupName: groupOf(target),
+    logStreamName: streamOf(context),
+    logEvents: [logEventOf(Buffer.from(event).toString(), nowMs)],
+  }),
+};
+
 /** By the service in the target's ARN; those that this server does not have are no targets. */
 const TARGETS: ReadonlyMap<string, Target> = new Map([
+  ["events", toBus],
   ["lambda", toFunction],
+  ["logs", toLogGroup],
   ["s3", toBucket],
   ["sns", toTopic],
   ["sqs", toQueue],
@@ -157,12 +215,23 @@ async function send(
     ...(traceHeader === undefined ? {} : { traceHeader }),
     signal: new AbortController().signal,
   };
-  const input = target.inputOf(arn, event, sent);
-  const needs = await service.access(target.operation, context, input);
-  authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
-  const operation = service.operations[target.operation] as (context: Context, input: Input) => unknown;
-  if (!isDryRun) await operation(context, input);
-  else if (target.dryRun !== undefined) await operation(context, { ...input, ...target.dryRun });
+  const perform = async ({ operation, inputOf, dryRun }: Step): Promise<unknown> => {
+    const input = inputOf(arn, event, sent, deps.clock.now());
+    const needs = await service.access(operation, context, input);
+    authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
+    // What has no dry run of its own is only asked for the right to it.
+    if (isDryRun && dryRun === undefined) return undefined;
+    const call = service.operations[operation] as (context: Context, input: Input) => unknown;
+    return await call(context, isDryRun ? { ...input, ...dryRun } : input);
+  };
+  if (target.place !== undefined) await perform(target.place).catch(unlessThere);
+  const output = await perform(target);
+  const fault = isDryRun ? undefined : target.faultOf?.(output);
+  if (fault !== undefined) throw fault;
+}
+
+function unlessThere(cause: unknown): void {
+  if (knownFault(cause)?.code !== "ResourceAlreadyExistsException") throw cause;
 }
 
 function callerOf({ assume }: DelivererDeps, { principal, role }: DeliverySender): Caller {

@@ -1,5 +1,5 @@
 // Delivers what one service has left for another: durable from the moment it is due, tried again by its rules, then a dead letter.
-import type { Deliver, DeliveryContext, DeliveryOutcome } from "./aws/deliver.ts";
+import type { Deliver, DeliveryContext, DeliveryOutcome, DeliverySender } from "./aws/deliver.ts";
 import { backoffMs } from "./base/backoff.ts";
 import type { Clock } from "./base/clock.ts";
 import { decodeEnvelope, encodeEnvelope } from "./base/envelope.ts";
@@ -38,6 +38,8 @@ export interface DeadLetter {
   /** Where it is not the event itself that the queue gets. */
   readonly event?: Uint8Array;
   readonly attributes?: DeliveryContext["attributes"];
+  /** Default: who sent what could not be delivered. */
+  readonly sender?: DeliverySender;
   /** Adds what EventBridge tells of a failure: ERROR_CODE, ERROR_MESSAGE, RETRY_ATTEMPTS, EXHAUSTED_RETRY_CONDITION. */
   readonly tellsFailure?: true;
 }
@@ -170,7 +172,7 @@ async function work(deps: Deps, claimed: ClaimedMessage, wake: Deliveries["wake"
   const letter: Delivery = {
     target: deadLetter.target,
     event: letterEvent ?? event,
-    context: { ...context, attributes: { ...deadLetter.attributes, ...failure } },
+    context: { ...context, sender: deadLetter.sender ?? context.sender, attributes: { ...deadLetter.attributes, ...failure } },
   };
   const messages = [messageOf(letter, clock.now())];
   return { kind: "done", effects: { enqueue: messages }, settled: () => wake(messages) };

@@ -36,10 +36,12 @@ import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtim
 import { linuxSandboxHost } from "./sandbox/linux/host.ts";
 import type { SandboxHost } from "./sandbox/sandbox.ts";
 import { cloudWatchService, type CloudWatchService } from "./services/cloudwatch/service.ts";
+import { snsService, type SnsService } from "./services/sns/service.ts";
+import { eventsService, type EventsService } from "./services/events/service.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
 import { s3Service, type S3Service } from "./services/s3/service.ts";
-import { snsService, type SnsService } from "./services/sns/service.ts";
+import { schedulerService, type SchedulerService } from "./services/scheduler/service.ts";
 import { sqsService, type SqsService } from "./services/sqs/service.ts";
 import { stsService, type StsService } from "./services/sts/service.ts";
 import type { BlobStore } from "./store/blob-store.ts";
@@ -141,6 +143,7 @@ async function identityServices(config: Config, parts: Started, life: Lifecycle)
 }
 
 const LAMBDA_PRINCIPAL = "lambda.amazonaws.com";
+const SCHEDULER_PRINCIPAL = "scheduler.amazonaws.com";
 const roleNotAssumable = () =>
   new CommonFault("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", 403);
 
@@ -265,6 +268,8 @@ interface Neighbours {
   readonly sqs: SqsService;
   readonly cloudWatch: CloudWatchService;
   readonly sns: SnsService;
+  readonly events: EventsService;
+  readonly scheduler: SchedulerService;
   readonly downloads: CodeDownloads;
 }
 
@@ -293,7 +298,23 @@ async function startNeighbours(common: Common, life: Lifecycle, endpoint: () => 
   const cloudWatch = cloudWatchService({ metrics: parts.metrics, clock, log });
   life.onStop("cloudwatch", () => cloudWatch.stop());
   add(cloudWatch.definition);
-  return { s3, sqs, sns, cloudWatch, downloads };
+  return { s3, sqs, sns, cloudWatch, downloads, ...(await startEvents(common, life)) };
+}
+
+async function startEvents(
+  { parts, services, sts, ways, outgoing }: Common,
+  life: Lifecycle,
+): Promise<Pick<Neighbours, "events" | "scheduler">> {
+  const { clock, log, storage } = parts;
+  const { meta, queue, timers } = storage;
+  const common = { meta, timers, clock, log, deliveries: outgoing, supportsTarget: ways.supports };
+  const events = await eventsService({ ...common, queue });
+  life.onStop("events", () => events.stop());
+  const canAssume = (roleArn: string) => typeof sts.assumeAsService(roleArn, "check", SCHEDULER_PRINCIPAL) !== "string";
+  const scheduler = await schedulerService({ ...common, canAssume });
+  life.onStop("scheduler", () => scheduler.stop());
+  for (const { definition } of [events, scheduler]) services.set(definition.name, () => Promise.resolve(definition));
+  return { events, scheduler };
 }
 
 /** Open before Lambda is there, because functions are told the port: Lambda's first requests wait for it. */
@@ -383,6 +404,8 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   outgoing.begin();
   gateway.resolve(functionUrlsOf(lambda, config, { clock, log, identities: common.iam.identities }));
   await neighbours.sns.begin();
+  neighbours.events.begin();
+  neighbours.scheduler.begin();
   const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
   const references = async () => [code, await neighbours.s3.referencedBlobs()];
   const collection = startBlobCollection({ blobs, clock, log, references });

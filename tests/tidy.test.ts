@@ -16,6 +16,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/gateway": ["src/base", "src/aws", "src/limits.ts"],
   "src/lambda": [...SERVICE, "src/failed-events.ts", "src/pool", "src/limits.ts", "@aws-sdk/client-lambda", "yauzl"],
   "src/services/cloudwatch": [...SERVICE, "@aws-sdk/client-cloudwatch"],
+  "src/services/events": [...SERVICE, "@aws-sdk/client-eventbridge"],
+  "src/services/scheduler": [...SERVICE, "@aws-sdk/client-scheduler"],
   "src/services/iam": [...SERVICE, "@aws-sdk/client-iam"],
   "src/services/logs": [...SERVICE, "@aws-sdk/client-cloudwatch-logs"],
   "src/services/s3": [...SERVICE, "@aws-sdk/client-s3"],

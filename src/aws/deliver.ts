@@ -25,14 +25,20 @@ export interface DeliveryContext {
   /** FIFO queues and topics. */
   readonly messageGroupId?: string;
   readonly deduplicationId?: string;
-  /** Event buses: `detail-type`; the event is the detail. */
-  readonly detailType?: string;
+  /** Event buses: the event is the detail of an entry with these members. Absent: it is an event of another bus, passed on as it is. */
+  readonly busEntry?: BusEntry;
   /** Buckets. */
   readonly objectKey?: string;
   /** Web addresses. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Web addresses: not those that the operator allows beside the public ones. */
   readonly publicOnly?: boolean;
+}
+
+export interface BusEntry {
+  readonly source: string;
+  readonly detailType: string;
+  readonly resources: readonly string[];
 }
 
 export interface MessageAttribute {

@@ -4,6 +4,7 @@ import type { WireRequest } from "./request.ts";
 import { credentialScope } from "./signature-claim.ts";
 
 const BY_TARGET: ReadonlyMap<string, string> = new Map([
+  ["AWSEvents", "events"],
   ["AmazonSQS", "sqs"],
   ["Logs_20140328", "logs"],
   ["GraniteServiceVersion20100801", "monitoring"],

@@ -1,7 +1,7 @@
 // What is sent when an asynchronous event has ended: invocation records for destinations, the event itself for dead-letter queues.
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 import { parseArn } from "../aws/arn.ts";
-import type { DeliveryContext } from "../aws/deliver.ts";
+import type { BusEntry, DeliveryContext } from "../aws/deliver.ts";
 import { requestId } from "../base/id.ts";
 import type { Ending } from "../pool/async.ts";
 import { traceThrough } from "../pool/recursion.ts";
@@ -62,7 +62,7 @@ function toDestination(target: string, ending: Ending, sender: Sender, nowMs: nu
     event: isTooLarge ? invocationRecord(withoutPayloads(ending), qualified(sender.reference), nowMs) : record,
     context: {
       ...context,
-      ...(place === "events" ? { detailType: `Lambda Function Invocation Result - ${result}` } : {}),
+      ...(place === "events" ? { busEntry: busEntryOf(target, qualified(sender.reference), result) } : {}),
       ...(place === "s3" ? { objectKey: objectKey(sender.reference.name, context.id, nowMs) } : {}),
     },
   };
@@ -78,6 +78,12 @@ function withoutPayloads(ending: Ending): Ending {
     ...(response === undefined ? {} : { response: { ...response, payload: nothing } }),
   };
 }
+
+const busEntryOf = (bus: string, arn: string, result: string): BusEntry => ({
+  source: "lambda",
+  detailType: `Lambda Function Invocation Result - ${result}`,
+  resources: [bus, arn],
+});
 
 /** `aws/lambda/async/<function>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<uuid>` */
 function objectKey(name: string, id: string, nowMs: number): string {

@@ -117,7 +117,7 @@ export interface DurableQueue {
   claim(queue: string, limit: number, visibilityMs: number): Promise<readonly ClaimedMessage[]>;
   /** Keeps claimed messages hidden for `visibilityMs` from now; `false` for tokens that are no longer valid. */
   extend(tokens: readonly string[], visibilityMs: number): Promise<readonly boolean[]>;
-  /** Removes claimed messages and applies the effects, in one transaction; `Fenced` if any token is no longer valid. */
+  /** Removes claimed messages (there may be none) and applies the effects, in one transaction; `Fenced` if any token is no longer valid. */
   acknowledge(tokens: readonly string[], effects?: Effects): Promise<void>;
   /** Gives a claimed message back, visible again after `delayMs`; stale tokens are ignored. */
   release(tokens: readonly string[], delayMs: number): Promise<void>;
@@ -161,7 +161,7 @@ export interface Timers {
   cancel(group: string, ids: readonly string[]): Promise<void>;
   /** Takes due timers, earliest first, and hides them for `visibilityMs`. */
   claimDue(group: string, limit: number, visibilityMs: number): Promise<readonly ClaimedTimer[]>;
-  /** Removes fired timers with the effects, in one transaction; `Fenced` if any token is no longer valid. */
+  /** Removes fired timers (there may be none) with the effects, in one transaction; `Fenced` if any token is no longer valid. */
   acknowledge(tokens: readonly string[], effects?: Effects): Promise<void>;
 }
 

@@ -178,8 +178,14 @@ test("the record of a success, word for word, on an event bus", async (t) => {
       `"responseContext":{"statusCode":200,"executedVersion":"$LATEST"},"responsePayload":{ "n": 1.0 }}`,
   );
   assert.deepEqual(
-    [target, context.detailType, context.sourceArn, context.sender.role?.arn, context.attributes],
-    [bus, "Lambda Function Invocation Result - Success", `${arnOf("f")}:$LATEST`, "arn:aws:iam::000000000000:role/service/test", undefined],
+    [target, context.busEntry, context.sourceArn, context.sender.role?.arn, context.attributes],
+    [
+      bus,
+      { source: "lambda", detailType: "Lambda Function Invocation Result - Success", resources: [bus, `${arnOf("f")}:$LATEST`] },
+      `${arnOf("f")}:$LATEST`,
+      "arn:aws:iam::000000000000:role/service/test",
+      undefined,
+    ],
   );
   assert.match(context.traceHeader ?? "", /Lineage=[0-9a-f]{8}:0$/);
   await turn();

@@ -100,6 +100,10 @@ async function attack(t: TestContext, { name, client, clientClass, operations }:
     "s3.bucket",
     "sqs.queue",
     "sns.topic",
+    "events.bus",
+    "events.rule",
+    "scheduler.group",
+    "scheduler.schedule",
     "sns.subscription",
   ];
   await storage.meta.follow(kinds, (changes: readonly Change[]) => {

@@ -35,6 +35,11 @@ const aws = (...words: string[]): Record<string, unknown> => {
   return text.trim() === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
 };
 
+const SCHEDULER_TRUST = JSON.stringify({
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Principal: { Service: "scheduler.amazonaws.com" }, Action: "sts:AssumeRole" }],
+});
+
 test("boto3 deploys, invokes, updates from S3, reads the log and deletes", () => {
   assert.match(run("python", [join(import.meta.dirname, "..", "support", "clients.py")]), /boto3 [\d.]+ ok/);
 });
@@ -140,6 +145,24 @@ test("the AWS CLI makes topics, subscribes and publishes", () => {
   aws("sns", "unsubscribe", "--subscription-arn", String(arn));
   aws("sns", "delete-topic", "--topic-arn", topic);
   assert.deepEqual(aws("sns", "list-topics"), { Topics: [] });
+});
+
+test("the AWS CLI puts events and makes schedules", () => {
+  aws("events", "put-rule", "--name", "cli", "--schedule-expression", "rate(5 minutes)");
+  const { Rules = [] } = aws("events", "list-rules") as { Rules?: { Name: string; ScheduleExpression: string }[] };
+  assert.deepEqual([Rules[0]?.Name, Rules[0]?.ScheduleExpression], ["cli", "rate(5 minutes)"]);
+  const put = aws("events", "put-events", "--entries", '[{"Source":"cli","DetailType":"t","Detail":"{}"}]');
+  assert.equal(put["FailedEntryCount"], 0);
+  aws("events", "delete-rule", "--name", "cli");
+  const { Role } = aws("iam", "create-role", "--role-name", "cli-schedules", "--assume-role-policy-document", SCHEDULER_TRUST) as {
+    Role: { Arn: string };
+  };
+  const target = JSON.stringify({ Arn: "arn:aws:sqs:us-east-1:000000000000:none", RoleArn: Role.Arn, Input: "{}" });
+  const when = ["--schedule-expression", "cron(0 9 ? * MON-FRI *)", "--schedule-expression-timezone", "Europe/Berlin"];
+  const create = ["--name", "cli", ...when, "--flexible-time-window", '{"Mode":"OFF"}', "--target", target];
+  assert.match(String(aws("scheduler", "create-schedule", ...create)["ScheduleArn"]), /:schedule\/default\/cli$/);
+  assert.equal(aws("scheduler", "get-schedule", "--name", "cli")["ScheduleExpressionTimezone"], "Europe/Berlin");
+  aws("scheduler", "delete-schedule", "--name", "cli");
 });
 
 test("a package built with pip install -t runs", async () => {

@@ -5,10 +5,12 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { S3Client } from "@aws-sdk/client-s3";
 import { SNSClient } from "@aws-sdk/client-sns";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { STSClient } from "@aws-sdk/client-sts";
 import { systemClock } from "../../src/base/clock.ts";
@@ -52,6 +54,8 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
       iam: new IAMClient(settings),
       sqs: new SQSClient(settings),
       sns: new SNSClient(settings),
+      events: new EventBridgeClient(settings),
+      scheduler: new SchedulerClient(settings),
       sts: new STSClient(settings),
       logs: new CloudWatchLogsClient(settings),
       cloudwatch: new CloudWatchClient(settings),

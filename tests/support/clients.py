@@ -73,6 +73,30 @@ try:
     sys.exit("the queue is still there")
 except sqs.exceptions.QueueDoesNotExist as error:
     assert error.response["Error"]["Code"] == "AWS.SimpleQueueService.NonExistentQueue", error.response
+events = boto3.client("events")
+queue_url = boto3.client("sqs").create_queue(QueueName="boto-events", Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}]})})["QueueUrl"]
+rule = events.put_rule(Name="boto", EventPattern=json.dumps({"source": ["boto"], "detail": {"n": [{"numeric": [">", 1]}]}}))["RuleArn"]
+assert events.put_targets(Rule="boto", Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:000000000000:boto-events", "InputPath": "$.detail"}])["FailedEntryCount"] == 0
+put = events.put_events(Entries=[{"Source": "boto", "DetailType": "t", "Detail": json.dumps({"n": n})} for n in (1, 2)])
+assert put["FailedEntryCount"] == 0 and len(put["Entries"]) == 2, put
+got = sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=10)["Messages"]
+assert [one["Body"] for one in got] == ['{"n":2}'], got
+try:
+    events.put_rule(Name="boto", EventPattern="{}")
+    sys.exit("an empty pattern was taken")
+except events.exceptions.InvalidEventPatternException as error:
+    assert "Empty objects are not allowed" in str(error), error
+events.remove_targets(Rule="boto", Ids=["1"])
+events.delete_rule(Name="boto")
+scheduler = boto3.client("scheduler")
+assert scheduler.create_schedule_group(Name="boto")["ScheduleGroupArn"].endswith(":schedule-group/boto")
+try:
+    scheduler.create_schedule(Name="boto", GroupName="boto", ScheduleExpression="rate(10 seconds)", FlexibleTimeWindow={"Mode": "OFF"}, Target={"Arn": "arn:aws:sqs:us-east-1:000000000000:boto-events", "RoleArn": "arn:aws:iam::000000000000:role/none"})
+    sys.exit("a schedule in seconds was taken")
+except scheduler.exceptions.ValidationException as error:
+    assert error.response["Error"]["Message"] == "Invalid Schedule Expression rate(10 seconds).", error.response
+assert [one["Name"] for one in scheduler.list_schedule_groups()["ScheduleGroups"]] == ["boto", "default"]
+scheduler.delete_schedule_group(Name="boto")
 
 import datetime
 
