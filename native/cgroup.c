@@ -317,6 +317,16 @@ const char *cgroup_limit_cpu(const char *name, uint64_t cpu_millis) {
   return limit_cpu(hierarchy_with(ROLE_CPU), name, cpu_millis) ? NULL : "can't limit the CPU";
 }
 
+size_t cgroup_processes(const char *name) {
+  char path[PATH_MAX_BYTES];
+  path_of(path, hierarchy_with(ROLE_FREEZER), name, "cgroup.procs");
+  FILE *members = fopen(path, "re");
+  size_t count = 0;
+  for (int pid; members && fscanf(members, "%d", &pid) == 1;) count++;
+  if (members) fclose(members);
+  return count;
+}
+
 const char *cgroup_freeze(const char *name, bool frozen) {
   const struct hierarchy *in = hierarchy_with(ROLE_FREEZER);
   char path[PATH_MAX_BYTES];

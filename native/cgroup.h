@@ -24,6 +24,8 @@ const char *cgroup_join(const char *name, const struct cgroup_limits *limits);
 const char *cgroup_limit(const char *name, const struct cgroup_limits *limits);
 // Changes the share of CPU of a running sandbox.
 const char *cgroup_limit_cpu(const char *name, uint64_t cpu_millis);
+// How many processes are alive in it, frozen ones included.
+size_t cgroup_processes(const char *name);
 const char *cgroup_freeze(const char *name, bool frozen);
 // Lets killed processes end where a freezer holds back even SIGKILL (version 1).
 void cgroup_let_die(const char *name);
