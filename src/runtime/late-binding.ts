@@ -81,7 +81,7 @@ export async function startSandbox(
     await sandbox.specialise(late.given);
     return { sandbox, variables: late.variables };
   } catch (cause) {
-    void sandbox.kill();
+    await sandbox.kill();
     if (!(cause instanceof SandboxError)) throw cause;
     // It may have died while it waited; what is wrong with the function itself comes out here again.
     return { sandbox: await sandboxes.start(spec), variables: {} };

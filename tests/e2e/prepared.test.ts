@@ -226,9 +226,9 @@ test("a function has the memory that it is to have, and not more", { skip }, asy
 test("what is read at the start is there at the start: such functions are not given a prepared sandbox", { skip }, async () => {
   const taken = async (code: keyof typeof FILES, variables: Record<string, string>) => {
     await callPrepared(code);
-    const before = pooled.prepared().taken;
+    const takenBefore = pooled.prepared().taken;
     const outcome = await call(pooled, deployment(code, { variables }));
-    assert.equal(pooled.prepared().taken, before);
+    assert.equal(pooled.prepared().taken, takenBefore);
     return valueOf(outcome);
   };
   const [one, two] = [await taken("python", { PYTHONHASHSEED: "7" }), await taken("python", { PYTHONHASHSEED: "7" })];
