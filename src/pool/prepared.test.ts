@@ -168,6 +168,32 @@ void test("one that does not start, or does not boot, is no function's business"
   await all.plane.stop();
 });
 
+void test("one at a time is made, whatever happens to the others meanwhile", async () => {
+  const { host } = open();
+  const second = Promise.withResolvers<void>();
+  let started = 0;
+  const sandboxes: SandboxHost = {
+    ...host,
+    async start(spec) {
+      if (spec.isPrepared === true && ++started === 2) await second.promise;
+      return await host.start(spec);
+    },
+  };
+  const all = open({}, KEY, { sandboxes });
+  await all.plane.invoke(deployment("f"), request());
+  all.clock.advance(20);
+  await isReady(all, 1);
+  await eventually(() => started === 2);
+  for (const sandbox of host.sandboxes.values()) if (sandbox.id.startsWith("prepared-")) sandbox.end({ code: 1, outOfMemory: false });
+  await isReady(all, 0);
+  all.clock.advance(1000);
+  assert.equal(started, 2);
+  const stopped = all.plane.stop();
+  second.resolve();
+  await stopped;
+  assert.equal(host.ledger().runningNow, 0);
+});
+
 void test("what is being made when the server stops is gone as well", async () => {
   const all = open();
   await all.plane.invoke(deployment("f"), request());

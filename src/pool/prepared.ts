@@ -131,7 +131,10 @@ export class PreparedPool implements PreparedSandboxes {
     if (!hasRoom()) return;
     this.#making = this.#make(line).then(
       (prepared) => this.#made(line, prepared),
-      (cause: unknown) => this.#failed(line, cause),
+      (cause: unknown) => {
+        this.#making = undefined;
+        this.#failed(line, cause);
+      },
     );
   }
 
@@ -174,7 +177,6 @@ export class PreparedPool implements PreparedSandboxes {
   }
 
   #failed(line: Line, cause: unknown): void {
-    this.#making = undefined;
     line.failures++;
     this.#options.log.warn("a sandbox could not be kept ready", { cause });
     this.#options.freed();
