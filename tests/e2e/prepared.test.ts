@@ -12,7 +12,7 @@ import type { Deployment, Outcome } from "../../src/pool/invocation.ts";
 import { dataPlane, type DataPlane } from "../../src/pool/invoke.ts";
 import { runtimeCatalog } from "../../src/runtime/managed.ts";
 import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
-import { eventually, LAUNCHER, marked, skip as withoutSandboxes, startHost } from "./sandbox.fixture.ts";
+import { eventually, LAUNCHER, launcherOf, processes, skip as withoutSandboxes, startHost } from "./sandbox.fixture.ts";
 
 const NODE = `
   import fs from "node:fs";
@@ -246,11 +246,20 @@ test("what is wrong with a function's code is told as without a prepared sandbox
   for (const outcome of outcomes) assert.ok(outcome.kind === "unavailable" && outcome.code === "sandbox-failed", JSON.stringify(outcome));
 });
 
+/** Host pids of the Python runtimes in this test's own sandboxes: below its launcher each has a process 1. */
+function ownPythons(): readonly number[] {
+  const all = processes();
+  const launcher = launcherOf();
+  const inits = new Set(all.filter(({ parent }) => parent === launcher).map(({ pid }) => pid));
+  return all.filter(({ parent, command }) => inits.has(parent) && command.includes("/var/rapid/bootstrap.py")).map(({ pid }) => pid);
+}
+
 test("a prepared sandbox whose process was killed while it was frozen is no function's failure", { skip }, async () => {
   await callPrepared("python");
   await eventually("two are ready", () => pooled.prepared().ready >= 2);
-  for (const pid of marked("/var/rapid/bootstrap.py")) process.kill(pid, "SIGKILL");
-  await eventually("they are gone", () => marked("/var/rapid/bootstrap.py").length === 0);
+  const doomed = new Set(ownPythons());
+  for (const pid of doomed) process.kill(pid, "SIGKILL");
+  await eventually("they are gone", () => ownPythons().every((pid) => !doomed.has(pid)));
   const { taken } = pooled.prepared();
   assert.equal(valueOf(await call(pooled, deployment("python"))).held, 0);
   assert.equal(pooled.prepared().taken, taken + 1);
