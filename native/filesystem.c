@@ -242,13 +242,22 @@ const char *filesystem_enter(const struct request *request) {
   return NULL;
 }
 
-// The sandbox's own root decides where a target is: it is read-only, and only we have been in it.
+// Inside the sandbox. Every place is looked up before anything is mounted: then the root has only what we made, and no link of a package's.
 static const char *add(const struct request *request, const int *trees) {
+  int places[MOUNTS_MAX];
   char options[TMP_OPTIONS_MAX];
   tmp_options(options, request);
-  for (size_t i = 0; i < request->mount_count; i++)
-    if (syscall(SYS_move_mount, trees[i], "", AT_FDCWD, request->mounts[i].target, MOVE_MOUNT_F_EMPTY_PATH)) return request->mounts[i].target;
-  return mount(NULL, "/tmp", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, options) ? "/tmp" : NULL;
+  const char *failed = mount(NULL, "/tmp", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, options) ? "/tmp" : NULL;
+  size_t found = 0;
+  for (; !failed && found < request->mount_count; found++)
+    if ((places[found] = open(request->mounts[found].target, O_PATH | O_CLOEXEC | O_NOFOLLOW)) < 0) failed = request->mounts[found].target;
+  for (size_t i = 0; !failed && i < found; i++)
+    if (syscall(SYS_move_mount, trees[i], "", places[i], "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)) failed = request->mounts[i].target;
+  int cause = errno;
+  for (size_t i = 0; i < found; i++)
+    if (places[i] >= 0) close(places[i]);
+  errno = cause;
+  return failed;
 }
 
 // Sources are the host's, so they are opened before the launcher goes in.

@@ -270,10 +270,10 @@ static const char *specialise(struct sandbox *sandbox, const struct request *req
   if (mount_namespace < 0) return errno = EPERM, "not prepared, or serving already";
   sandbox->mount_namespace = -1;
   struct cgroup_limits limits = {request->memory_bytes, request->cpu_millis, request->processes_max};
-  // Process 1 can't tell the end of the first process while it is frozen.
-  errno = ESRCH;
-  const char *failed = cgroup_processes(sandbox->name) < 2 ? "the first process" : cgroup_limit(sandbox->name, &limits);
+  const char *failed = cgroup_limit(sandbox->name, &limits);
   if (!failed) failed = filesystem_add(mount_namespace, request);
+  // Process 1 can't tell the end of the first process while it is frozen.
+  if (!failed && cgroup_processes(sandbox->name) < 2) errno = ESRCH, failed = "the first process";
   if (!failed) failed = cgroup_freeze(sandbox->name, false);
   int cause = errno;
   close(mount_namespace);
