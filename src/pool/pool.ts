@@ -22,7 +22,9 @@ export interface PoolOptions {
 export interface Spare {
   /** Environments' worth of room. */
   readonly count: number;
-  /** Gives up some; the pool is told by `roomFreed`. False: there is nothing to give up. */
+  /** Of these, on their way out. */
+  readonly ending: number;
+  /** Gives up one; the pool is told by `roomFreed`. False: there is nothing to give up. */
   drop(): boolean;
 }
 
@@ -110,6 +112,10 @@ export class Pool {
     return this.#waiters.length > 0;
   }
 
+  get #leaving(): number {
+    return this.#stopping.size + (this.#options.spare?.ending ?? 0);
+  }
+
   get #free(): number {
     return this.#options.environmentsMax - this.#present.size - (this.#options.spare?.count ?? 0);
   }
@@ -172,7 +178,7 @@ export class Pool {
   #createKept(deployment: Deployment, create: CreateEnvironment): Environment | undefined {
     this.#isShort = this.#free <= 0 || this.#waiters.length > 0;
     if (this.#isShort) {
-      if (this.#stopping.size === 0) this.#giveUpOne();
+      if (this.#leaving === 0) this.#giveUpOne();
       return undefined;
     }
     const environment = create(this.#events, { skipsInit: false, initializationType: "provisioned-concurrency" });
@@ -206,7 +212,7 @@ export class Pool {
 
   /** Makes room for those who wait: the environment goes that nobody has used for longest, whosever it is. */
   #evict(): void {
-    if (this.#stopping.size < this.#waiters.length) this.#giveUpOne();
+    if (this.#leaving < this.#waiters.length) this.#giveUpOne();
   }
 
   #giveUpOne(): void {

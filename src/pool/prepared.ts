@@ -7,6 +7,7 @@ import { lateListeners, type PreparedSandbox, type PreparedSandboxes, type Sandb
 import { within } from "../runtime/within.ts";
 import { encodeFrame, FrameReader, frameType } from "../sandbox/control-frames.ts";
 import { SandboxError, type Sandbox, type SandboxHost } from "../sandbox/sandbox.ts";
+import type { Spare } from "./pool.ts";
 
 export interface PreparedOptions {
   readonly sandboxes: SandboxHost;
@@ -42,7 +43,7 @@ const RETRY_MS = { first: 1000, max: 60_000 } as const;
 const BOOT_MS_MAX = 30_000;
 const SWEEP_MS = 30_000;
 
-export class PreparedPool implements PreparedSandboxes {
+export class PreparedPool implements PreparedSandboxes, Spare {
   readonly #options: PreparedOptions;
   /** The kind that was used last comes last. */
   readonly #lines = new Map<string, Line>();
@@ -60,6 +61,10 @@ export class PreparedPool implements PreparedSandboxes {
   /** Those included that are being made or destroyed. */
   get count(): number {
     return this.ready + this.#ending.size + (this.#making === undefined ? 0 : 1);
+  }
+
+  get ending(): number {
+    return this.#ending.size;
   }
 
   get ready(): number {
