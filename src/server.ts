@@ -281,7 +281,16 @@ async function startNeighbours(common: Common, life: Lifecycle, endpoint: () => 
   const add = (definition: ServiceDefinition) => void services.set(definition.name, () => Promise.resolve(definition));
   add(iam.definition);
   add(sts.definition);
-  const s3 = await s3Service({ meta, blobs, clock, log, targets: common.ways, deliveries: common.outgoing });
+  const { events, scheduler } = await startEvents(common, life);
+  const s3 = await s3Service({
+    meta,
+    blobs,
+    clock,
+    log,
+    targets: ways,
+    deliveries: outgoing,
+    onDefaultBus: (event) => events.effectsOf(event),
+  });
   life.onStop("s3", () => s3.stop());
   const downloads = codeDownloads({ blobs, clock, keys: parts.secrets, validSeconds: limits.codeUrlSeconds });
   add(downloads.within(s3.definition));
@@ -298,7 +307,7 @@ async function startNeighbours(common: Common, life: Lifecycle, endpoint: () => 
   const cloudWatch = cloudWatchService({ metrics: parts.metrics, clock, log });
   life.onStop("cloudwatch", () => cloudWatch.stop());
   add(cloudWatch.definition);
-  return { s3, sqs, sns, cloudWatch, downloads, ...(await startEvents(common, life)) };
+  return { s3, sqs, sns, cloudWatch, events, scheduler, downloads };
 }
 
 async function startEvents(

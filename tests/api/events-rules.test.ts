@@ -303,7 +303,8 @@ test("events of AWS's own services come from inside", async (t) => {
   const url = await makeQueue(started, "q");
   await putRule(started, [{ Arn: queueArn("q"), InputPath: "$.detail" }], '{"source":["aws.s3"]}');
   const members = { account: ACCOUNT, region: REGION, source: "aws.s3", detailType: "Object Created", resources: ["arn:aws:s3:::b"] };
-  await started.service.emit({ ...members, detail: '{"bucket":{"name":"b"}}' });
+  const { messages, writes } = started.service.effectsOf({ ...members, detail: '{"bucket":{"name":"b"}}' });
+  await started.commit(writes, messages);
   assert.deepEqual(bodiesOf(await received(started, url, 1)), [{ bucket: { name: "b" } }]);
 });
 

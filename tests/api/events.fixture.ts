@@ -16,7 +16,7 @@ import { eventsService, type EventsService } from "../../src/services/events/ser
 import { schedulerService } from "../../src/services/scheduler/service.ts";
 import { sqsService } from "../../src/services/sqs/service.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
-import type { Storage } from "../../src/store/storage.ts";
+import type { NewMessage, Storage, Write } from "../../src/store/storage.ts";
 import { eventually } from "../support/eventually.ts";
 
 export const ACCOUNT = "000000000000";
@@ -35,6 +35,8 @@ export interface Started {
   /** Has no rights. */
   readonly stranger: { readonly events: events.EventBridgeClient; readonly scheduler: SchedulerClient };
   readonly service: EventsService;
+  /** In one transaction. */
+  commit(writes: readonly Write[], messages: readonly NewMessage[]): Promise<void>;
   readonly clock: ManualClock;
   /** Another server on the same data. */
   restart(): Promise<Started>;
@@ -99,6 +101,10 @@ async function startOn(t: TestContext, storage: Storage, clock: ManualClock): Pr
     service,
     clock,
     stop,
+    async commit(writes, messages) {
+      await meta.write(writes, messages);
+      outgoing.wake(messages);
+    },
     async restart() {
       await stop();
       return await startOn(t, storage, clock);

@@ -4,11 +4,13 @@ import { test, type TestContext } from "node:test";
 import { GetMetricStatisticsCommand } from "@aws-sdk/client-cloudwatch";
 import { AddPermissionCommand } from "@aws-sdk/client-lambda";
 import * as s3 from "@aws-sdk/client-s3";
+import { SetTopicAttributesCommand } from "@aws-sdk/client-sns";
 import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, SetQueueAttributesCommand } from "@aws-sdk/client-sqs";
 import { assertRefused } from "../../src/aws/fake-service.ts";
 import { startApi } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
 import { makeFunction, makeRole } from "../support/functions.ts";
+import { makeQueue, makeTopic, receive, subscribe } from "./sns.fixture.ts";
 
 const Bucket = "photos";
 const ACCOUNT = "000000000000";
@@ -190,6 +192,39 @@ test("queues get a test message, then the records, when their policy lets S3 in"
   assert.equal(((await next())["Records"] as Notified[])[0]?.s3.object["key"], "k");
 });
 
+test("topics get a test message, then the records, when their policy lets S3 in", async (t) => {
+  const one = await start(t);
+  const queue = await makeQueue(one.sqs, "q");
+  const topic = await makeTopic(one.sns, "t");
+  await subscribe(one.sns, topic, "sqs", queueArn("q"));
+  const toTopic = { TopicConfigurations: [{ Id: "one", TopicArn: topic, Events: ["s3:ObjectCreated:*" as const] }] };
+  const refused = await assertRefused(one.configure(toTopic), "InvalidArgument", 400, /Unable to validate/);
+  assert.equal(
+    (refused as unknown as Record<string, unknown>)["ArgumentValue1"],
+    "Permissions on the destination topic do not allow S3 to publish notifications from this bucket",
+  );
+  const Statement = [
+    {
+      Effect: "Allow",
+      Principal: { Service: "s3.amazonaws.com" },
+      Action: "sns:Publish",
+      Resource: topic,
+      Condition: { ArnLike: { "aws:SourceArn": `arn:aws:s3:*:*:${Bucket}` } },
+    },
+  ];
+  const AttributeValue = JSON.stringify({ Version: "2012-10-17", Statement });
+  await one.sns.send(new SetTopicAttributesCommand({ TopicArn: topic, AttributeName: "Policy", AttributeValue }));
+  await one.configure(toTopic);
+  assert.deepEqual(await one.configured(), toTopic);
+  const next = async () => JSON.parse((await receive(one.sqs, queue))[0]?.Body ?? "") as { Subject: string; Message: string };
+  const told = await next();
+  assert.deepEqual([told.Subject, (JSON.parse(told.Message) as { Event: string }).Event], ["Amazon S3 Notification", "s3:TestEvent"]);
+  await one.put("k");
+  const { Subject, Message } = await next();
+  assert.equal(Subject, "Amazon S3 Notification");
+  assert.equal((JSON.parse(Message) as { Records: Notified[] }).Records[0]?.s3.object["key"], "k");
+});
+
 test("what can't be is refused, and changes nothing", async (t) => {
   const one = await start(t);
   const created: s3.Event[] = ["s3:ObjectCreated:*"];
@@ -222,9 +257,8 @@ test("what can't be is refused, and changes nothing", async (t) => {
     [{ QueueConfigurations: [{ QueueArn: queueArn("q.fifo"), Events: created }] }, /FIFO/],
   ];
   for (const [configuration, message] of bad) await assertRefused(one.configure(configuration), "InvalidArgument", 400, message);
-  await assertRefused(one.configure({ EventBridgeConfiguration: {} }), "NotImplemented", 501);
-  const topic = { TopicConfigurations: [{ TopicArn: `arn:aws:sns:us-east-1:${ACCOUNT}:t`, Events: created }] };
-  await assertRefused(one.configure(topic), "NotImplemented", 501);
+  const topic = { TopicConfigurations: [{ TopicArn: `arn:aws:sns:us-east-1:${ACCOUNT}:none`, Events: created }] };
+  await assertRefused(one.configure(topic), "InvalidArgument", 400, /Unable to validate/);
   assert.deepEqual(await one.configured(), {});
   await one.configure(two({ Filter: filter({ suffix: ".jpg" }) }, { Filter: filter({ suffix: ".png" }) }));
   await one.configure(toFunction(created, { LambdaFunctionArn: functionArn.replace(/f$/, "later") }), { SkipDestinationValidation: true });

@@ -4,7 +4,7 @@ import { parseArn } from "../../aws/arn.ts";
 import type { DeliverySender } from "../../aws/deliver.ts";
 import { requestId } from "../../base/id.ts";
 import type { Delivery } from "../../deliveries.ts";
-import type { Write } from "../../store/storage.ts";
+import type { NewMessage, Write } from "../../store/storage.ts";
 import type { Archives } from "./archived-events.ts";
 import { isReplayed, type BusEvent } from "./bus-event.ts";
 import { rulesOf, type BusName, type EventsParts, type Rule } from "./model.ts";
@@ -35,10 +35,20 @@ export function consequencesOf(
   };
 }
 
+/** What a transaction must do; then the messages are to be woken. */
+export interface Effects {
+  readonly messages: readonly NewMessage[];
+  readonly writes: readonly Write[];
+}
+
+export const effectsOf = ({ deliveries }: EventsParts, all: readonly Consequences[]): Effects => ({
+  messages: deliveries.messagesOf(all.flatMap((one) => one.deliveries)),
+  writes: all.flatMap((one) => one.writes),
+});
+
 /** All in one transaction. */
 export async function settle(parts: EventsParts, all: readonly Consequences[]): Promise<void> {
-  const messages = parts.deliveries.messagesOf(all.flatMap(({ deliveries }) => deliveries));
-  const writes = all.flatMap((one) => one.writes);
+  const { messages, writes } = effectsOf(parts, all);
   if (messages.length + writes.length === 0) return;
   await parts.queue.acknowledge([], { enqueue: messages, writes });
   parts.deliveries.wake(messages);

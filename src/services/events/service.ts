@@ -10,7 +10,7 @@ import { archives } from "./archives.ts";
 import { newEvent, type EventMembers } from "./bus-event.ts";
 import { busPolicies } from "./bus-policies.ts";
 import { buses } from "./buses.ts";
-import { consequencesOf, settle } from "./dispatch.ts";
+import { consequencesOf, effectsOf, type Effects } from "./dispatch.ts";
 import { BUS_KIND, DEFAULT_BUS, RULE_KIND, type BusRecord, type EventsDeps, type RuleRecord } from "./model.ts";
 import { patterns } from "./patterns.ts";
 import { EVENTS_BYTES_MAX, putEvents } from "./put-events.ts";
@@ -66,8 +66,8 @@ function operationsOf(parts: ReplayParts, wakeReplays: () => void) {
 
 export interface EventsService {
   readonly definition: ServiceDefinition;
-  /** Of AWS's own services, on the account's default bus (sources that begin with `aws.`); resolves when it is durable. */
-  emit(members: Omit<EventMembers, "timeMs">): Promise<void>;
+  /** What an event of AWS's own services (its source begins with `aws.`) means on the account's default bus: for the transaction it is of. */
+  effectsOf(members: Omit<EventMembers, "timeMs">): Effects;
   /** Schedules fire and replays go on; before that they only become durable. */
   begin(): void;
   /** Nothing more fires; resolves when what was begun has ended. */
@@ -94,10 +94,10 @@ export async function eventsService(deps: EventsDeps): Promise<EventsService> {
       // JSON in JSON: escapes can make it six times as much.
       bodyBytesMax: (operation) => (operation === "PutEvents" ? 6 * EVENTS_BYTES_MAX + 65_536 : 2 ** 20),
     },
-    async emit(members) {
+    effectsOf(members) {
       const nowMs = deps.clock.now();
       const bus = { account: members.account, region: members.region, name: DEFAULT_BUS };
-      await settle(parts, [consequencesOf(parts, bus, newEvent({ ...members, timeMs: nowMs }, nowMs))]);
+      return effectsOf(parts, [consequencesOf(parts, bus, newEvent({ ...members, timeMs: nowMs }, nowMs))]);
     },
     begin() {
       parts.archives.begin();

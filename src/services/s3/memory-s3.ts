@@ -36,10 +36,11 @@ export const context = contextOf();
 
 const DELIVERED = Promise.resolve({ kind: "delivered" } as const);
 
-/** Every target takes what it gets. */
+/** Every target takes what it gets, and the event bus has no rules. */
 export function takingAll({ queue }: Pick<Storage, "queue">, clock: Clock) {
   const targets: Deliverer = { supports: () => true, deliver: () => DELIVERED, mayDeliver: () => DELIVERED };
-  return { targets, deliveries: deliveries({ queue, clock, log: silentLog, deliver: targets.deliver }) };
+  const onDefaultBus = () => ({ messages: [], writes: [] });
+  return { targets, deliveries: deliveries({ queue, clock, log: silentLog, deliver: targets.deliver }), onDefaultBus };
 }
 
 /** With a bucket named `bucket` in us-east-1. */

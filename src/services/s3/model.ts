@@ -6,7 +6,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { Deliveries } from "../../deliveries.ts";
 import type { BlobStore } from "../../store/blob-store.ts";
-import type { Key, MetaStore } from "../../store/storage.ts";
+import type { Key, MetaStore, NewMessage, Write } from "../../store/storage.ts";
 import type { View } from "../../store/view.ts";
 import type { Checksum } from "./checksum.ts";
 import type { Records } from "./records.ts";
@@ -15,10 +15,30 @@ export interface S3Deps {
   /** Where notifications go. */
   readonly targets: Deliverer;
   readonly deliveries: Deliveries;
+  /** What makes an event one of the account's default event bus, in the transaction of the change that it tells of. */
+  readonly onDefaultBus: (event: OwnEvent) => Effects;
   readonly meta: MetaStore;
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** Of S3, for event buses. */
+export interface OwnEvent {
+  readonly account: string;
+  readonly region: string;
+  /** `aws.s3` */
+  readonly source: string;
+  readonly detailType: string;
+  readonly resources: readonly string[];
+  /** JSON. */
+  readonly detail: string;
+}
+
+/** What a transaction must do; then `deliveries` are woken with the messages. */
+export interface Effects {
+  readonly messages: readonly NewMessage[];
+  readonly writes: readonly Write[];
 }
 
 /** What the operations share: buckets are few and in memory, objects are many and on disk. */
@@ -40,6 +60,8 @@ export interface BucketRecord {
   readonly ownership?: "BucketOwnerEnforced";
   /** Absent: none. */
   readonly notifications?: readonly Notification[];
+  /** The default event bus is told of every change. */
+  readonly tellsEventBus?: true;
   /** Only while DeleteBucket looks whether it is empty: nothing may be added meanwhile. */
   readonly isBeingDeleted?: true;
 }

@@ -1,4 +1,4 @@
-// Which events of a bucket go to which functions, queues and topics.
+// Which events of a bucket go to which functions, queues and topics, and whether all go to the default event bus.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
 import { Event as EVENTS } from "@aws-sdk/client-s3";
 import type * as client from "@aws-sdk/client-s3";
@@ -9,7 +9,7 @@ import { requestId } from "../../base/id.ts";
 import { existingBucket, type NamedBucket } from "./bucket-lookup.ts";
 import { changeBucket } from "./buckets.ts";
 import { invalidArgument } from "./faults.ts";
-import type { Notification, S3Store } from "./model.ts";
+import type { BucketRecord, Notification, S3Store } from "./model.ts";
 import { covers, deliveryContext } from "./object-events.ts";
 import { hostId } from "../../aws/rest-xml.ts";
 
@@ -34,17 +34,19 @@ export function notifications(store: S3Store) {
       _context: Context,
       input: Input<Client, "GetBucketNotificationConfiguration">,
     ): Output<Client, "GetBucketNotificationConfiguration"> {
-      return shown(existingBucket(store, input).value.notifications ?? []);
+      return shown(existingBucket(store, input).value);
     },
     async PutBucketNotificationConfiguration(context: Context, input: Input<Client, "PutBucketNotificationConfiguration">) {
       const bucket = existingBucket(store, input);
-      const made = notificationsOf(bucket, input.NotificationConfiguration ?? {});
+      const given = input.NotificationConfiguration ?? {};
+      const made = notificationsOf(bucket, given);
       checkOverlaps(made);
-      for (const one of made) checkSupported(store, one);
       if (input.SkipDestinationValidation !== true) await checkTargets(store, context, bucket, made);
-      await changeBucket(store, bucket.name, ({ notifications: _before, ...rest }) =>
-        made.length === 0 ? rest : { ...rest, notifications: made },
-      );
+      await changeBucket(store, bucket.name, ({ notifications: _before, tellsEventBus: _told, ...rest }) => ({
+        ...rest,
+        ...(made.length === 0 ? {} : { notifications: made }),
+        ...(given.EventBridgeConfiguration === undefined ? {} : { tellsEventBus: true }),
+      }));
       return {};
     },
   };
@@ -53,8 +55,6 @@ export function notifications(store: S3Store) {
 const serviceOf = (target: string): string => parseArn(target)?.service ?? "";
 
 function notificationsOf(bucket: NamedBucket, given: client.NotificationConfiguration): readonly Notification[] {
-  if (given.EventBridgeConfiguration !== undefined)
-    throw new CommonFault("NotImplemented", "Lambent has no event buses for EventBridgeConfiguration yet.", 501);
   const { LambdaFunctionConfigurations = [], QueueConfigurations = [], TopicConfigurations = [] } = given;
   const made = [
     ...LambdaFunctionConfigurations.map((one) => notificationOf(bucket, "lambda", one.LambdaFunctionArn, one)),
@@ -124,10 +124,6 @@ function filtersOverlap(a: Notification, b: Notification): boolean {
   return doPrefixes && (suffixA.endsWith(suffixB) || suffixB.endsWith(suffixA));
 }
 
-function checkSupported({ targets }: S3Store, { target }: Notification): void {
-  if (!targets.supports(target)) throw new CommonFault("NotImplemented", `Lambent has no way to ${serviceOf(target)} yet: ${target}`, 501);
-}
-
 /** Functions are asked whether they may be invoked, queues and topics get a test message. */
 async function checkTargets(store: S3Store, context: Context, bucket: NamedBucket, all: readonly Notification[]): Promise<void> {
   const problems = new Map<string, string>();
@@ -159,7 +155,7 @@ function testEvent({ clock }: S3Store, context: Context, { name }: NamedBucket):
   );
 }
 
-function shown(all: readonly Notification[]): Output<Client, "GetBucketNotificationConfiguration"> {
+function shown({ notifications: all = [], tellsEventBus }: BucketRecord): Output<Client, "GetBucketNotificationConfiguration"> {
   const of = (service: Service) => all.filter(({ target }) => serviceOf(target) === service);
   const common = ({ id, events, prefix, suffix }: Notification) => {
     const FilterRules: client.FilterRule[] = [
@@ -175,5 +171,6 @@ function shown(all: readonly Notification[]): Output<Client, "GetBucketNotificat
       : { LambdaFunctionConfigurations: functions.map((one) => ({ ...common(one), LambdaFunctionArn: one.target })) }),
     ...(queues.length === 0 ? {} : { QueueConfigurations: queues.map((one) => ({ ...common(one), QueueArn: one.target })) }),
     ...(topics.length === 0 ? {} : { TopicConfigurations: topics.map((one) => ({ ...common(one), TopicArn: one.target })) }),
+    ...(tellsEventBus === true ? { EventBridgeConfiguration: {} } : {}),
   };
 }

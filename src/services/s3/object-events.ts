@@ -1,11 +1,11 @@
-// What S3 tells of a change of an object: one event for each configuration that wants it, in the shape that AWS gives it.
+// What S3 tells of a change of an object: one event for each configuration that wants it and one for the event bus, in AWS's shapes.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 import type { Context } from "../../aws/operations.ts";
 import { requestId } from "../../base/id.ts";
 import type { Delivery } from "../../deliveries.ts";
 import { hostId } from "../../aws/rest-xml.ts";
 import type { Entry } from "../../store/storage.ts";
-import { bucketArn, ownerOf, type BucketRecord, type Notification } from "./model.ts";
+import { bucketArn, ownerOf, type BucketRecord, type Effects, type Notification, type OwnEvent, type S3Store } from "./model.ts";
 
 export type ObjectEventName =
   | "ObjectCreated:Put"
@@ -46,8 +46,15 @@ function isWanted({ events, prefix = "", suffix = "" }: Notification, { name, ke
   return key.startsWith(prefix) && key.endsWith(suffix) && events.some((pattern) => covers(pattern, `s3:${name}`));
 }
 
-/** To be enqueued in the transaction that changes the object. */
-export function deliveriesOf(context: Context, bucket: Entry<BucketRecord>, event: ObjectEvent, nowMs: number): Delivery[] {
+/** For the transaction that changes the object. */
+export function effectsOf(store: S3Store, context: Context, bucket: Entry<BucketRecord>, event: ObjectEvent): Effects {
+  const messages = store.deliveries.messagesOf(deliveriesOf(context, bucket, event, store.clock.now()));
+  if (bucket.value.tellsEventBus !== true) return { messages, writes: [] };
+  const onBus = store.onDefaultBus(busEvent(context, bucket, event));
+  return { messages: [...messages, ...onBus.messages], writes: onBus.writes };
+}
+
+function deliveriesOf(context: Context, bucket: Entry<BucketRecord>, event: ObjectEvent, nowMs: number): Delivery[] {
   const wanted = (bucket.value.notifications ?? []).filter((one) => isWanted(one, event));
   return wanted.map(({ id, target }) => ({
     target,
@@ -63,9 +70,12 @@ export const deliveryContext = ({ traceHeader }: Context, { key, value }: Entry<
   region: value.region,
   sourceArn: bucketArn(key.id),
   sender: { principal: "s3.amazonaws.com" },
+  subject: "Amazon S3 Notification",
   // So that a function which writes into the bucket that calls it is recognised as a loop.
   ...(traceHeader === undefined ? {} : { traceHeader }),
 });
+
+const sequencerOf = (sequence: number) => sequence.toString(16).toUpperCase().padStart(18, "0");
 
 function record(context: Context, { key: bucket, value }: Entry<BucketRecord>, event: ObjectEvent, configurationId: string, nowMs: number) {
   const { name, key, bytes, etag, versionId, sequence } = event;
@@ -87,8 +97,47 @@ function record(context: Context, { key: bucket, value }: Entry<BucketRecord>, e
         ...(bytes === undefined ? {} : { size: bytes }),
         ...(etag === undefined ? {} : { eTag: etag }),
         ...(versionId === undefined || versionId === "null" ? {} : { versionId }),
-        ...(sequence === undefined ? {} : { sequencer: sequence.toString(16).toUpperCase().padStart(18, "0") }),
+        ...(sequence === undefined ? {} : { sequencer: sequencerOf(sequence) }),
       },
     },
   };
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html */
+const ON_BUS: Readonly<Record<ObjectEventName, { readonly detailType: string; readonly reason?: string; readonly deletion?: string }>> = {
+  "ObjectCreated:Put": { detailType: "Object Created", reason: "PutObject" },
+  "ObjectCreated:Copy": { detailType: "Object Created", reason: "CopyObject" },
+  "ObjectCreated:CompleteMultipartUpload": { detailType: "Object Created", reason: "CompleteMultipartUpload" },
+  "ObjectRemoved:Delete": { detailType: "Object Deleted", reason: "DeleteObject", deletion: "Permanently Deleted" },
+  "ObjectRemoved:DeleteMarkerCreated": { detailType: "Object Deleted", reason: "DeleteObject", deletion: "Delete Marker Created" },
+  "ObjectTagging:Put": { detailType: "Object Tags Added" },
+  "ObjectTagging:Delete": { detailType: "Object Tags Deleted" },
+};
+
+function busEvent(
+  { caller, requestId: id, sourceIp = "127.0.0.1" }: Context,
+  { key, value }: Entry<BucketRecord>,
+  event: ObjectEvent,
+): OwnEvent {
+  const { detailType, reason, deletion } = ON_BUS[event.name];
+  const { bytes: size, etag, versionId, sequence } = event;
+  const detail = {
+    version: "0",
+    bucket: { name: key.id },
+    // JSON leaves out what is undefined.
+    object: {
+      key: event.key,
+      size,
+      etag,
+      "version-id": versionId === "null" ? undefined : versionId,
+      sequencer: sequence === undefined ? undefined : sequencerOf(sequence),
+    },
+    "request-id": id,
+    requester: caller.kind === "anonymous" ? "Anonymous" : caller.account,
+    "source-ip-address": sourceIp,
+    reason,
+    "deletion-type": deletion,
+  };
+  const { account, region } = value;
+  return { account, region, source: "aws.s3", detailType, resources: [bucketArn(key.id)], detail: JSON.stringify(detail) };
 }

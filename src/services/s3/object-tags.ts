@@ -6,7 +6,7 @@ import { StorageError } from "../../store/storage.ts";
 import { existingBucket } from "./bucket-lookup.ts";
 import { aclsNotSupported, busy, methodNotAllowed, noSuchKey, noSuchVersion } from "./faults.ts";
 import { isDeleteMarker, ownerOf, type S3Store } from "./model.ts";
-import { deliveriesOf } from "./object-events.ts";
+import { effectsOf } from "./object-events.ts";
 import { findObject, versionMember } from "./objects.ts";
 import { checkedTags, OBJECT_TAGS_MAX } from "./tags.ts";
 import { find } from "./versions.ts";
@@ -37,11 +37,11 @@ async function setTags(
     const { entry } = found;
     if (isDeleteMarker(entry.value)) throw methodNotAllowed("PUT", "DeleteMarker");
     const { etag, versionId } = entry.value;
-    const told = { name: `ObjectTagging:${event}`, key, etag, versionId } as const;
-    const messages = store.deliveries.messagesOf(deliveriesOf(context, bucket, told, store.clock.now()));
+    const { messages, writes } = effectsOf(store, context, bucket, { name: `ObjectTagging:${event}`, key, etag, versionId });
     try {
       const unchanged = { key: bucket.key, expect: bucket.revision, keep: true } as const;
-      await store.records.write([unchanged, { key: entry.key, value: { ...entry.value, tags }, expect: entry.revision }], messages);
+      const tagged = { key: entry.key, value: { ...entry.value, tags }, expect: entry.revision };
+      await store.records.write([unchanged, tagged, ...writes], messages);
       store.deliveries.wake(messages);
       return versionMember(store, name, entry.value.versionId);
     } catch (cause) {

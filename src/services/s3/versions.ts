@@ -24,7 +24,7 @@ import {
   type S3Store,
   type VersionRecord,
 } from "./model.ts";
-import { DELETE_MARKER, deliveriesOf, type ObjectEvent, type ObjectEventName } from "./object-events.ts";
+import { DELETE_MARKER, effectsOf, type ObjectEvent, type ObjectEventName } from "./object-events.ts";
 
 /** Each try loses only to another change of the same key, so this many changes at once get through. */
 const TRIES_MAX = 500;
@@ -74,16 +74,16 @@ export async function changeKey<R>(
     if (state.bucket.value.isBeingDeleted === true) throw operationAborted();
     const { writes, dropped, result, event } = await plan(state);
     const { bucket } = state;
-    const messages = store.deliveries.messagesOf(deliveriesOf(context, bucket, { ...event, key }, store.clock.now()));
+    const told = effectsOf(store, context, bucket, { ...event, key });
     try {
       // The bucket must still be there, with the same versioning and notifications.
-      if (writes.length + messages.length > 0)
-        await store.records.write([{ key: bucket.key, expect: bucket.revision, keep: true }, ...writes], messages);
+      if (writes.length + told.messages.length + told.writes.length > 0)
+        await store.records.write([{ key: bucket.key, expect: bucket.revision, keep: true }, ...writes, ...told.writes], told.messages);
     } catch (cause) {
       if (cause instanceof StorageError && cause.failure === "Conflict") continue;
       throw cause;
     }
-    store.deliveries.wake(messages);
+    store.deliveries.wake(told.messages);
     for (const content of dropped) {
       const uploadId = uploadIdOf(content);
       if (uploadId !== undefined) await store.records.removeParts(uploadId);
