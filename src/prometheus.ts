@@ -81,7 +81,7 @@ export function prometheus({ clock, totals, running }: Sources): OwnRoute {
 
 function addTotal(exposition: Exposition, series: Series, count: number, sum: number): void {
   // Their samples are no events: what runs now is a gauge of its own.
-  if (series.name.endsWith("ConcurrentExecutions")) return;
+  if (/(?:ConcurrentExecutions|Utilization)$/.test(series.name)) return;
   const name = `lambent_lambda_${snake(series.name)}`;
   const labels = labelsOf(series);
   if (series.unit !== "Milliseconds") return exposition.add(`${name}_total`, "counter", `${name}_total${labels} ${sum}`);

@@ -40,6 +40,25 @@ test("an answer and an error are invocations, a throttle is not, what was not ru
   ]);
 });
 
+test("what runs on provisioned concurrency, and what it was too small for", () => {
+  const { metrics, seen } = start();
+  metrics.ended(deployment("1"), `${F}:live`, { ...returned, provisioned: { isSpillover: false, busy: 1, count: 4 } });
+  metrics.ended(deployment("1"), `${F}:live`, { ...failed, provisioned: { isSpillover: true, busy: 4, count: 4 } });
+  const provisioned = seen.filter(([name]) => name.startsWith("Provisioned"));
+  assert.deepEqual(
+    provisioned.map(([name, value]) => [name, value]),
+    [
+      ["ProvisionedConcurrencyInvocations", 1],
+      ["ProvisionedConcurrentExecutions", 1],
+      ["ProvisionedConcurrencyUtilization", 0.25],
+      ["ProvisionedConcurrencySpilloverInvocations", 1],
+      ["ProvisionedConcurrentExecutions", 4],
+      ["ProvisionedConcurrencyUtilization", 1],
+    ],
+  );
+  assert.deepEqual(provisioned[0]?.[2], ["", "f", "f f:live", "f f:live 1"]);
+});
+
 test("versions and aliases are resources; of an alias the executed version is told", () => {
   const { metrics, seen } = start();
   metrics.ended(deployment("3"), `${F}:3`, returned);

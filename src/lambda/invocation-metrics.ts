@@ -1,11 +1,10 @@
 // The metrics of AWS/Lambda: what every invocation and every asynchronous event adds to them.
 // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
 import type { Recorder, Series } from "../base/metrics.ts";
-import type { Deployment, Invoker, Outcome } from "../pool/invocation.ts";
+import type { Deployment, Invoker, Outcome, ProvisionedUse } from "../pool/invocation.ts";
 import { readFunctionName } from "./names.ts";
 
 type Place = Pick<Deployment, "account" | "region">;
-type Counted = "Errors" | "Throttles" | "Invocations";
 export type EventMetric =
   | "AsyncEventsReceived"
   | "AsyncEventAge"
@@ -40,7 +39,7 @@ export class LambdaMetrics {
   ended(deployment: Deployment, invokedArn: string, outcome: Outcome): void {
     if (outcome.kind === "unavailable") return;
     const series = this.#of(`${invokedArn} ${deployment.version}`);
-    const count = (name: Counted | "Duration", value: number) =>
+    const count = (name: string, value: number) =>
       this.#recorder.record(
         known(series, name, (of) => invocationSeries(deployment, invokedArn, of)),
         value,
@@ -50,6 +49,7 @@ export class LambdaMetrics {
     count("Invocations", 1);
     count("Errors", outcome.kind === "failed" ? 1 : 0);
     count("Duration", outcome.report.durationMs);
+    for (const [name, value] of ofProvisioned(outcome.provisioned)) count(name, value);
   }
 
   /** Of events there is no executed version. */
@@ -70,6 +70,17 @@ export class LambdaMetrics {
     }
     return series;
   }
+}
+
+/** Only of what has provisioned concurrency. */
+function ofProvisioned(use: ProvisionedUse | undefined): readonly (readonly [name: string, value: number])[] {
+  if (use === undefined) return [];
+  const { isSpillover, busy, count } = use;
+  return [
+    [isSpillover ? "ProvisionedConcurrencySpilloverInvocations" : "ProvisionedConcurrencyInvocations", 1],
+    ["ProvisionedConcurrentExecutions", busy],
+    ["ProvisionedConcurrencyUtilization", busy / count],
+  ];
 }
 
 function known(series: Map<string, Series>, name: string, make: (name: string) => Series): Series {

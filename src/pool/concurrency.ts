@@ -1,7 +1,7 @@
 // How many invocations may run at once, and begin in a second: the account's limit, and what functions have of it for themselves.
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
 import type { Clock } from "../base/clock.ts";
-import type { Deployment, Running, ThrottleReason } from "./invocation.ts";
+import type { Deployment, ProvisionedUse, Running, ThrottleReason } from "./invocation.ts";
 import { RequestRate } from "./request-rate.ts";
 
 export type Owner = Pick<Deployment, "account" | "region" | "functionArn">;
@@ -16,7 +16,7 @@ export interface Throttled {
 }
 
 /** One running invocation, until it is disposed of; or the limit that it would have exceeded, and nothing is held. */
-export type Claim = Disposable & ({ readonly kind: "lease" } | Throttled);
+export type Claim = Disposable & ({ readonly kind: "lease"; readonly provisioned?: ProvisionedUse } | Throttled);
 
 /** "Each instance of your execution environment can serve up to 10 requests per second." */
 const REQUESTS_PER_SECOND = 10;
@@ -64,6 +64,9 @@ interface Scope {
 /** A reservation includes what is provisioned. */
 const commitmentOf = ({ reserved, provisioned }: FunctionUse): number => reserved ?? provisioned;
 
+const spillover = (claim: Claim, { busy, count }: Kept): Claim =>
+  claim.kind === "lease" ? { ...claim, provisioned: { isSpillover: true, busy, count } } : claim;
+
 export class Concurrency {
   readonly #accountLimit: number;
   readonly #clock: Clock;
@@ -86,10 +89,13 @@ export class Concurrency {
     if (use.reserved !== undefined && use.busy >= use.reserved) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
     if (scope.busy >= this.#accountLimit) return throttled("ConcurrentInvocationLimitExceeded");
     const kept = use.kept.get(claimant.key);
-    if (kept === undefined || kept.busy >= kept.count) return this.#onDemand(scope, use, isEvent);
-    if (this.#admits(kept.rate, kept.count, isEvent)) return this.#lease(scope, use, kept);
+    if (kept === undefined) return this.#onDemand(scope, use, isEvent);
+    const { busy, count } = kept;
+    if (busy >= count) return spillover(this.#onDemand(scope, use, isEvent), kept);
+    if (this.#admits(kept.rate, count, isEvent))
+      return { ...this.#lease(scope, use, kept), provisioned: { isSpillover: false, busy: busy + 1, count } };
     const beyond = this.#onDemand(scope, use, isEvent);
-    return beyond.kind === "lease" ? beyond : tooFast(use);
+    return beyond.kind === "lease" ? spillover(beyond, kept) : tooFast(use);
   }
 
   /** From now on; undefined: nothing is reserved for the function. What runs already goes on. */
@@ -159,7 +165,7 @@ export class Concurrency {
     return isEvent || rate.admit(this.#clock.monotonic(), concurrency * REQUESTS_PER_SECOND);
   }
 
-  #lease(scope: Scope, use: FunctionUse, kept: Kept | undefined): Claim {
+  #lease(scope: Scope, use: FunctionUse, kept: Kept | undefined): Extract<Claim, { kind: "lease" }> {
     const isShared = kept === undefined && use.reserved === undefined;
     const count = (by: 1 | -1) => {
       this.#leases += by;

@@ -87,9 +87,23 @@ export type ThrottleReason =
   | "FunctionInvocationRateLimitExceeded"
   | "ReservedFunctionInvocationRateLimitExceeded";
 
+/** What an invocation of a deployment with provisioned concurrency took of it. */
+export interface ProvisionedUse {
+  /** Nothing: all of it was in use. */
+  readonly isSpillover: boolean;
+  /** Of `count`, with this one. */
+  readonly busy: number;
+  readonly count: number;
+}
+
 /** The normal life of the data plane: switched over, never thrown. */
 export type Outcome =
-  | { readonly kind: "returned"; readonly payload: Uint8Array; readonly report: InvocationReport }
+  | {
+      readonly kind: "returned";
+      readonly payload: Uint8Array;
+      readonly report: InvocationReport;
+      readonly provisioned?: ProvisionedUse;
+    }
   /** The function's fault: `payload` is the error document as AWS writes it; the client sees 200 and X-Amz-Function-Error. */
   | {
       readonly kind: "failed";
@@ -98,6 +112,7 @@ export type Outcome =
       readonly errorType: string;
       readonly payload: Uint8Array;
       readonly report: InvocationReport;
+      readonly provisioned?: ProvisionedUse;
     }
   | { readonly kind: "throttled"; readonly reason: ThrottleReason; readonly retryAfterSeconds?: number }
   /** Not the function's fault and not run (or not known to have run): 5xx. */

@@ -124,7 +124,10 @@ class LocalDataPlane implements DataPlane {
     }
     const last = this.#pool.takeIdle(environmentKey(deployment));
     const environment = last?.rested() === true ? last : await this.#another(last, deployment, request);
-    return environment instanceof Environment ? await environment.invoke(request) : environment;
+    const outcome = environment instanceof Environment ? await environment.invoke(request) : environment;
+    const { provisioned } = claim;
+    const didRun = outcome.kind === "returned" || outcome.kind === "failed";
+    return provisioned === undefined || !didRun ? outcome : { ...outcome, provisioned };
   }
 
   /** The idle one when its runtime is done with its last invocation, which it may end after; else the next idle one, or a new one. */

@@ -43,7 +43,11 @@ test("what is beyond starts on demand and expires; what is provisioned stays and
   assert.deepEqual(one.provisioned("f-1"), { requested: 1, allocated: 1, available: 0 });
   open("a");
   open("b");
-  await Promise.all(answers);
+  const used = (await Promise.all(answers)).map((outcome) => (outcome.kind === "returned" ? outcome.provisioned : undefined));
+  assert.deepEqual(used, [
+    { isSpillover: false, busy: 1, count: 1 },
+    { isSpillover: true, busy: 1, count: 1 },
+  ]);
   clock.advance(1000);
   await eventually(() => host.ledger().runningNow === 1);
   clock.advance(1_000_000);

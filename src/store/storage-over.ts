@@ -4,7 +4,20 @@ import { ChangeFeed } from "./change-feed.ts";
 import { Hints } from "./hints.ts";
 import type { Mailboxes } from "./mailboxes.ts";
 import type { Tables } from "./sqlite/tables.ts";
-import type { DurableQueue, Effects, Entry, Journal, Leases, MetaStore, NewMessage, Storage, Timers, Write } from "./storage.ts";
+import type {
+  Change,
+  DurableQueue,
+  Effects,
+  Entry,
+  Journal,
+  Key,
+  Leases,
+  MetaStore,
+  NewMessage,
+  Storage,
+  Timers,
+  Write,
+} from "./storage.ts";
 import type { StoredEffects, StoredEntry, StoredWrite } from "./stored.ts";
 
 export interface Driver {
@@ -27,6 +40,9 @@ function textOf(value: unknown): string {
   if (text === undefined) throw new TypeError(`a record can't hold a ${typeof value}`);
   return text;
 }
+
+/** Records that are on their way from the database at a time: a follower may want very many. */
+const PAGE = 1000;
 
 const storedWrite = ({ key, value, expect, keep }: Write): StoredWrite => ({
   key,
@@ -105,11 +121,22 @@ function metaStore(clock: Clock, driver: Driver, feed: ChangeFeed, hints: Hints)
     },
     async follow(kinds, seen) {
       let follower: { stop(): void } | undefined;
-      // Registered in the same step in which the present records are delivered: no change falls between the two.
-      await driver.run("allRecords", [kinds], (present) => {
-        seen(present.map((entry) => entryOf(entry)));
-        follower = feed.follow(kinds, seen);
-      });
+      let firstChange = Infinity;
+      const changed = (changes: readonly Change[]) => {
+        firstChange = Math.min(firstChange, changes[0]?.revision ?? Infinity);
+        seen(changes);
+      };
+      for (const kind of kinds)
+        for (let after: Key | undefined, isEnd = false; !isEnd;)
+          await driver.run("recordsOfKind", [kind, after, PAGE], (page) => {
+            // What has changed since the first page was told when it did.
+            const present = page.filter(({ revision }) => revision < firstChange);
+            if (present.length > 0) seen(present.map((entry) => entryOf(entry)));
+            // In the step that delivers the first page: no change falls between the two.
+            follower ??= feed.follow(kinds, changed);
+            after = page.at(-1)?.key;
+            isEnd = page.length < PAGE;
+          });
       return { stop: () => follower?.stop() };
     },
   };

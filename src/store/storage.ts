@@ -75,8 +75,9 @@ export interface MetaStore {
    */
   write(writes: readonly Write[], enqueue?: readonly NewMessage[]): Promise<readonly number[]>;
   /**
-   * Calls `seen` first with every present record of the kinds, then with every change in order of revision, until stopped.
-   * Resolves when the present records have been delivered. `seen` must not throw or wait.
+   * Calls `seen` with every present record of the kinds, then with every change in order of revision, until stopped; nothing twice.
+   * Very many present records come in portions, and changes may come between these. Resolves when the present records have been
+   * delivered. `seen` must not throw or wait.
    */
   follow(kinds: readonly string[], seen: (changes: readonly Change[]) => void): Promise<{ stop(): void }>;
 }

@@ -2,15 +2,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CreateLogGroupCommand, FilterLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
-import { CreateEventBusCommand, PutEventsCommand, PutRuleCommand, PutTargetsCommand } from "@aws-sdk/client-eventbridge";
-import { AttachRolePolicyCommand, CreateRoleCommand } from "@aws-sdk/client-iam";
+import {
+  CreateEventBusCommand,
+  DisableRuleCommand,
+  PutEventsCommand,
+  PutRuleCommand,
+  PutTargetsCommand,
+} from "@aws-sdk/client-eventbridge";
+import { AttachRolePolicyCommand, CreateRoleCommand, type IAMClient } from "@aws-sdk/client-iam";
 import { AddPermissionCommand, InvokeCommand, PutFunctionEventInvokeConfigCommand } from "@aws-sdk/client-lambda";
 import { CreateScheduleCommand } from "@aws-sdk/client-scheduler";
+import { SetTopicAttributesCommand } from "@aws-sdk/client-sns";
 import { CreateQueueCommand, ReceiveMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import { assertRefused } from "../../src/aws/fake-service.ts";
 import { startApi } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
 import { makeFunction, makeRole } from "../support/functions.ts";
+import { makeQueue, makeTopic, receive, subscribe } from "./sns.fixture.ts";
 
 const arnOf = (service: string, resource: string) => `arn:aws:${service}:us-east-1:000000000000:${resource}`;
 const FUNCTION = arnOf("lambda", "function:f");
@@ -55,6 +63,67 @@ test("events come to a log group whose name begins with /aws/events/", async (t)
     /begins with \/aws\/events\//,
   );
 });
+
+test("a rule and a schedule send to topics", async (t) => {
+  const { clients } = await startApi(t);
+  const { iam, events, scheduler, sns, sqs } = clients();
+  const queue = await makeQueue(sqs, "q");
+  const topic = await makeTopic(sns, "t");
+  await subscribe(sns, topic, "sqs", arnOf("sqs", "q"));
+  const next = async () => JSON.parse((await receive(sqs, queue))[0]?.Body ?? "{}") as { Message: string; Subject?: string };
+
+  await events.send(new PutRuleCommand({ Name: "r", EventPattern: '{"source":["shop"]}' }));
+  await events.send(new PutTargetsCommand({ Rule: "r", Targets: [{ Id: "1", Arn: topic, InputPath: "$.detail" }] }));
+  const put = (n: number) =>
+    events.send(new PutEventsCommand({ Entries: [{ Source: "shop", DetailType: "d", Detail: JSON.stringify({ n }) }] }));
+  await put(1);
+  const Statement = [{ Effect: "Allow", Principal: { Service: "events.amazonaws.com" }, Action: "sns:Publish", Resource: topic }];
+  const AttributeValue = JSON.stringify({ Version: "2012-10-17", Statement });
+  await sns.send(new SetTopicAttributesCommand({ TopicArn: topic, AttributeName: "Policy", AttributeValue }));
+  await put(2);
+  assert.equal((await next()).Message, '{"n":2}', "what the topic's policy did not admit has not come");
+
+  const RoleArn = await makeSchedulerRole(iam, "AmazonSNSFullAccess");
+  const schedule = (Name: string, Arn: string, Input: string) =>
+    scheduler.send(
+      new CreateScheduleCommand({
+        Name,
+        ScheduleExpression: "rate(1 day)",
+        FlexibleTimeWindow: { Mode: "OFF" },
+        Target: { Arn, RoleArn, Input },
+      }),
+    );
+  await schedule("templated", topic, '{"n":3}');
+  assert.equal((await next()).Message, '{"n":3}');
+  const Input = JSON.stringify({ TopicArn: topic, Message: "four", Subject: "of a schedule" });
+  await schedule("universal", "arn:aws:scheduler:::aws-sdk:sns:publish", Input);
+  const { Message, Subject } = await next();
+  assert.deepEqual([Message, Subject], ["four", "of a schedule"]);
+});
+
+test("loops through event buses are not stopped, as on AWS", async (t) => {
+  let runs = 0;
+  const { clients } = await startApi(t, () => () => ++runs);
+  const { lambda, iam, events } = clients();
+  await makeFunction(lambda, { name: "f", role: await makeRole(iam, "sender", ["AmazonEventBridgeFullAccess"]), code: "" });
+  await events.send(new PutRuleCommand({ Name: "r", EventPattern: '{"source":["lambda"]}' }));
+  await events.send(new PutTargetsCommand({ Rule: "r", Targets: [{ Id: "1", Arn: FUNCTION }] }));
+  const permission = { StatementId: "s", Action: "lambda:InvokeFunction", Principal: "events.amazonaws.com" };
+  await lambda.send(new AddPermissionCommand({ FunctionName: "f", ...permission }));
+  const DestinationConfig = { OnSuccess: { Destination: arnOf("events", "event-bus/default") } };
+  await lambda.send(new PutFunctionEventInvokeConfigCommand({ FunctionName: "f", DestinationConfig }));
+  await lambda.send(new InvokeCommand({ FunctionName: "f", InvocationType: "Event", Payload: "{}" }));
+  await eventually("it goes on", () => runs > 20);
+  await events.send(new DisableRuleCommand({ Name: "r" }));
+});
+
+async function makeSchedulerRole(iam: IAMClient, policy: string): Promise<string> {
+  const Statement = [{ Effect: "Allow", Principal: { Service: "scheduler.amazonaws.com" }, Action: "sts:AssumeRole" }];
+  const AssumeRolePolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement });
+  const { Role } = await iam.send(new CreateRoleCommand({ RoleName: "clockwork", AssumeRolePolicyDocument }));
+  await iam.send(new AttachRolePolicyCommand({ RoleName: "clockwork", PolicyArn: `arn:aws:iam::aws:policy/${policy}` }));
+  return Role?.Arn ?? "";
+}
 
 async function received(sqs: SQSClient, QueueUrl: string | undefined): Promise<Record<string, unknown>> {
   const { Messages: [message] = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 10 }));
@@ -103,13 +172,10 @@ test("a schedule invokes a function in the name of its role, which must trust th
       }),
     );
   await assertRefused(schedule("s", basic, {}), "ValidationException", 400, /must allow AWS EventBridge Scheduler to assume the role/);
-  const Statement = [{ Effect: "Allow", Principal: { Service: "scheduler.amazonaws.com" }, Action: "sts:AssumeRole" }];
-  const AssumeRolePolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement });
-  const { Role } = await iam.send(new CreateRoleCommand({ RoleName: "clockwork", AssumeRolePolicyDocument }));
-  await iam.send(new AttachRolePolicyCommand({ RoleName: "clockwork", PolicyArn: "arn:aws:iam::aws:policy/AWSLambda_FullAccess" }));
-  await schedule("s", Role?.Arn ?? "", { Input: '{"n":1}' });
+  const role = await makeSchedulerRole(iam, "AWSLambda_FullAccess");
+  await schedule("s", role, { Input: '{"n":1}' });
   const Input = JSON.stringify({ FunctionName: "f", Payload: '{"n":2}' });
-  await schedule("universal", Role?.Arn ?? "", { Arn: "arn:aws:scheduler:::aws-sdk:lambda:invoke", Input });
+  await schedule("universal", role, { Arn: "arn:aws:scheduler:::aws-sdk:lambda:invoke", Input });
   await eventually("the function has run twice", () => seen.length === 2);
   assert.deepEqual(new Set(seen.map((event) => JSON.stringify(event))), new Set(['{"n":1}', '{"n":2}']));
 });

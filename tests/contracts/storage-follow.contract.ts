@@ -42,6 +42,33 @@ function feeds(withStorage: WithStorage): void {
     assert.equal(seen.length, 3);
   });
 
+  withStorage("a follower of very many records loses no change that is made while it is told of them", async ({ meta }) => {
+    const names = Array.from({ length: 2_500 }, (_, n) => String(n).padStart(5, "0"));
+    await meta.write(names.map((name) => ({ key: key(name), value: 0 })));
+    const known = new Map<string, unknown>();
+    const revisions: number[] = [];
+    const following = meta.follow(["thing"], (changes) => {
+      for (const { revision } of changes) revisions.push(revision);
+      for (const { key: of, value } of changes)
+        if (value === undefined) known.delete(of.id);
+        else known.set(of.id, value);
+    });
+    const writes = ["00001", "02400"].map((name) =>
+      meta.write([
+        { key: key(name), value: 1 },
+        { key: key(`${name}+`), value: 1 },
+      ]),
+    );
+    const removals = ["00002", "02401"].map((name) => meta.write([{ key: key(name) }]));
+    await Promise.all([...writes, ...removals]);
+    (await following).stop();
+    assert.equal(known.size, 2_500);
+    const changed = [...known].filter(([, value]) => value === 1).map(([name]) => name);
+    assert.deepEqual(changed.toSorted(), ["00001", "00001+", "02400", "02400+"]);
+    assert.ok(!known.has("00002") && !known.has("02401"));
+    assert.equal(new Set(revisions).size, revisions.length, "something was told twice");
+  });
+
   withStorage("what is refused or only compared is not a change", async ({ meta }) => {
     const [revision = 0] = await meta.write([{ key: key("a"), value: 0 }]);
     const seen: Change[] = [];
@@ -88,17 +115,19 @@ function feeds(withStorage: WithStorage): void {
   });
 
   withStorage("whoever begins to follow amid writes misses nothing, sees all in order and nothing twice", async ({ meta }) => {
-    const seen: Change[][] = Array.from({ length: 5 }, () => []);
+    // Portions: the first one is what was there.
+    const seen: (readonly Change[])[][] = Array.from({ length: 5 }, () => []);
     const writing = Array.from({ length: 200 }, (_, n) => meta.write([{ key: key(String(n % 40)), value: n }]));
     const following = seen.map(async (changes, index) => {
       await writing[index * 30];
       const more = Array.from({ length: 20 }, (_, n) => meta.write([{ key: key(String(n)), value: `${index} ${n}` }]));
-      await meta.follow(["thing"], (some) => changes.push(...some));
+      await meta.follow(["thing"], (some) => changes.push(some));
       await Promise.all(more);
     });
     await Promise.all([...writing, ...following]);
     const stored = await meta.list({ account: ACCOUNT, region: REGION, kind: "thing", limit: 99 });
-    for (const changes of seen) {
+    for (const [present = [], ...later] of seen) {
+      const changes = [...present.toSorted((one, other) => one.revision - other.revision), ...later.flat()];
       assert.ok(changes.every((change, index) => index === 0 || change.revision > (changes[index - 1]?.revision ?? 0)));
       const last = new Map(changes.map((change) => [change.key.id, change.value]));
       assert.deepEqual(last, new Map(stored.map((entry) => [entry.key.id, entry.value])));

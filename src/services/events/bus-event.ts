@@ -26,6 +26,15 @@ export interface EventMembers {
   readonly traceHeader?: string;
 }
 
+/**
+ * Without the functions that the request has been through: loops are recognised through queues, topics and buckets only.
+ * https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html#invocation-recursion-supported
+ */
+export function traceOnBus(header: string | undefined): string | undefined {
+  const fields = header?.split(";").filter((field) => !field.trim().startsWith("Lineage=")) ?? [];
+  return fields.length === 0 ? undefined : fields.join(";");
+}
+
 /** "2025-11-24T23:11:08Z" */
 const seconds = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 

@@ -3,7 +3,7 @@ import type * as client from "@aws-sdk/client-eventbridge";
 import { parseJson } from "../../aws/json-document.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import { Malformed } from "../../aws/scalar.ts";
-import { eventOf, newEvent, type BusEvent } from "./bus-event.ts";
+import { eventOf, newEvent, traceOnBus, type BusEvent } from "./bus-event.ts";
 import { consequencesOf, settle } from "./dispatch.ts";
 import { validation } from "./faults.ts";
 import { busNameOf, findBus, type BusName, type EventsParts } from "./model.ts";
@@ -71,7 +71,8 @@ interface Taken {
 function take(parts: Parts, context: Context, entry: Entry & { readonly forwarded?: string }): Taken {
   const nowMs = parts.clock.now();
   const bus = busNameOf(context, entry.EventBusName);
-  const { TraceHeader: traceHeader = context.traceHeader, forwarded } = entry;
+  const { TraceHeader: given = context.traceHeader, forwarded } = entry;
+  const traceHeader = traceOnBus(given);
   if (forwarded === undefined) {
     const problem = problemOf(entry);
     if (problem !== undefined) return { problem };

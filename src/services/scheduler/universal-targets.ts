@@ -67,10 +67,12 @@ const sendMessage: Operation = {
 const publish: Operation = {
   service: "sns",
   required: ["TopicArn", "Message"],
-  optional: ["MessageAttributes", "MessageGroupId", "MessageDeduplicationId"],
-  requests: (parameters) => [
-    { target: textOf(parameters, "TopicArn"), event: textOf(parameters, "Message"), context: messageContext(parameters) },
-  ],
+  optional: ["Subject", "MessageAttributes", "MessageGroupId", "MessageDeduplicationId"],
+  requests(parameters) {
+    const subject = textOf(parameters, "Subject");
+    const context = { ...messageContext(parameters), ...(subject === "" ? {} : { subject }) };
+    return [{ target: textOf(parameters, "TopicArn"), event: textOf(parameters, "Message"), context }];
+  },
 };
 
 /** `StringValue` and `BinaryValue` are checked by the service that gets them. */

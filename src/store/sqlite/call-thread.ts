@@ -1,6 +1,6 @@
 // Calls into a thread that owns a database, each with its answer; all of them fail when the thread has ended.
 import { basename } from "node:path";
-import { Worker } from "node:worker_threads";
+import { startWorker } from "./start-worker.ts";
 
 type Reply = { readonly id: number; readonly result?: unknown; readonly error?: string };
 type Call<C> = <M extends keyof C>(
@@ -10,7 +10,7 @@ type Call<C> = <M extends keyof C>(
 
 /** `path` is the database's: the thread finds it in its workerData. */
 export function callThread<C>(script: URL, path: string): Call<C> {
-  const worker = new Worker(script, { workerData: { path }, execArgv: [] });
+  const worker = startWorker(script, { path });
   const waiting = new Map<number, PromiseWithResolvers<unknown>>();
   const name = basename(path);
   let sequence = 0;

@@ -3,9 +3,10 @@
 // SQLite begins the WAL anew only when all of it is copied. Under load the other thread never gets there, because commits go on behind it;
 // so the thread that commits does the last step itself, between two commits.
 import { once } from "node:events";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { FromCheckpointer, ToCheckpointer } from "./checkpoint-worker.ts";
 import { isDiskFull, type Database } from "./database.ts";
+import { startWorker } from "./start-worker.ts";
 
 /** The other thread begins when so many frames, of 4 KiB, are not copied. */
 const COPY_FRAMES = 1000;
@@ -66,7 +67,7 @@ export class Checkpoints {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL("./checkpoint-worker.ts", import.meta.url), { workerData: { path: this.#path }, execArgv: [] });
+    const worker = startWorker(new URL("./checkpoint-worker.ts", import.meta.url), { path: this.#path });
     worker.on("message", (message: FromCheckpointer) => this.#copied(message));
     worker.on("error", (cause) => this.#failed(cause));
     return worker;

@@ -50,8 +50,13 @@ export function listRecords(sql: Statements, { kind, account, region, prefix = "
   return sql.all(`SELECT * FROM record WHERE ${where.join(" AND ")} ORDER BY id LIMIT ?`, ...values, limit).map(entryOf);
 }
 
-export function allRecords(sql: Statements, kinds: readonly string[]): StoredEntry[] {
-  return kinds.flatMap((kind) => sql.all("SELECT * FROM record WHERE kind = ? ORDER BY revision", kind).map(entryOf));
+/** A page of all records of a kind, of all accounts and regions. */
+export function recordsOfKind(sql: Statements, kind: string, after: Key | undefined, limit: number): StoredEntry[] {
+  const { account, region, id } = after ?? { account: "", region: "", id: "" };
+  const behind = after === undefined ? "" : "AND (account, region, id) > (?, ?, ?)";
+  const values = after === undefined ? [] : [account, region, utf8(id)];
+  const select = `SELECT * FROM record WHERE kind = ? ${behind} ORDER BY account, region, id LIMIT ?`;
+  return sql.all(select, kind, ...values, limit).map(entryOf);
 }
 
 function writeRecord(sql: Statements, { key, text }: StoredWrite, revision: number): void {

@@ -17,7 +17,7 @@ import {
   sendMail,
 } from "./mailboxes.ts";
 import { claim, depth, enqueue, extendClaims, releaseClaims, removeClaimed, waitingQueues } from "./queues.ts";
-import { allRecords, getRecords, listRecords, writeRecords } from "./records.ts";
+import { getRecords, listRecords, recordsOfKind, writeRecords } from "./records.ts";
 import type { Statements } from "./statements.ts";
 import { cancelTimers, claimTimers, removeFired, setTimers } from "./timers.ts";
 
@@ -28,7 +28,7 @@ type Tokens = readonly string[];
 export const READS: ReadonlySet<keyof Tables> = new Set([
   "getRecords",
   "listRecords",
-  "allRecords",
+  "recordsOfKind",
   "depth",
   "waitingQueues",
   "readEvents",
@@ -46,7 +46,7 @@ export function tables(sql: Statements) {
   return {
     getRecords: (keys: readonly Key[]) => getRecords(sql, keys),
     listRecords: (range: ListRange) => listRecords(sql, range),
-    allRecords: (kinds: readonly string[]) => allRecords(sql, kinds),
+    recordsOfKind: (kind: string, after: Key | undefined, limit: number) => recordsOfKind(sql, kind, after, limit),
     writeRecords(writes: readonly StoredWrite[], messages: readonly NewMessage[], nowMs: number) {
       const revisions = writeRecords(sql, writes);
       enqueue(sql, messages, nowMs);

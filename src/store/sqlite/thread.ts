@@ -1,9 +1,10 @@
 // The main thread's side of the database's thread: sends calls in batches, settles them in order, refuses what is too much.
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { Clock } from "../../base/clock.ts";
 import { StorageError } from "../storage.ts";
 import { Arena } from "./arena.ts";
 import type { CallResult } from "./database.ts";
+import { startWorker } from "./start-worker.ts";
 import type { FromWorker, ToWorker } from "./storage-worker.ts";
 import type { TableCall } from "./tables.ts";
 
@@ -53,8 +54,8 @@ export class Thread {
   constructor(options: { path: string; mustCheck: boolean; clock: Clock; failed: (cause: Error) => void }) {
     this.#clock = options.clock;
     this.#failed = options.failed;
-    const workerData = { path: options.path, mustCheck: options.mustCheck };
-    this.#worker = new Worker(new URL("./storage-worker.ts", import.meta.url), { workerData, execArgv: [] });
+    const { path, mustCheck } = options;
+    this.#worker = startWorker(new URL("./storage-worker.ts", import.meta.url), { path, mustCheck });
     const opened = Promise.withResolvers<void>();
     this.ready = opened.promise;
     this.#worker.on("message", (message: FromWorker) => {
