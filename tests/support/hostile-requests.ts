@@ -149,7 +149,7 @@ function xml(name: string, value: unknown): string {
   return `<${tag}>${text(value).replaceAll(/[<&\u0000-\u001f]/g, "_")}</${tag}>`;
 }
 
-function rest(model: ServiceModel, operation: OperationModel, input: Record<string, unknown>, maker: Maker): HostileRequest {
+function rest(model: ServiceModel, operation: OperationModel, input: Readonly<Record<string, unknown>>): HostileRequest {
   const [template = "/", literal = ""] = (operation.http?.uri ?? "/").split("?");
   const query: Record<string, string> = Object.fromEntries(new URLSearchParams(literal));
   const headers: Record<string, string> = {};
@@ -161,22 +161,42 @@ function rest(model: ServiceModel, operation: OperationModel, input: Record<stri
     const value = input[name];
     if (binding.place === "label") path = path.replace(`{${name}}`, encoded(value)).replace(`{${name}+}`, encoded(value));
     else if (value === undefined) continue;
+    else if (binding.place === "query" && Array.isArray(value) && value.length === 1) query[binding.name] = text(value[0]);
     else if (binding.place === "query") query[binding.name] = text(value).toWellFormed().slice(0, 2_000);
     else if (binding.place === "header") headers[binding.name] = headerText(value);
     else if (binding.place === "payload")
       payload = shape.kind === "structure" ? (model.protocol === "rest-xml" ? xml(name, value) : text(value)) : text(value);
     else body[model.protocol === "rest-xml" ? xmlName : jsonName] = value;
   }
+  const known = new Set(operation.input?.members.map(({ name }) => name));
+  if (model.protocol === "rest-json") for (const [name, value] of Object.entries(input)) if (!known.has(name)) body[name] = value;
   const document = model.protocol === "rest-xml" ? (Object.keys(body).length === 0 ? "" : xml(operation.name, body)) : JSON.stringify(body);
-  const broken = maker.chance(0.05) ? document.slice(0, -1) + maker.pick(["", "{", "<", "\u0000", "]"]) : document;
   return {
     operation: operation.name,
     method: operation.http?.method ?? "POST",
     path: path.replaceAll(/\{[^}]*\}/g, "x"),
     query,
     headers,
-    body: payload ?? broken,
+    body: payload ?? document,
   };
+}
+
+/** The request that an input makes, as far as HTTP lets it; `version` is that of services which speak forms. */
+export function requestOf(
+  model: ServiceModel,
+  operation: OperationModel,
+  version: string,
+  input: Readonly<Record<string, unknown>>,
+): HostileRequest {
+  if (model.protocol.startsWith("rest")) return rest(model, operation, input);
+  const shared = { operation: operation.name, method: "POST", path: "/", query: {} };
+  if (model.protocol === "query") {
+    const fields: Record<string, string> = { Action: operation.name, Version: version };
+    form("", input, fields);
+    return { ...shared, headers: { "content-type": "application/x-www-form-urlencoded" }, body: new URLSearchParams(fields).toString() };
+  }
+  const headers = { "content-type": "application/x-amz-json-1.1", "x-amz-target": `${model.target}.${operation.name}` };
+  return { ...shared, headers, body: JSON.stringify(input) };
 }
 
 /** One request of a built operation. */
@@ -187,13 +207,7 @@ export function hostileRequest(model: ServiceModel, names: readonly string[], ve
   const input = (operation.input === undefined ? {} : maker.plausible(operation.input)) as Record<string, unknown>;
   for (const member of operation.input?.members ?? []) if (maker.chance(0.15)) delete input[member.name];
   if (maker.chance(0.1)) input["Unknown"] = maker.pick(ODD);
-  if (model.protocol.startsWith("rest")) return rest(model, operation, input, maker);
-  const shared = { operation: operation.name, method: "POST", path: "/", query: {} };
-  if (model.protocol === "query") {
-    const fields: Record<string, string> = { Action: operation.name, Version: version };
-    form("", input, fields);
-    return { ...shared, headers: { "content-type": "application/x-www-form-urlencoded" }, body: new URLSearchParams(fields).toString() };
-  }
-  const headers = { "content-type": "application/x-amz-json-1.1", "x-amz-target": `${model.target}.${operation.name}` };
-  return { ...shared, headers, body: maker.chance(0.05) ? "{" : JSON.stringify(input) };
+  const made = requestOf(model, operation, version, input);
+  if (model.protocol === "query" || !maker.chance(0.05)) return made;
+  return { ...made, body: made.body.slice(0, -1) + maker.pick(["", "{", "<", "\u0000", "]"]) };
 }
