@@ -4,20 +4,7 @@ import { ChangeFeed } from "./change-feed.ts";
 import { Hints } from "./hints.ts";
 import type { Mailboxes } from "./mailboxes.ts";
 import type { Tables } from "./sqlite/tables.ts";
-import type {
-  Change,
-  DurableQueue,
-  Effects,
-  Entry,
-  Journal,
-  Key,
-  Leases,
-  MetaStore,
-  NewMessage,
-  Storage,
-  Timers,
-  Write,
-} from "./storage.ts";
+import type { Change, DurableQueue, Effects, Entry, Journal, Leases, MetaStore, NewMessage, Storage, Timers, Write } from "./storage.ts";
 import type { StoredEffects, StoredEntry, StoredWrite } from "./stored.ts";
 
 export interface Driver {
@@ -126,17 +113,18 @@ function metaStore(clock: Clock, driver: Driver, feed: ChangeFeed, hints: Hints)
         firstChange = Math.min(firstChange, changes[0]?.revision ?? Infinity);
         seen(changes);
       };
-      for (const kind of kinds)
-        for (let after: Key | undefined, isEnd = false; !isEnd;)
-          await driver.run("recordsOfKind", [kind, after, PAGE], (page) => {
-            // What has changed since the first page was told when it did.
-            const present = page.filter(({ revision }) => revision < firstChange);
-            if (present.length > 0) seen(present.map((entry) => entryOf(entry)));
-            // In the step that delivers the first page: no change falls between the two.
-            follower ??= feed.follow(kinds, changed);
-            after = page.at(-1)?.key;
-            isEnd = page.length < PAGE;
-          });
+      const tell = (page: readonly StoredEntry[]) => {
+        // What has changed since the first page was told when it did.
+        const present = page.filter(({ revision }) => revision < firstChange);
+        if (present.length > 0) seen(present.map((entry) => entryOf(entry)));
+        // In the step that delivers the first page: no change falls between the two.
+        follower ??= feed.follow(kinds, changed);
+      };
+      for (const kind of kinds) {
+        let page: readonly StoredEntry[] = [];
+        do page = await driver.run("recordsOfKind", [kind, page.at(-1)?.key, PAGE], tell);
+        while (page.length === PAGE);
+      }
       return { stop: () => follower?.stop() };
     },
   };

@@ -282,7 +282,7 @@ class Cases {
     }
     if (shape.kind !== "map") return;
     const good = this.fitting(shape, constraint) as Record<string, unknown>;
-    const [[key = "", value] = []] = Object.entries(good);
+    const [[key, value] = ["", undefined]] = Object.entries(good);
     for (const bad of badScalars(shape.value, constraint.value ?? {}))
       yield* this.element(place, { [key]: bad }, `Map value must satisfy constraint: [${allOf(shape.value, constraint.value ?? {})}]`);
     if (constraint.key !== undefined)
@@ -366,7 +366,7 @@ function breaking({ pattern = "", min = 0, max = Infinity }: Constraint, { bindi
   );
 }
 
-function* badScalars(shape: Shape, constraint: Constraint): Generator<unknown> {
+function* badScalars(shape: Shape, constraint: Constraint): Generator {
   const { min, max, pattern, enum: values } = constraint;
   if (shape.kind === "integer" || shape.kind === "double") {
     if (min !== undefined) yield min - 1;
@@ -402,7 +402,7 @@ function shown(shape: Shape, value: unknown): string {
   if (value === null || value === undefined) return "null";
   if (shape.kind === "list") return `[${(value as unknown[]).map((one) => shown(shape.item, one)).join(", ")}]`;
   if (shape.kind === "map")
-    return `{${Object.entries(value as object)
+    return `{${Object.entries(value)
       .map(([key, one]) => `${key}=${shown(shape.value, one)}`)
       .join(", ")}}`;
   if (shape.kind === "structure") {
@@ -415,7 +415,8 @@ function shown(shape: Shape, value: unknown): string {
     const { length } = Buffer.from(value as string, "base64");
     return `java.nio.HeapByteBuffer[pos=0 lim=${length} cap=${length}]`;
   }
-  return typeof value === "number" ? numberOf(shape, value) : String(value);
+  if (typeof value === "string") return value;
+  return typeof value === "number" ? numberOf(shape, value) : JSON.stringify(value);
 }
 
 function sentence({ member, path }: Place, value: unknown, words: string): string {
