@@ -68,13 +68,14 @@ PublicPolicyException is never answered.`,
     "Filter patterns: terms, phrases, exclusions and alternatives of text; patterns over JSON, columns and regular expressions are refused.\n\n" +
     "StartLiveTail: SDKs put `stream-` before the host of the endpoint, which no name server knows for localhost: set `disableHostPrefix: true` in " +
     "JavaScript, `inject_host_prefix=False` in boto3's Config. `lambent logs --follow` does.",
-  s3: `Event notifications go to functions and queues; EventBridgeConfiguration is refused, and so are topics. Events of what does not happen here
-(restores, lifecycle, replication, retention, annotations, ACLs, which never change; forms that browsers post) can be configured and are never sent.`,
+  s3: `Event notifications go to functions, queues and topics, and with EventBridgeConfiguration every change goes to the default event bus of the
+bucket's account, in its region. Events of what does not happen here (restores, lifecycle, replication, retention, annotations, ACLs, which never
+change; forms that browsers post) can be configured and are never sent.`,
   monitoring: `Speaks JSON, CBOR and forms. Alarms, dashboards, streams and the rest are not built. Differs from AWS, or is left out:
 - Statistics: SampleCount, Sum, Average, Minimum, Maximum and percentiles (to a hundredth of the value); trimmed means and their like are refused.
 - Expressions of GetMetricData: numbers, ids, \`+ - * /\` and parentheses; functions (SUM, SEARCH, METRICS, …) are refused.
 - EntityMetricData is refused. At most 200,000 different metrics are kept (LimitExceeded).
-- The metrics of AWS/Lambda are written every 15 s and whenever somebody asks; a killed server loses at most those 15 s of them. Provisioned concurrency, iterator age and extensions have none.`,
+- The metrics of AWS/Lambda are written every 15 s and whenever somebody asks; a killed server loses at most those 15 s of them. Iterator age and extensions have none.`,
   sqs: `Speaks JSON and, for clients from before 2023, forms and XML. Differs from AWS, or is left out:
 - A deleted queue is gone at once, so the same name can be used again without waiting 60 seconds (QueueDeletedRecently is never answered).
 - \`KmsMasterKeyId\` is refused; \`SqsManagedSseEnabled\` is stored and returned without effect: encrypt the disk.
@@ -94,6 +95,7 @@ PublicPolicyException is never answered.`,
 - Targets: Lambda functions, SQS queues, SNS topics, other event buses, and CloudWatch log groups whose names begin with \`/aws/events/\` (they take events
   without a resource policy, which is not built; events stand in one stream for each rule). Other targets, and the parameters that only they have,
   are refused with ValidationException.
+- Events of AWS's own services come from S3 only (\`aws.s3\`).
 - API destinations, connections, global endpoints and partner event sources are not built; \`EndpointId\` and \`EventSourceName\` are refused.
 - \`KmsKeyIdentifier\` is refused: encrypt the disk. A bus's \`DeadLetterConfig\` (for events that can't be decrypted) and \`LogConfig\`, and a rule's
   own \`RoleArn\`, are stored and returned without effect; a target's \`RoleArn\` counts.

@@ -266,42 +266,54 @@ test("what can't be is refused, and changes nothing", async (t) => {
   await assertRefused(one.s3.send(new s3.GetBucketNotificationConfigurationCommand({ Bucket: "no-such-bucket" })), "NoSuchBucket", 404);
 });
 
-test("a function that writes into the bucket that calls it is stopped after 16 passes", async (t) => {
-  let passes = 0;
-  let put: (trace: string | undefined) => Promise<unknown> = () => Promise.resolve();
-  const { clients } = await startApi(t, () => async (_event, { traceHeader }) => {
-    passes++;
-    await put(traceHeader);
-    return {};
-  });
-  const { lambda, iam, cloudwatch, s3: client } = clients();
-  await client.send(new s3.CreateBucketCommand({ Bucket }));
-  await makeFunction(lambda, { name: "f", role: await makeRole(iam), code: "" });
-  put = async (trace) => {
-    const command = new s3.PutObjectCommand({ Bucket, Key: `k${passes}`, Body: "x" });
-    command.middlewareStack.add(
-      (next) => (words) => {
-        if (trace !== undefined) (words.request as { headers: Record<string, string> }).headers["x-amzn-trace-id"] = trace;
-        return next(words);
-      },
-      { step: "build" },
-    );
-    return await client.send(command);
-  };
-  await lambda.send(
-    new AddPermissionCommand({ FunctionName: "f", StatementId: "s3", Action: "lambda:InvokeFunction", Principal: "s3.amazonaws.com" }),
-  );
-  await client.send(
-    new s3.PutBucketNotificationConfigurationCommand({ Bucket, NotificationConfiguration: toFunction(["s3:ObjectCreated:*"]) }),
-  );
-  await put(undefined);
-  const dropped = async () => {
-    const nowMs = Date.now();
-    const asked = { Namespace: "AWS/Lambda", MetricName: "RecursiveInvocationsDropped", Period: 3600, Statistics: ["Sum" as const] };
-    const span = { StartTime: new Date(nowMs - 600_000), EndTime: new Date(nowMs + 60_000) };
-    const Dimensions = [{ Name: "FunctionName", Value: "f" }];
-    return (await cloudwatch.send(new GetMetricStatisticsCommand({ ...asked, ...span, Dimensions }))).Datapoints?.[0]?.Sum;
-  };
-  assert.equal(await eventually("it is stopped", dropped), 1);
-  assert.equal(passes, 16);
+const OPEN_TO_S3 = JSON.stringify({
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Principal: { Service: "s3.amazonaws.com" }, Action: "sns:Publish", Resource: "*" }],
 });
+
+const LOOPS = ["a function that writes into the bucket that calls it", "a function that a topic tells of what it writes into a bucket"];
+for (const [index, name] of LOOPS.entries())
+  test(`${name} is stopped after 16 passes`, async (t) => {
+    const isByTopic = index === 1;
+    let passes = 0;
+    let put: (trace: string | undefined) => Promise<unknown> = () => Promise.resolve();
+    const { clients } = await startApi(t, () => async (_event, { traceHeader }) => {
+      passes++;
+      await put(traceHeader);
+      return {};
+    });
+    const { lambda, iam, cloudwatch, sns, s3: client } = clients();
+    await client.send(new s3.CreateBucketCommand({ Bucket }));
+    await makeFunction(lambda, { name: "f", role: await makeRole(iam), code: "" });
+    put = async (trace) => {
+      const command = new s3.PutObjectCommand({ Bucket, Key: `k${passes}`, Body: "x" });
+      command.middlewareStack.add(
+        (next) => (words) => {
+          if (trace !== undefined) (words.request as { headers: Record<string, string> }).headers["x-amzn-trace-id"] = trace;
+          return next(words);
+        },
+        { step: "build" },
+      );
+      return await client.send(command);
+    };
+    const Principal = isByTopic ? "sns.amazonaws.com" : "s3.amazonaws.com";
+    await lambda.send(new AddPermissionCommand({ FunctionName: "f", StatementId: "s3", Action: "lambda:InvokeFunction", Principal }));
+    const topic = await makeTopic(sns, "t", { Policy: OPEN_TO_S3 });
+    await subscribe(sns, topic, "lambda", functionArn);
+    const toTopic = { TopicConfigurations: [{ TopicArn: topic, Events: ["s3:ObjectCreated:*" as const] }] };
+    const NotificationConfiguration = isByTopic ? toTopic : toFunction(["s3:ObjectCreated:*"]);
+    await client.send(
+      // The test message would be one more pass.
+      new s3.PutBucketNotificationConfigurationCommand({ Bucket, NotificationConfiguration, SkipDestinationValidation: true }),
+    );
+    await put(undefined);
+    const dropped = async () => {
+      const nowMs = Date.now();
+      const asked = { Namespace: "AWS/Lambda", MetricName: "RecursiveInvocationsDropped", Period: 3600, Statistics: ["Sum" as const] };
+      const span = { StartTime: new Date(nowMs - 600_000), EndTime: new Date(nowMs + 60_000) };
+      const Dimensions = [{ Name: "FunctionName", Value: "f" }];
+      return (await cloudwatch.send(new GetMetricStatisticsCommand({ ...asked, ...span, Dimensions }))).Datapoints?.[0]?.Sum;
+    };
+    assert.equal(await eventually("it is stopped", dropped), 1);
+    assert.equal(passes, 16);
+  });
