@@ -3,6 +3,8 @@ import type { Constraint } from "../../src/aws/constraint.ts";
 import type { OperationModel, ServiceModel } from "../../src/aws/model.ts";
 import type { Member, Shape, StructureShape } from "../../src/aws/shape.ts";
 import type { Constraints } from "../../src/aws/validate.ts";
+import { BREAKERS, breaking, fittingText, matches } from "./constrained-texts.ts";
+import { allOf, lowerCamel, sentence, SHOWN_MAX } from "./constraint-sentences.ts";
 
 export interface GeneratedCase {
   readonly what: string;
@@ -28,78 +30,8 @@ interface Place {
 
 /** Longer ones would not fit into a request's path, or make no different case. */
 const LENGTH_MAX = 100_000;
-/** Characters of a value that are in a sentence. */
-const SHOWN_MAX = 10_240;
 const DEPTH_MAX = 4;
 
-/** For patterns that say more than which characters there may be. */
-const SAMPLES = [
-  "a",
-  "1",
-  "abcd",
-  "A",
-  "/a/",
-  "/",
-  "a.b",
-  "a.py",
-  "key=value",
-  "aws:a",
-  "sts.amazonaws.com",
-  "nodejs24.x",
-  "arn:aws:iam::000000000000:role/a",
-  "arn:aws:lambda:us-east-1:000000000000:function:a",
-  "arn:aws:lambda:us-east-1:000000000000:layer:a:1",
-  "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0",
-  "arn:aws:lambda:us-east-1::runtime:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-  "arn:aws:signer:us-east-1:000000000000:/signing-profiles/abcdefgh/0123456789",
-  "arn:aws:sqs:us-east-1:000000000000:a",
-  "arn:aws:s3:::a",
-  "arn:aws:kms:us-east-1:000000000000:key/a",
-  "arn:aws:events:us-east-1:000000000000:event-bus/a",
-  "arn:aws:events:us-east-1:000000000000:connection/a/01234567-89ab-cdef-0123-456789abcdef",
-  "arn:aws:events:us-east-1:000000000000:rule/a",
-  "arn:aws:scheduler:us-east-1:000000000000:schedule-group/a",
-  "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0123456789abcdef0",
-  "arn:aws:lambda:us-east-1:000000000000:capacity-provider:a",
-  "01234567-89ab-cdef-0123-456789abcdef",
-  "0123456789abcdef0123456789abcdef",
-  "000000000000",
-  "AKIAIOSFODNN7EXAMPLE",
-  "subnet-0123456789abcdef0",
-  "sg-0123456789abcdef0",
-  "o-0123456789",
-  "/mnt/a",
-  "aws.partner/a/b",
-  "https://a.b",
-  "rate(1 minute)",
-  "a@b",
-  "a:1",
-  "v1",
-  "lambda:GetLayerVersion",
-];
-
-const BREAKERS = ["\u0001", "!", " ", "é", "a b", "*", "~", "{}", "[", "-", "no match", "\u{1f600}", "", "_?"];
-
-/** The whole text, as in Java. */
-function matches(pattern: string, text: string): boolean {
-  try {
-    return new RegExp(`^(?:${pattern})$`, "u").test(text);
-  } catch {
-    return new RegExp(`^(?:${pattern})$`).test(text);
-  }
-}
-
-const fits = ({ min = 0, max = Infinity, pattern }: Constraint, text: string) =>
-  text.length >= min && text.length <= max && (pattern === undefined || matches(pattern, text));
-
-/** Undefined: no text that is known here fits. */
-function fittingText(constraint: Constraint): string | undefined {
-  if (constraint.enum !== undefined) return constraint.enum[0];
-  const wanted = Math.max(1, constraint.min ?? 1);
-  return [...SAMPLES, ...["a", "1", "A", "/"].map((one) => one.repeat(wanted))].find((one) => fits(constraint, one));
-}
-
-const lowerCamel = (name: string) => name.charAt(0).toLowerCase() + name.slice(1);
 const inside = (path: string, name: string) => (path === "" ? lowerCamel(name) : `${path}.${lowerCamel(name)}`);
 
 class Cases {
@@ -351,21 +283,6 @@ function* texts(place: Place): Generator<Violation> {
   };
 }
 
-/** Of the right length. */
-function breaking({ pattern = "", min = 0, max = Infinity }: Constraint, { binding }: Member): string | undefined {
-  const isHeader = binding.place === "header";
-  return BREAKERS.map((one) => one.padEnd(min, one === "" ? " " : one)).find(
-    (one) =>
-      one.length >= min &&
-      one.length <= max &&
-      !matches(pattern, one) &&
-      // Headers lose what is around a value, and are of Latin letters; a path has no empty part.
-      (!isHeader || /^[!-~]+$/.test(one)) &&
-      (binding.place !== "label" || /^[!-~]+$/.test(one)) &&
-      (binding.place !== "query" || one !== ""),
-  );
-}
-
 function* badScalars(shape: Shape, constraint: Constraint): Generator {
   const { min, max, pattern, enum: values } = constraint;
   if (shape.kind === "integer" || shape.kind === "double") {
@@ -381,49 +298,6 @@ function* badScalars(shape: Shape, constraint: Constraint): Generator {
     const bad = BREAKERS.find((one) => !matches(pattern, one));
     if (bad !== undefined) yield bad;
   }
-}
-
-const numberOf = (shape: Shape, value: number) => (shape.kind === "double" && Number.isInteger(value) ? value.toFixed(1) : String(value));
-
-/** Every constraint of an element, in AWS's order. */
-function allOf(shape: Shape, { min, max, pattern, enum: values }: Constraint, isKey = false): string {
-  const what = shape.kind === "integer" || shape.kind === "double" ? "value" : "length";
-  return [
-    ...(max === undefined ? [] : [`Member must have ${what} less than or equal to ${numberOf(shape, max)}`]),
-    ...(min === undefined ? [] : [`Member must have ${what} greater than or equal to ${numberOf(shape, min)}`]),
-    ...(values === undefined ? [] : [`Member must satisfy enum value set: [${values.join(", ")}]`]),
-    ...(pattern === undefined ? [] : [`Member must satisfy regular expression pattern: ${pattern}`]),
-    // As recorded: where a text may be empty, nothing is said of null, nor of keys.
-    ...(isKey || (shape.kind === "string" && min === 0) ? [] : ["Member must not be null"]),
-  ].join(", ");
-}
-
-function shown(shape: Shape, value: unknown): string {
-  if (value === null || value === undefined) return "null";
-  if (shape.kind === "list") return `[${(value as unknown[]).map((one) => shown(shape.item, one)).join(", ")}]`;
-  if (shape.kind === "map")
-    return `{${Object.entries(value)
-      .map(([key, one]) => `${key}=${shown(shape.value, one)}`)
-      .join(", ")}}`;
-  if (shape.kind === "structure") {
-    const source = value as Record<string, unknown>;
-    const given = shape.members.filter(({ name }) => source[name] !== undefined);
-    const members = given.map(({ name, shape: of, isSensitive }) => `${lowerCamel(name)}=${isSensitive ? "***" : shown(of, source[name])}`);
-    return `${shape.name}(${members.join(", ")})`;
-  }
-  if (shape.kind === "blob") {
-    const { length } = Buffer.from(value as string, "base64");
-    return `java.nio.HeapByteBuffer[pos=0 lim=${length} cap=${length}]`;
-  }
-  if (typeof value === "string") return value;
-  return typeof value === "number" ? numberOf(shape, value) : JSON.stringify(value);
-}
-
-function sentence({ member, path }: Place, value: unknown, words: string): string {
-  const whole = member.isSensitive ? "***" : shown(member.shape, value);
-  const text = whole.length > SHOWN_MAX ? `${whole.slice(0, SHOWN_MAX)}...` : whole;
-  const said = value === undefined || value === null ? "null" : `'${text}'`;
-  return `1 validation error detected: Value ${said} at '${path}' failed to satisfy constraint: ${words}`;
 }
 
 /** Lambent's own sentence, for the newer protocol only: AWS takes no notice of it, which here would mean that something has no effect in silence. */
