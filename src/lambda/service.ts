@@ -180,21 +180,21 @@ async function openRecords(
   provisions: (place: ReturnType<typeof ownerOf>) => void,
 ) {
   return {
-    functions: await openTracked<FunctionRecord>(meta, FUNCTION_KIND, (key, before, after) => {
-      references.change(packagesOfFunction(before), packagesOfFunction(after));
-      retireFormer(invoker, key, before, after);
+    functions: await View.open<FunctionRecord>(meta, FUNCTION_KIND, (key, after, before) => {
+      references.change(packagesOfFunction(before?.value), packagesOfFunction(after?.value));
+      retireFormer(invoker, key, before?.value, after?.value);
       provisions(ownerOf(key));
     }),
-    versions: await openTracked<VersionRecord>(meta, VERSION_KIND, (key, before, after) => {
-      references.change(packagesOfVersion(before), packagesOfVersion(after));
-      if (before !== undefined && after === undefined) retireVersion(invoker, key, before);
+    versions: await View.open<VersionRecord>(meta, VERSION_KIND, (key, after, before) => {
+      references.change(packagesOfVersion(before?.value), packagesOfVersion(after?.value));
+      if (before !== undefined && after === undefined) retireVersion(invoker, key, before.value);
     }),
-    layerVersions: await openTracked<LayerVersionRecord>(meta, LAYER_VERSION_KIND, (_key, before, after) =>
-      references.change(packagesOfLayer(before), packagesOfLayer(after)),
+    layerVersions: await View.open<LayerVersionRecord>(meta, LAYER_VERSION_KIND, (_key, after, before) =>
+      references.change(packagesOfLayer(before?.value), packagesOfLayer(after?.value)),
     ),
-    functionUrls: await openTracked<FunctionUrlRecord>(meta, FUNCTION_URL_KIND, (key, before, after) => {
-      if (before !== undefined) urlKeys.delete(before.urlId);
-      if (after !== undefined) urlKeys.set(after.urlId, key);
+    functionUrls: await View.open<FunctionUrlRecord>(meta, FUNCTION_URL_KIND, (key, after, before) => {
+      if (before !== undefined) urlKeys.delete(before.value.urlId);
+      if (after !== undefined) urlKeys.set(after.value.urlId, key);
     }),
     mappings: await View.open<MappingRecord>(meta, MAPPING_KIND),
     codeSigningConfigs: await View.open<CodeSigningRecord>(meta, CODE_SIGNING_KIND),
@@ -216,15 +216,4 @@ function retireFormer(invoker: Invoker, key: Key, before: FunctionRecord | undef
 
 function retireVersion(invoker: Invoker, key: Key, { deployed, number }: VersionRecord): void {
   invoker.retire([deploymentKey(ownerOf(key), { deployed, version: String(number) })]);
-}
-
-/** A view that tells what each record was before it changed. */
-async function openTracked<T>(meta: MetaStore, kind: string, changed: (key: Key, before: T | undefined, after: T | undefined) => void) {
-  const known = new Map<string, T>();
-  return await View.open<T>(meta, kind, (key, entry) => {
-    const name = `${key.account}/${key.region}/${key.id}`;
-    changed(key, known.get(name), entry?.value);
-    if (entry === undefined) known.delete(name);
-    else known.set(name, entry.value);
-  });
 }

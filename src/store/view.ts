@@ -2,6 +2,9 @@
 import { byteOrder } from "./byte-order.ts";
 import type { Change, Entry, Key, MetaStore } from "./storage.ts";
 
+/** Undefined: it is not there, or was not. */
+type Changed<T> = (key: Key, entry: Entry<T> | undefined, before: Entry<T> | undefined) => void;
+
 interface Partition<T> {
   readonly entries: Map<string, Entry<T>>;
   /** Ids in UTF-8 byte order; made when a list is asked for. */
@@ -21,15 +24,15 @@ function placeOf(sorted: readonly string[], id: string): number {
 
 export class View<T> {
   readonly #partitions = new Map<string, Partition<T>>();
-  readonly #changed: ((key: Key, entry: Entry<T> | undefined) => void) | undefined;
+  readonly #changed: Changed<T> | undefined;
   #feed: { stop(): void } | undefined;
 
-  private constructor(changed: ((key: Key, entry: Entry<T> | undefined) => void) | undefined) {
+  private constructor(changed: Changed<T> | undefined) {
     this.#changed = changed;
   }
 
   /** `changed` is called for every present record and for every change after it; it must not throw. */
-  static async open<T>(meta: MetaStore, kind: string, changed?: (key: Key, entry: Entry<T> | undefined) => void): Promise<View<T>> {
+  static async open<T>(meta: MetaStore, kind: string, changed?: Changed<T>): Promise<View<T>> {
     const view = new View<T>(changed);
     view.#feed = await meta.follow([kind], (changes) => view.#apply(changes));
     return view;
@@ -70,8 +73,9 @@ export class View<T> {
       const partition = this.#partitions.get(name) ?? { entries: new Map<string, Entry<T>>(), sorted: undefined };
       this.#partitions.set(name, partition);
       const entry = value === undefined ? undefined : { key, revision, value: value as T };
+      const before = partition.entries.get(key.id);
       this.#replace(partition, key.id, entry);
-      this.#changed?.(key, entry);
+      this.#changed?.(key, entry, before);
     }
   }
 
