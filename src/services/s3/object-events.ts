@@ -1,5 +1,6 @@
 // What S3 tells of a change of an object: one event for each configuration that wants it and one for the event bus, in AWS's shapes.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+import type { Caller } from "../../aws/identity.ts";
 import type { Context } from "../../aws/operations.ts";
 import { requestId } from "../../base/id.ts";
 import type { Delivery } from "../../deliveries.ts";
@@ -114,6 +115,12 @@ const ON_BUS: Readonly<Record<ObjectEventName, { readonly detailType: string; re
   "ObjectTagging:Delete": { detailType: "Object Tags Deleted" },
 };
 
+/** An account, or the service that acts for itself. */
+function requesterOf({ kind, account, arn }: Caller): string {
+  if (kind === "anonymous") return "Anonymous";
+  return kind === "service" ? arn : account;
+}
+
 function busEvent(
   { caller, requestId: id, sourceIp = "127.0.0.1" }: Context,
   { key, value }: Entry<BucketRecord>,
@@ -133,7 +140,7 @@ function busEvent(
       sequencer: sequence === undefined ? undefined : sequencerOf(sequence),
     },
     "request-id": id,
-    requester: caller.kind === "anonymous" ? "Anonymous" : caller.account,
+    requester: requesterOf(caller),
     "source-ip-address": sourceIp,
     reason,
     "deletion-type": deletion,
