@@ -224,7 +224,7 @@ test("what can't be is refused, and changes nothing", async (t) => {
   for (const [configuration, message] of bad) await assertRefused(one.configure(configuration), "InvalidArgument", 400, message);
   await assertRefused(one.configure({ EventBridgeConfiguration: {} }), "NotImplemented", 501);
   const topic = { TopicConfigurations: [{ TopicArn: `arn:aws:sns:us-east-1:${ACCOUNT}:t`, Events: created }] };
-  await assertRefused(one.configure(topic), "NotImplemented", 501);
+  await assertRefused(one.configure(topic), "InvalidArgument", 400, /Unable to validate/);
   assert.deepEqual(await one.configured(), {});
   await one.configure(two({ Filter: filter({ suffix: ".jpg" }) }, { Filter: filter({ suffix: ".png" }) }));
   await one.configure(toFunction(created, { LambdaFunctionArn: functionArn.replace(/f$/, "later") }), { SkipDestinationValidation: true });
