@@ -45,7 +45,8 @@ function inputOf(one: Started, { uuid, signing }: Made, operation: string, name:
   const isTag = operation === "ListTags" || operation === "TagResource" || operation === "UntagResource";
   return {
     FunctionName: name,
-    Qualifier: /Provisioned|Scaling/.test(operation) ? "live" : undefined,
+    ...(operation.includes("Provisioned") ? { Qualifier: "live" } : {}),
+    ...(operation.includes("Scaling") ? { Qualifier: "1" } : {}),
     ProvisionedConcurrentExecutions: 2,
     UpdateRuntimeOn: "FunctionUpdate",
     LayerName: name === "f" ? "l" : LAYER,
