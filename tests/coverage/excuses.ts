@@ -2,7 +2,7 @@
 
 interface Excuse {
   readonly reason: string;
-  readonly client: "Lambda" | "S3" | "IAM" | "SQS" | "CloudWatchLogs" | "STS";
+  readonly client: "Lambda" | "S3" | "IAM" | "SQS" | "SNS" | "EventBridge" | "Scheduler" | "CloudWatch" | "CloudWatchLogs" | "STS";
   /** An error, or `success`. */
   readonly outcome: string;
   readonly operations: readonly string[] | "all";
