@@ -135,14 +135,6 @@ test("EventBridge: buses and rules that are not there, and one too many", async 
       () => events.removeTargets({ Rule, EventBusName, Ids: ["a"] }),
       () => events.tagResource({ ResourceARN, Tags: [{ Key: "a", Value: "b" }] }),
       () => events.untagResource({ ResourceARN, TagKeys: ["a"] }),
-      () =>
-        events.startReplay({
-          ReplayName: "r",
-          EventSourceArn: arn("events", "archive/missing"),
-          EventStartTime: new Date(0),
-          EventEndTime: new Date(60_000),
-          Destination: { Arn: arn("events", "event-bus/default") },
-        }),
     ],
   ]);
   await events.createArchive({ ArchiveName: "a", EventSourceArn: arn("events", "event-bus/default") });
@@ -185,13 +177,14 @@ test("Scheduler: names that are none, and groups that are not there, or one too 
       () => scheduler.untagResource({ ResourceArn, TagKeys: ["a"] }),
     ],
   ]);
-  for (let at = 1; at < 500; at++) await scheduler.createScheduleGroup({ Name: `g${at}` });
+  for (let at = 0; at < 500; at++) await scheduler.createScheduleGroup({ Name: `g${at}` });
   await checkAll([["ServiceQuotaExceededException", () => scheduler.createScheduleGroup({ Name: "one-too-many" })]]);
 });
 
 test("IAM: quotas of groups, and what only AWS may change", async (t) => {
   const { iam } = await start(t);
-  const statement = (Action: string) => JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Action, Resource: "*" }] });
+  const statement = (...Action: string[]) =>
+    JSON.stringify({ Version: "2012-10-17", Statement: [{ Effect: "Allow", Action, Resource: "*" }] });
   await iam.createGroup({ GroupName: "g" });
   for (let at = 0; at < 10; at++) {
     const { Policy } = await iam.createPolicy({ PolicyName: `p${at}`, PolicyDocument: statement("s3:*") });
@@ -204,7 +197,12 @@ test("IAM: quotas of groups, and what only AWS may change", async (t) => {
     [
       "LimitExceededException",
       () => iam.attachGroupPolicy({ GroupName: "g", PolicyArn }),
-      () => iam.putGroupPolicy({ GroupName: "g", PolicyName: "p", PolicyDocument: statement(`s3:${"x".repeat(5200)}`) }),
+      () =>
+        iam.putGroupPolicy({
+          GroupName: "g",
+          PolicyName: "p",
+          PolicyDocument: statement(...Array.from({ length: 400 }, (_, at) => `s3:GetObject${at}`)),
+        }),
     ],
     [
       "UnmodifiableEntityException",
@@ -220,8 +218,20 @@ test("IAM: quotas of groups, and what only AWS may change", async (t) => {
   ]);
 });
 
-test("CloudWatch: statistics that are not named", async (t) => {
+test("CloudWatch: a dimension without a name", async (t) => {
   const { cloudwatch } = await start(t);
-  const metric = { Namespace: "N", MetricName: "m", StartTime: new Date(0), EndTime: new Date(60_000), Period: 60 };
-  await checkAll([["MissingRequiredParameterException", () => cloudwatch.getMetricStatistics(metric)]]);
+  const metric = {
+    Namespace: "N",
+    MetricName: "m",
+    StartTime: new Date(0),
+    EndTime: new Date(60_000),
+    Period: 60,
+    Statistics: ["Sum" as const],
+  };
+  await checkAll([
+    [
+      "MissingRequiredParameterException",
+      () => cloudwatch.getMetricStatistics({ ...metric, Dimensions: [{ Name: undefined, Value: "v" }] }),
+    ],
+  ]);
 });

@@ -364,6 +364,12 @@ export const EXCUSES: readonly Excuse[] = [
     operations: ["DescribeArchive"],
   },
   {
+    reason: "An archive that is not there is a ValidationException.",
+    client: "EventBridge",
+    outcome: "ResourceNotFoundException",
+    operations: ["StartReplay"],
+  },
+  {
     reason: "A replay has the pattern of its archive.",
     client: "EventBridge",
     outcome: "InvalidEventPatternException",
