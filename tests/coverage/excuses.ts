@@ -370,6 +370,12 @@ export const EXCUSES: readonly Excuse[] = [
     operations: ["StartReplay"],
   },
   {
+    reason: "What it must have, the model requires too: its absence is a ValidationException.",
+    client: "CloudWatch",
+    outcome: "MissingRequiredParameterException",
+    operations: ["GetMetricStatistics"],
+  },
+  {
     reason: "A replay has the pattern of its archive.",
     client: "EventBridge",
     outcome: "InvalidEventPatternException",
