@@ -1,4 +1,5 @@
 // The sandbox's root: a small read-only tmpfs with the host's /usr, a generated /etc and /dev, the request's directories, /proc and /tmp.
+// Or, of a container image, the directory that the request names as root: then nothing of the host's but /dev.
 //
 // What is the same for every sandbox is mounted once, in the launcher's own mount namespace, and cloned from there. Every target is made
 // by us, step by step and never through a link, before or beside content: no link inside a package can lead a mount elsewhere.
@@ -30,9 +31,9 @@ static const char *const SYSTEM_FILES[] = {
 static const char *const DEVICES[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
 static const char *const DEVICE_LINKS[][2] = {
   {"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/self/fd/0"}, {"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"}};
-// An empty file and an empty directory that cover what tells of the host or steers it.
-#define EMPTY_FILE "/etc/environment"
-#define EMPTY_DIRECTORY "/etc/opt"
+// They cover what tells of the host or steers it. Below /dev, which is ours whatever the root is.
+#define EMPTY_FILE "/dev/null"
+#define EMPTY_DIRECTORY "/dev/.empty"
 static const char *const GENERATED[][2] = {
   {"/etc/passwd", "root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:993:990::/tmp:/sbin/nologin\n"},
   {"/etc/group", "root:x:0:\nsbx_user1051:x:990:\n"},
@@ -40,8 +41,9 @@ static const char *const GENERATED[][2] = {
   {"/etc/hosts", "127.0.0.1 localhost\n169.254.100.1 sandbox sandbox.localdomain\n"},
   {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
   {"/etc/resolv.conf", "# no resolver can be reached\n"},
-  {EMPTY_FILE, ""},
 };
+// What an image leaves to who runs it; it must have files of these names.
+static const char *const OVER_IMAGE[] = {"/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"};
 static const char *const HIDDEN[] = {
   "/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/sysrq-trigger", "/proc/timer_list", "/proc/sched_debug", "/proc/kallsyms", "/proc/kmsg",
   "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/proc/modules", "/proc/config.gz", "/proc/cmdline", "/proc/interrupts",
@@ -180,17 +182,27 @@ static const char *open_requested(const struct request *request, int *trees) {
   return NULL;
 }
 
+// The tmpfs in which the shared parts come together, or an image.
+static int mount_root(const char *image) {
+  if (!image) return mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m,nr_inodes=512");
+  int tree = clone_tree(image);
+  if (tree < 0 || protect(tree, READ_ONLY)) return -1;
+  return syscall(SYS_move_mount, tree, "", AT_FDCWD, STAGE, MOVE_MOUNT_F_EMPTY_PATH) || close(tree) ? -1 : 0;
+}
+
 static const char *assemble(const struct request *request) {
+  const char *const *parts = request->root ? OVER_IMAGE : shared;
+  size_t count = request->root ? LENGTH(OVER_IMAGE) : shared_count;
   int trees[LENGTH(shared)];
-  for (size_t i = 0; i < shared_count; i++) {
+  for (size_t i = 0; i < count; i++) {
     char place[128];
-    snprintf(place, sizeof place, STAGE "%s", shared[i]);
-    if ((trees[i] = clone_tree(place)) < 0) return shared[i];
+    snprintf(place, sizeof place, STAGE "%s", parts[i]);
+    if ((trees[i] = clone_tree(place)) < 0) return parts[i];
   }
-  if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m,nr_inodes=512")) return "root";
-  for (size_t i = 0; i < shared_count; i++)
-    if (attach(trees[i], shared[i])) return shared[i];
-  for (size_t i = 0; i < link_count; i++)
+  if (mount_root(request->root)) return "root";
+  for (size_t i = 0; i < count; i++)
+    if (attach(trees[i], parts[i])) return parts[i];
+  for (size_t i = 0; i < link_count && !request->root; i++)
     if (make_link(links[i][0], links[i][1])) return links[i][0];
   char options[96];
   snprintf(options, sizeof options, "mode=1777,size=%llu,nr_inodes=%llu", (unsigned long long)request->tmp_bytes, (unsigned long long)request->tmp_inodes);

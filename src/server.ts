@@ -6,6 +6,7 @@ import type { Deliverer } from "./aws/deliver.ts";
 import { frontDoor, type FrontDoor } from "./aws/front-door.ts";
 import type { ServiceDefinition } from "./aws/definition.ts";
 import { CommonFault } from "./aws/fault.ts";
+import type { WireRequest } from "./aws/request.ts";
 import { systemClock, type Clock } from "./base/clock.ts";
 import { lifecycle, type Lifecycle } from "./base/lifecycle.ts";
 import { logLines } from "./base/log-lines.ts";
@@ -23,6 +24,7 @@ import { KNOWN_RUNTIMES } from "./runtime/identifiers.ts";
 import { runtimeCatalog, type RuntimeCatalog, type RuntimeState } from "./runtime/managed.ts";
 import { linuxSandboxHost } from "./sandbox/linux/host.ts";
 import type { SandboxHost } from "./sandbox/sandbox.ts";
+import { ecrService, type EcrService } from "./services/ecr/service.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
 import { s3Service, type S3Service } from "./services/s3/service.ts";
@@ -185,6 +187,15 @@ function objectsFor(s3: S3Service, { identities }: IamService, clock: Clock): La
   };
 }
 
+function imagesFrom(ecr: EcrService, { hostNames }: Config): LambdaDeps["getImage"] {
+  return async (context, ImageUri, architecture) => {
+    const found = await ecr.image(context, ImageUri, hostNames, architecture);
+    if (typeof found === "string") return found;
+    const { sha256, resolvedUri: ResolvedImageUri, ...image } = found;
+    return { sha256, image: { ImageUri, ResolvedImageUri, ...image } };
+  };
+}
+
 /** What the services around Lambda and Lambda itself share. */
 interface Common extends IdentityServices {
   readonly parts: Started;
@@ -203,6 +214,7 @@ async function commonOf(config: Config, parts: Started, life: Lifecycle): Promis
 }
 
 interface Neighbours {
+  readonly ecr: EcrService;
   readonly s3: S3Service;
   readonly sqs: SqsService;
   readonly downloads: CodeDownloads;
@@ -226,14 +238,18 @@ async function startNeighbours(common: Common, life: Lifecycle): Promise<Neighbo
   const sqs = await sqsService({ meta, mailboxes: storage.mailboxes, clock, log });
   life.onStop("sqs", () => sqs.stop());
   add(sqs.definition);
-  return { s3, sqs, downloads };
+  const ecr = await ecrService({ meta, blobs, clock, log, identities: iam.identities, sealingKey: parts.secrets.sealingKey });
+  life.onStop("ecr", () => ecr.stop());
+  add(ecr.definition);
+  return { s3, sqs, ecr, downloads };
 }
 
 /** Open before Lambda is there, because functions are told the port: Lambda's first requests wait for it. */
-function openDoor(config: Config, { parts, services, iam }: Common, { sqs }: Neighbours, life: Lifecycle): FrontDoor {
+function openDoor(config: Config, { parts, services, iam }: Common, { sqs, ecr }: Neighbours, life: Lifecycle): FrontDoor {
   const { account, region, hostNames, bodyBytesMax } = config;
   const { clock, log } = parts;
-  const door = frontDoor({ services, identities: iam.identities, clock, log, account, region, hostNames, bodyBytesMax });
+  const registry = (request: WireRequest) => ecr.registry(request);
+  const door = frontDoor({ services, identities: iam.identities, clock, log, account, region, hostNames, bodyBytesMax, registry });
   life.onStop("front door", () => door.close());
   life.onStop("waiting receivers", () => sqs.endWaits());
   return door;
@@ -241,7 +257,7 @@ function openDoor(config: Config, { parts, services, iam }: Common, { sqs }: Nei
 
 async function startLambda(config: Config, common: Common, neighbours: Neighbours, plane: DataPlane): Promise<LambdaService> {
   const { parts, iam, sts, ways, outgoing } = common;
-  const { s3, downloads } = neighbours;
+  const { s3, ecr, downloads } = neighbours;
   const { clock, log, storage, blobs } = parts;
   return await lambdaService({
     meta: storage.meta,
@@ -255,6 +271,7 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
     clock,
     log,
     getObject: objectsFor(s3, iam, clock),
+    getImage: imagesFrom(ecr, config),
     canAssume: (roleArn) => typeof sts.assumeAsService(roleArn, "check", LAMBDA_PRINCIPAL) !== "string",
     runtimes: {
       state: (runtime) => KNOWN_RUNTIMES.get(runtime),
@@ -289,7 +306,7 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   lambdaDefinition.resolve(lambda.definition);
   outgoing.begin();
   const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
-  const references = async () => [code, await neighbours.s3.referencedBlobs()];
+  const references = async () => [code, neighbours.ecr.referencedBlobs(), await neighbours.s3.referencedBlobs()];
   const collection = startBlobCollection({ blobs, clock, log, references });
   life.onStop("blob collection", () => collection.stop());
   const host = config.host.includes(":") ? `[${config.host}]` : config.host;

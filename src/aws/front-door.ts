@@ -19,6 +19,8 @@ export interface FrontDoorOptions extends ServicesOptions {
   /** Names besides localhost under which clients reach the server; `*.example.com` for all names below one. */
   readonly hostNames: readonly string[];
   readonly timeouts?: Partial<Timeouts>;
+  /** Answers requests below `/v2/` that carry no signature of AWS's: Docker's protocol. Must not reject. */
+  readonly registry?: (request: WireRequest) => Promise<WireResponse>;
 }
 
 export interface Timeouts {
@@ -175,7 +177,9 @@ class Listener implements FrontDoor {
     }
     this.#limitIdleBody(request, admitted);
     const wire = wireRequest(id, request, admitted, controller.signal);
-    void this.#services.handle(wire).then((answer) => this.#send(response, answer, wire.method));
+    const { registry } = this.#options;
+    const handled = registry !== undefined && isForRegistry(admitted) ? registry(wire) : this.#services.handle(wire);
+    void handled.then((answer) => this.#send(response, answer, wire.method));
   }
 
   #admit(request: Request): Admitted {
@@ -284,6 +288,12 @@ class Listener implements FrontDoor {
 /** Unsigned and without parameters, so that it can't be taken for a bucket of that name by anyone who may see one. */
 function isHealthCheck(request: Request, admitted: Admitted): boolean {
   return request.method === "GET" && admitted.rawQuery === "" && !admitted.headers.has("authorization");
+}
+
+/** No bucket has so short a name; what other services of AWS's have below `/v2/` is signed. */
+function isForRegistry({ rawPath, rawQuery, headers }: Admitted): boolean {
+  const isSigned = headers.get("authorization")?.startsWith("AWS4-") === true || /(?:^|&)X-Amz-(?:Signature|Credential)=/.test(rawQuery);
+  return rawPath.startsWith("/v2/") && !isSigned;
 }
 
 function wireRequest(id: string, request: Request, admitted: Admitted, signal: AbortSignal): WireRequest {

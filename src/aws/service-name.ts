@@ -5,6 +5,7 @@ import { credentialScope } from "./signature-claim.ts";
 
 const BY_TARGET: ReadonlyMap<string, string> = new Map([
   ["AmazonSQS", "sqs"],
+  ["AmazonEC2ContainerRegistry_V20150921", "ecr"],
   ["Logs_20140328", "logs"],
 ]);
 const BY_VERSION: ReadonlyMap<string, string> = new Map([

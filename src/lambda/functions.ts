@@ -5,7 +5,7 @@ import { requestId } from "../base/id.ts";
 import { limits } from "../limits.ts";
 import { StorageError, type Write } from "../store/storage.ts";
 import { aliasesOf } from "./alias-records.ts";
-import { codeOf } from "./code.ts";
+import { codeLocation, newFunctionCode } from "./code.ts";
 import { reservationKey, reservedOf } from "./concurrency.ts";
 import { checkRole, configurationOf, describeFunction, describeVersion } from "./configuration.ts";
 import { checkDeadLetterConfig } from "./dead-letter-config.ts";
@@ -40,7 +40,7 @@ export function functions(lambda: Lambda) {
       const reserved = found.reference.qualifier === undefined ? reservedOf(lambda, found.reference) : undefined;
       return {
         Configuration: describeFound(found),
-        Code: { RepositoryType: "S3", Location: lambda.codeUrl(context, code.sha256) },
+        Code: codeLocation(lambda, context, code),
         ...(Object.keys(tags).length === 0 ? {} : { Tags: { ...tags } }),
         ...(reserved === undefined ? {} : { Concurrency: { ReservedConcurrentExecutions: reserved } }),
       };
@@ -71,7 +71,7 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
   checkRole(lambda, input.Role);
   const exists = () => conflict(`Function already exist: ${reference.name}`);
   if (lambda.functions.get(reference.account, reference.region, reference.name) !== undefined) throw exists();
-  const code = await codeOf(lambda, context, input.Code ?? {});
+  const code = await newFunctionCode(lambda, context, configuration, input.Code ?? {});
   await prepareLayers(lambda, configuration, code);
   const record: FunctionRecord = {
     wanted: { configuration, code, id: requestId() },

@@ -17,8 +17,7 @@ export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "ar
     const runnable = runnableOf(lambda, reference);
     const { deployed } = runnable;
     if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
-    const { sha256 } = deployed.code;
-    if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
+    await lambda.packages.ensureCode(deployed.code);
     await ensureLayers(lambda, deployed.configuration);
     return deploymentOf(reference, runnable);
   };

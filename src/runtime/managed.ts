@@ -13,7 +13,7 @@ import {
   pythonSdkOf,
   pythonSdkVersion,
 } from "./pins.ts";
-import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
+import { IMAGE_RUNTIME, type FunctionSettings, type RuntimeLayout } from "./settings.ts";
 
 export interface RuntimeState {
   readonly runtime: string;
@@ -62,6 +62,7 @@ export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
 
 function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Missing | undefined {
   if (runtime === PROVIDED) return provided();
+  if (runtime === IMAGE_RUNTIME) return image();
   const nodeVersion = NODE_VERSIONS.get(runtime);
   if (nodeVersion !== undefined)
     return isNodeInstalled(options, runtime, nodeVersion) ? node(options, runtime, nodeVersion) : notInstalled(runtime);
@@ -121,6 +122,11 @@ function provided(): RuntimeLayout {
     protocol: "runtime-api",
     version: "al2023",
   };
+}
+
+/** All else is the image's and the function's. */
+function image(): RuntimeLayout {
+  return { argv: [], mounts: [], env: {}, protocol: "runtime-api", version: "1" };
 }
 
 function node({ runtimesDirectory, bootstrapsDirectory }: CatalogOptions, runtime: string, version: string): RuntimeLayout {

@@ -9,7 +9,9 @@ export interface FunctionSettings {
   readonly functionArn: string;
   readonly runtime: string;
   readonly handler: string;
+  /** Mounted at /var/task; with `image`, at the root. */
   readonly codeDirectory: string;
+  readonly image?: ImageSettings;
   /** Its layers as one directory, mounted at /opt; absent: it has none. */
   readonly layersDirectory?: string;
   readonly memoryMiB: number;
@@ -18,6 +20,20 @@ export interface FunctionSettings {
   readonly variables: Readonly<Record<string, string>>;
   readonly roleArn: string;
   readonly logging: LogSettings;
+}
+
+/** What stands for an identifier when the code is a container image. */
+export const IMAGE_RUNTIME = "Image";
+
+/** How a container image is started: its own configuration with what the function replaces of it. */
+export interface ImageSettings {
+  /** ENTRYPOINT and CMD, the latter also by itself. */
+  readonly argv: readonly string[];
+  readonly command: readonly string[];
+  /** As it is written there: it may be relative, or empty. */
+  readonly workingDirectory: string;
+  /** ENV */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export interface LogSettings {
