@@ -3,13 +3,15 @@ import { chmod, lstat, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 const DIRECTORIES = ["dev", "etc", "proc", "tmp"];
+/** Where the code and the layers of a function are that brings only these. */
+export const CODE_PLACES: readonly string[] = ["opt", "var", "var/task"];
 const FILES = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
 
 const found = (path: string) => lstat(path).catch(() => undefined);
 
-/** No link is followed: one that stands there is replaced. */
-export async function makeRootPlaces(root: string): Promise<void> {
-  for (const name of DIRECTORIES) {
+/** No link is followed: one that stands there is replaced. `more`: further directories, parents first. */
+export async function makeRootPlaces(root: string, more: readonly string[] = []): Promise<void> {
+  for (const name of [...DIRECTORIES, ...more]) {
     const path = join(root, name);
     if ((await found(path))?.isDirectory() === true) continue;
     await rm(path, { force: true });

@@ -4,6 +4,7 @@ import { access, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { CommonFault } from "../aws/fault.ts";
+import { mergeLayers } from "../images/merge-layers.ts";
 import { makeRootPlaces } from "../images/root-places.ts";
 import { BadTar } from "../images/tar.ts";
 import { unpackLayer } from "../images/unpack-layer.ts";
@@ -11,7 +12,6 @@ import type { BlobStore } from "../store/blob-store.ts";
 import { limits } from "../limits.ts";
 import { invalidParameter } from "./faults.ts";
 import { imageLayerTree, imageRoot } from "./images.ts";
-import { mergeLayers } from "./merge-layers.ts";
 import type { CodePackage, FunctionCode } from "./model.ts";
 import { unpackZip, unzippedBytes } from "./zip.ts";
 

@@ -166,7 +166,9 @@ test("provided.al2023 starts the package's bootstrap on the Runtime API", async 
 
 test("AWS's other identifiers are refused with a sentence, and others are none", async () => {
   const { catalog } = await machine({});
-  assert.deepEqual(catalog.resolve("java21"), { missing: "Lambent does not run java21 functions; docs/runtimes.md says what it runs." });
+  assert.deepEqual(catalog.resolve("java21"), {
+    missing: "The runtime java21 needs an image that has it: run  lambent runtime install java21 --from IMAGE  (docs/runtimes.md)",
+  });
   for (const nothing of ["nodejs99.x", "python3.8 ", "", "__proto__", "constructor"]) assert.equal(catalog.resolve(nothing), undefined);
   assert.equal(KNOWN_RUNTIMES.size, 51);
   assert.deepEqual(

@@ -42,6 +42,15 @@ export interface CatalogOptions {
   readonly pythonSearchPath: readonly string[];
 }
 
+/** Below the runtimes directory: a directory for each runtime that came from an image. */
+export const IMAGES = "images";
+
+/** The file `image.json` there. */
+export interface InstalledImage {
+  readonly Entrypoint: readonly string[];
+  readonly Env: Readonly<Record<string, string>>;
+}
+
 const PROVIDED = "provided.al2023";
 const SYSTEM_LIBRARIES = "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib";
 const SYSTEM_PATH = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
@@ -57,12 +66,17 @@ export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
     if (found !== undefined && !("missing" in found)) ready.set(runtime, found);
     return found;
   };
-  return { resolve, list: () => [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, PROVIDED].map((runtime) => stateOf(options, runtime)) };
+  const own = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, PROVIDED];
+  const others = [...KNOWN_RUNTIMES.keys()].filter((runtime) => !own.includes(runtime));
+  const fromImages = () => others.filter((runtime) => fromImage(options, runtime) !== undefined);
+  return { resolve, list: () => [...own, ...fromImages()].map((runtime) => stateOf(options, runtime)) };
 }
 
 function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Missing | undefined {
   if (runtime === PROVIDED) return provided();
   if (runtime === IMAGE_RUNTIME) return image();
+  const installed = fromImage(options, runtime);
+  if (installed !== undefined) return installed;
   const nodeVersion = NODE_VERSIONS.get(runtime);
   if (nodeVersion !== undefined)
     return isNodeInstalled(options, runtime, nodeVersion) ? node(options, runtime, nodeVersion) : notInstalled(runtime);
@@ -72,13 +86,18 @@ function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Mis
     return isPythonSdkInstalled(options, runtime) ? python(options, host) : notInstalled(runtime);
   }
   return KNOWN_RUNTIMES.has(runtime)
-    ? { missing: `Lambent does not run ${runtime} functions; docs/runtimes.md says what it runs.` }
+    ? {
+        missing: `The runtime ${runtime} needs an image that has it: run  lambent runtime install ${runtime} --from IMAGE  (docs/runtimes.md)`,
+      }
     : undefined;
 }
 
 /** Asks without making anything. */
 function stateOf(options: CatalogOptions, runtime: string): RuntimeState {
   if (runtime === PROVIDED) return { runtime, state: "ready", detail: "the package's own bootstrap" };
+  const installed = fromImage(options, runtime);
+  if (installed !== undefined)
+    return { runtime, state: "ready", detail: `${installed.version}  ${join(options.runtimesDirectory, IMAGES, runtime)}` };
   const nodeVersion = NODE_VERSIONS.get(runtime);
   const host = nodeVersion === undefined ? findHostPython(options.pythonSearchPath, runtime) : undefined;
   if (nodeVersion === undefined && host === undefined) return { runtime, state: "missing", detail: noInterpreter(runtime).missing };
@@ -121,6 +140,22 @@ function provided(): RuntimeLayout {
     env: { PATH: SYSTEM_PATH, LD_LIBRARY_PATH: SYSTEM_LIBRARIES, LANG: "en_US.UTF-8" },
     protocol: "runtime-api",
     version: "al2023",
+  };
+}
+
+/** What `lambent runtime install --from` has put there: it comes before what the machine has. */
+function fromImage(options: CatalogOptions, runtime: string): RuntimeLayout | undefined {
+  const version = KNOWN_RUNTIMES.has(runtime) ? installedVersion(options, join(IMAGES, runtime)) : undefined;
+  if (version === undefined) return undefined;
+  const directory = join(options.runtimesDirectory, IMAGES, runtime);
+  const { Entrypoint, Env } = JSON.parse(readFileSync(join(directory, "image.json"), "utf8")) as InstalledImage;
+  return {
+    argv: Entrypoint,
+    takesHandler: true,
+    mounts: [{ source: join(directory, "root"), target: "/" }],
+    env: Env,
+    protocol: "runtime-api",
+    version,
   };
 }
 

@@ -61,7 +61,7 @@ export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
   return {
     id,
     mounts: mountsOf(settings, layout),
-    argv,
+    argv: layout.takesHandler === true ? [...argv, settings.handler] : argv,
     env: functionVariables({ settings, layout, credentials, logStream, initializationType, runtimeApi, endpointUrl }),
     workingDirectory: settings.image === undefined ? "/var/task" : workingDirectoryOf(settings.image),
     memoryBytes: settings.memoryMiB * 2 ** 20,

@@ -51,6 +51,8 @@ export interface RuntimeLayout {
   readonly argv: readonly string[];
   /** Where it depends on the function: limits of the heap, a wrapper that the user asks for. */
   readonly argvFor?: (settings: Pick<FunctionSettings, "memoryMiB" | "variables">) => readonly string[];
+  /** The handler's name follows the command. */
+  readonly takesHandler?: true;
   readonly mounts: readonly { readonly source: string; readonly target: string }[];
   /** Variables of the runtime itself: PATH, LD_LIBRARY_PATH, NODE_PATH, LANG. */
   readonly env: Readonly<Record<string, string>>;

@@ -134,7 +134,8 @@ for address in (("127.0.0.1", 9001), ("169.254.100.1", 9001), ("localhost", 4566
 const WRONG: readonly (readonly [string, Parameters<typeof spec>[0], RegExp])[] = [
   ["a mount source that is not there", { mounts: [{ source: "/nowhere/at/all", target: "/opt" }] }, /\/nowhere\/at\/all: No such file/],
   ["a mount with a way up", { mounts: [{ source: "/usr/share", target: "/opt/../etc" }] }, /without \.\./],
-  ["a mount over the root", { mounts: [{ source: "/usr/share", target: "/" }] }, /mount/],
+  ["a root without places to mount over", { mounts: [{ source: "/usr/share", target: "/" }] }, /\/dev/],
+  ["two roots", { mounts: ["/usr/share", "/usr/lib"].map((source) => ({ source, target: "/" })) }, /one root/],
   ["a mount that /tmp would cover", { mounts: [{ source: "/usr/share", target: "/tmp/x" }] }, /mount/],
   ["a mount below /proc", { mounts: [{ source: "/usr/share", target: "/proc" }] }, /mount/],
   ["a mount into the system", { mounts: [{ source: "/usr/share", target: "/usr/nothing" }] }, /\/usr\/nothing/],

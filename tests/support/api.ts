@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { ECRClient } from "@aws-sdk/client-ecr";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { S3Client } from "@aws-sdk/client-s3";
@@ -43,6 +44,7 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
     return {
       lambda: new LambdaClient(settings),
       iam: new IAMClient(settings),
+      ecr: new ECRClient(settings),
       sqs: new SQSClient(settings),
       sts: new STSClient(settings),
       logs: new CloudWatchLogsClient(settings),

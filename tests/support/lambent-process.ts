@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { ECRClient } from "@aws-sdk/client-ecr";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { S3Client } from "@aws-sdk/client-s3";
 
@@ -19,7 +20,7 @@ export interface LambentProcess {
   /** For child processes: what `eval "$(lambent env)"` sets. */
   readonly environment: Record<string, string>;
   readonly stderr: () => string;
-  clients(): { lambda: LambdaClient; iam: IAMClient; s3: S3Client; logs: CloudWatchLogsClient };
+  clients(): { lambda: LambdaClient; ecr: ECRClient; iam: IAMClient; s3: S3Client; logs: CloudWatchLogsClient };
   /** Sends the signal and resolves with the exit code when the process has ended. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
   /** Ends the process if need be, and removes its data. */
@@ -69,6 +70,7 @@ export async function startLambent(
       const settings = { endpoint, region: "us-east-1", credentials: keys, maxAttempts: 1, disableHostPrefix: true };
       return {
         lambda: new LambdaClient(settings),
+        ecr: new ECRClient(settings),
         iam: new IAMClient(settings),
         s3: new S3Client({ ...settings, forcePathStyle: true }),
         logs: new CloudWatchLogsClient(settings),

@@ -15,6 +15,7 @@ import {
   digestOf,
   existingRepository,
   findImage,
+  findRepository,
   IMAGE_KIND,
   imageId,
   isConflict,
@@ -26,6 +27,7 @@ import {
   tagsOf,
   type Ecr,
   type ImageRecord,
+  type Repository,
   type RepositoryName,
 } from "./model.ts";
 
@@ -67,11 +69,20 @@ export async function putManifest(ecr: Ecr, name: RepositoryName, push: Push): P
   if (tag !== undefined && tagged !== undefined && tagged.sha256 !== sha256 && repository.record.imageTagMutability !== "MUTABLE")
     throw tagIsImmutable(name, tag);
   const record = recordOf(ecr, manifest);
-  using _pin = pin(ecr, [sha256, ...record.layers]);
-  await checkReferences(ecr, name, record);
-  await ecr.blobs.put(push.bytes);
+  const unpin = pin(ecr, [sha256, ...record.layers]);
+  try {
+    await checkReferences(ecr, name, record);
+    await ecr.blobs.put(push.bytes);
+    await writeImage(ecr, repository, sha256, record, tag);
+  } finally {
+    unpin();
+  }
+  return { sha256, mediaType: manifest.mediaType };
+}
+
+async function writeImage(ecr: Ecr, name: Repository, sha256: string, record: ImageRecord, tag: string | undefined): Promise<void> {
   const writes: Write[] = [
-    { key: repositoryKey(name), expect: repository.revision, keep: true },
+    { key: repositoryKey(name), expect: name.revision, keep: true },
     { key: keyOf(name, IMAGE_KIND, imageId(name, sha256)), value: findImage(ecr, name, { sha256 })?.record ?? record },
     ...record.images.map((one): Write => ({
       key: keyOf(name, IMAGE_KIND, imageId(name, one)),
@@ -79,12 +90,16 @@ export async function putManifest(ecr: Ecr, name: RepositoryName, push: Push): P
       keep: true,
     })),
   ];
-  if (tag !== undefined) writes.push({ key: keyOf(name, TAG_KIND, tagId(name, tag)), value: { sha256 } });
+  if (tag !== undefined) {
+    const key = keyOf(name, TAG_KIND, tagId(name, tag));
+    const isFixed = name.record.imageTagMutability !== "MUTABLE" && findImage(ecr, name, { tag }) === undefined;
+    writes.push({ key, value: { sha256 }, ...(isFixed ? { expect: "absent" as const } : {}) });
+  }
   await ecr.meta.write(writes).catch((cause: unknown) => {
+    if (tag !== undefined && isConflict(cause) && findRepository(ecr, name)?.revision === name.revision) throw tagIsImmutable(name, tag);
     // It was deleted or changed in between: whoever pushes tries again.
     throw isConflict(cause) ? noSuchRepository(name) : cause;
   });
-  return { sha256, mediaType: manifest.mediaType };
 }
 
 const revisionOf = ({ images }: Ecr, name: RepositoryName, sha256: string): number =>
@@ -102,17 +117,15 @@ function recordOf({ clock }: Ecr, manifest: ImageManifest | ImageIndex): ImageRe
   return { mediaType, artifactType: manifest.config.mediaType, bytes, pushedAtMs, layers: [...parts.keys()], images: [] };
 }
 
-/** Until disposed of, no collector takes these blobs. */
-function pin({ pinned }: Ecr, sha256s: readonly string[]): Disposable {
+/** Until it is undone, no collector takes these blobs. */
+function pin({ pinned }: Ecr, sha256s: readonly string[]): () => void {
   for (const sha256 of sha256s) pinned.set(sha256, (pinned.get(sha256) ?? 0) + 1);
-  return {
-    [Symbol.dispose]() {
-      for (const sha256 of sha256s) {
-        const left = (pinned.get(sha256) ?? 0) - 1;
-        if (left > 0) pinned.set(sha256, left);
-        else pinned.delete(sha256);
-      }
-    },
+  return () => {
+    for (const sha256 of sha256s) {
+      const left = (pinned.get(sha256) ?? 0) - 1;
+      if (left > 0) pinned.set(sha256, left);
+      else pinned.delete(sha256);
+    }
   };
 }
 

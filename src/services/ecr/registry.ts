@@ -172,7 +172,7 @@ export class Registry {
     const found = findImage(this.#ecr, call.name, named);
     const body = found === undefined ? undefined : await this.#ecr.blobs.read(found.sha256);
     if (found === undefined || body === undefined)
-      throw noSuchImage(call.name, { ...(named.tag === undefined ? { digest: call.reference } : { tag: named.tag }) });
+      throw noSuchImage(call.name, named.tag === undefined ? { digest: call.reference } : { tag: named.tag });
     const bytes = await textOf(body, MANIFEST_BYTES_MAX);
     return {
       status: 200,

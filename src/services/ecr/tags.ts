@@ -14,9 +14,9 @@ export function checkTags(before: Tags, given: readonly client.Tag[]): Tags {
   for (const { Key = "", Value = "" } of given)
     if (Key === "" || Key.length > 128 || Value.length > 256 || /^aws:/i.test(Key))
       throw invalidParameter(`Invalid parameter at 'tags' failed to satisfy constraint: 'the tag ${Key.slice(0, 200)} is not valid'`);
-  const tags = { ...before, ...Object.fromEntries(given.map(({ Key = "", Value = "" }) => [Key, Value])) };
-  if (Object.keys(tags).length > TAGS_MAX) throw tooManyTags();
-  return tags;
+  const after = { ...before, ...Object.fromEntries(given.map(({ Key = "", Value = "" }) => [Key, Value])) };
+  if (Object.keys(after).length > TAGS_MAX) throw tooManyTags();
+  return after;
 }
 
 function named(context: Context, arn: string): RepositoryName {

@@ -6,7 +6,7 @@
 // launcher code as root, and hosts whose kernel or container does not let an ordinary user mount one.
 import { chmod, copyFile, link, mkdir, readdir, readlink, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { hiddenBy, OPAQUE } from "../images/unpack-layer.ts";
+import { hiddenBy, OPAQUE } from "./unpack-layer.ts";
 
 interface Name {
   readonly kind: "directory" | "file" | "link";
