@@ -29,6 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/server.ts",
     "src/config.ts",
     "src/install-keys.ts",
+    "src/runtime/host-javas.ts",
     "src/runtime/host-pythons.ts",
     "src/runtime/identifiers.ts",
     "src/runtime/managed.ts",

@@ -43,6 +43,7 @@ const options = async () => ({
   runtimesDirectory: join(await mkdtemp(join(work, "home-")), "runtimes"),
   bootstrapsDirectory: join(work, "repo"),
   pythonSearchPath: [join(work, "nowhere")],
+  javaSearchPath: [join(work, "nowhere")],
   onProgress: (line: string) => void told.push(line),
 });
 

@@ -1,5 +1,6 @@
 // Installs interpreters and SDKs with npm and pip: exact versions, complete or not at all.
 import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { access, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,10 +11,14 @@ import { CODE_PLACES, makeRootPlaces } from "../images/root-places.ts";
 import { BadTar } from "../images/tar.ts";
 import { unpackLayer } from "../images/unpack-layer.ts";
 import { limits } from "../limits.ts";
+import { findHostJava, JAVA_RUNTIMES, type HostJava } from "../runtime/host-javas.ts";
 import { findHostPython, findHostPythons, PYTHON_RUNTIMES, type HostPython } from "../runtime/host-pythons.ts";
 import { KNOWN_RUNTIMES } from "../runtime/identifiers.ts";
-import { IMAGES, type InstalledImage } from "../runtime/managed.ts";
+import { IMAGES, javaDirectory, type InstalledImage } from "../runtime/managed.ts";
 import {
+  JAVA_CLIENT,
+  JAVA_CLIENT_DIRECTORY,
+  JAVA_CLIENT_VERSION,
   NODE_SDK,
   NODE_SDK_VERSION,
   NODE_VERSIONS,
@@ -33,11 +38,15 @@ import { CliError } from "./terminal.ts";
 const NPM_INSTALL = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"];
 const PIP_INSTALL = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"];
 
+/** What only who compiles needs. */
+const JAVA_LEFT_OUT: ReadonlySet<string> = new Set(["/lib/src.zip", "/lib/ct.sym"]);
+
 export interface InstallOptions {
   readonly runtimesDirectory: string;
   /** The repository's runtimes/ folder, and where Python interpreters may be: as for the catalogue. */
   readonly bootstrapsDirectory: string;
   readonly pythonSearchPath: readonly string[];
+  readonly javaSearchPath: readonly string[];
   /** Told what is being done, a line at a time. */
   onProgress(line: string): void;
 }
@@ -194,6 +203,41 @@ async function compile(python: HostPython, directory: string, last: string, opti
   await run("chmod", ["-R", "a+rX", directory], directory);
 }
 
+/** The machine's own Java, copied with its links followed: distributions keep parts of it in /etc, which functions do not see. */
+async function installJava(runtime: string, { version, home }: HostJava, options: InstallOptions): Promise<void> {
+  const fill = async (work: string) => {
+    const made = join(work, "java");
+    const isWanted = (path: string) => existsSync(path) && !JAVA_LEFT_OUT.has(path.slice(home.length));
+    for (const part of ["bin", "conf", "lib", "release"])
+      await cp(join(home, part), join(made, part), { recursive: true, dereference: true, preserveTimestamps: true, filter: isWanted });
+    await run(join(made, "bin", "java"), ["-version"], work);
+    return made;
+  };
+  await place(options, { name: javaDirectory(runtime), version, title: `Java ${version} from ${home}`, fill });
+}
+
+async function installJavaClient(options: InstallOptions): Promise<void> {
+  const fill = async (work: string) => {
+    const made = join(work, "client");
+    await mkdir(join(made, "lib"), { recursive: true });
+    for (const { coordinates, sha256 } of JAVA_CLIENT) {
+      await run("mvn", ["-q", "-B", "dependency:copy", `-Dartifact=${coordinates}`, `-DoutputDirectory=${join(made, "lib")}`], work);
+      const [, artifact, version] = coordinates.split(":");
+      const found = createHash("sha256")
+        .update(await readFile(join(made, "lib", `${artifact}-${version}.jar`)))
+        .digest("hex");
+      if (found !== sha256) throw new CliError(`${coordinates} has the SHA-256 ${found}, not ${sha256}`);
+    }
+    return made;
+  };
+  await place(options, {
+    name: JAVA_CLIENT_DIRECTORY,
+    version: JAVA_CLIENT_VERSION,
+    title: "AWS's runtime interface client for Java",
+    fill,
+  });
+}
+
 /** A managed runtime as an image has it, AWS's own for example: its root, and the program that it starts with the handler's name. */
 export async function installFromImage(runtime: string, from: string, options: InstallOptions): Promise<void> {
   if (!KNOWN_RUNTIMES.has(runtime)) throw new CliError(`${runtime} is no runtime of Lambda's`, 2);
@@ -241,6 +285,11 @@ export async function installRuntime(runtime: string, options: InstallOptions): 
   if (version !== undefined) {
     await installNode(runtime, version, options);
     return installNodeSdk(options);
+  }
+  const java = findHostJava(options.javaSearchPath, JAVA_RUNTIMES.get(runtime) ?? 0);
+  if (java !== undefined) {
+    await installJava(runtime, java, options);
+    return installJavaClient(options);
   }
   if (!PYTHON_RUNTIMES.includes(runtime)) {
     const names = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES].join(", ");

@@ -19,6 +19,7 @@ const installOptions = (config: Config, terminal: Terminal) => ({
   runtimesDirectory: config.runtimesDirectory,
   bootstrapsDirectory: config.bootstrapsDirectory,
   pythonSearchPath: config.pythonSearchPath,
+  javaSearchPath: config.javaSearchPath,
   onProgress: (line: string) => terminal.note(line),
 });
 

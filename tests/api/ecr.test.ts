@@ -222,6 +222,8 @@ test("the protocol: uploads in one piece, in parts and by mounting; reads, range
   const { client, registry } = await start(t);
   const { send } = registry;
   assert.equal((await send("GET", "")).status, 200);
+  for (const wrong of ["%ff/tags/list", "app/tags/list?n=%ff"])
+    assert.deepEqual(await codeOf(await send("GET", wrong)), [400, "NAME_INVALID"]);
   const begun = await send("POST", "app/blobs/uploads/");
   assert.equal(begun.status, 202);
   const path = (begun.headers.get("location") ?? "").slice("/v2/".length);

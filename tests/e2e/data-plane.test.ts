@@ -24,6 +24,7 @@ const catalog = runtimeCatalog({
   runtimesDirectory: RUNTIMES,
   bootstrapsDirectory: join(ROOT, "runtimes"),
   pythonSearchPath: ["/usr", "/usr/local"],
+  javaSearchPath: [],
 });
 
 const NODE = `

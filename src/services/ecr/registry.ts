@@ -60,6 +60,14 @@ const json = (value: unknown): WireResponse => ({
 const unsupported = () => new CommonFault("UNSUPPORTED", "The operation is unsupported.", 405);
 const noSuchBlob = () => new CommonFault("BLOB_UNKNOWN", "The blob is not known to the repository.", 404);
 
+function targetOf({ rawPath, rawQuery }: WireRequest): { readonly path: string; readonly query: Map<string, string[]> } {
+  try {
+    return { path: decodeURIComponent(rawPath.slice("/v2/".length)), query: parseQuery(rawQuery) };
+  } catch (cause) {
+    throw new CommonFault("NAME_INVALID", "The path or the query is not valid percent-encoding.", 400, {}, { cause });
+  }
+}
+
 async function textOf(body: Readable, bytesMax: number): Promise<Buffer> {
   const pieces: Buffer[] = [];
   let bytes = 0;
@@ -106,11 +114,10 @@ export class Registry {
     const { caller, region } = tokenOf(this.#ecr, request.headers.get("authorization"));
     const { id: requestId, endpoint, signal } = request;
     const context: Context = { requestId, account: caller.account, region, caller, endpoint, signal };
-    const path = request.rawPath.slice("/v2/".length);
+    const { path, query } = targetOf(request);
     if (path === "") return json({});
-    const query = parseQuery(request.rawQuery);
     if (path === "_catalog") return this.#catalog(request, context, query);
-    const [, name = "", kind = "", reference = ""] = PATH.exec(decodeURIComponent(path)) ?? [];
+    const [, name = "", kind = "", reference = ""] = PATH.exec(path) ?? [];
     if (!isRepositoryName(name)) throw new CommonFault("NAME_INVALID", "The name of the repository is not valid.", 404);
     const call: Call = { request, context, query, name: { account: registryOf(request) ?? context.account, region, name }, reference };
     if (kind === "tags" && reference === "list") return this.#tags(call);
