@@ -60,6 +60,8 @@ async function unpackedBefore(directory: string): Promise<Set<string>> {
   return found;
 }
 
+const nameOfCode = ({ sha256, image }: FunctionCode): string => (image === undefined ? sha256 : imageRoot(image));
+
 export class Packages {
   readonly #blobs: BlobStore;
   readonly #directory: string;
@@ -149,8 +151,12 @@ export class Packages {
     else await this.ensureImage(code);
   }
 
-  pathOfCode({ sha256, image }: FunctionCode): string {
-    return this.pathOf(image === undefined ? sha256 : imageRoot(image));
+  hasCode(code: FunctionCode): boolean {
+    return this.isReady(nameOfCode(code));
+  }
+
+  pathOfCode(code: FunctionCode): string {
+    return this.pathOf(nameOfCode(code));
   }
 
   /** The root of an image; its layers are unpacked once, whatever images have them. Throws BadTar for one that can't be unpacked. */

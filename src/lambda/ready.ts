@@ -17,7 +17,7 @@ export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "ar
     const runnable = runnableOf(lambda, reference);
     const { deployed } = runnable;
     if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
-    await lambda.packages.ensureCode(deployed.code);
+    if (!lambda.packages.hasCode(deployed.code)) await lambda.packages.ensureCode(deployed.code);
     await ensureLayers(lambda, deployed.configuration);
     return deploymentOf(reference, runnable);
   };

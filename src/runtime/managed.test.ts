@@ -210,11 +210,11 @@ test("Java: the machine's own of exactly the version, copied, with the client be
     ["java17", "java17.al2023", "java21"],
   );
   const client = { "runtimes/java-client/version": JAVA_CLIENT_VERSION, "runtimes/java-17/version": "17.0.1\n" };
-  const layout = (await machine({ ...jvm, ...client })).catalog.resolve("java17") as RuntimeLayout;
-  assert.deepEqual(layout.argvFor?.({ memoryMiB: 512, variables: {} })?.slice(0, 2), ["/var/lang/bin/java", "-XX:MaxHeapSize=445644k"]);
-  assert.deepEqual([layout.takesHandler, layout.version, layout.protocol], [true, "17.0.1", "runtime-api"]);
+  const found = layout((await machine({ ...jvm, ...client })).catalog.resolve("java17"));
+  assert.deepEqual(found.argvFor?.({ memoryMiB: 512, variables: {} })?.slice(0, 2), ["/var/lang/bin/java", "-XX:MaxHeapSize=445644k"]);
+  assert.deepEqual([found.takesHandler, found.version, found.protocol], [true, "17.0.1", "runtime-api"]);
   assert.deepEqual(
-    layout.mounts.map(({ target }) => target),
+    found.mounts.map(({ target }) => target),
     ["/var/lang", "/var/runtime"],
   );
 });
