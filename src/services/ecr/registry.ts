@@ -90,15 +90,19 @@ export class Registry {
 
   /** Never rejects. */
   async handle(request: WireRequest): Promise<WireResponse> {
-    try {
-      return await this.#answer(request);
-    } catch (cause) {
-      return this.#refuse(request, cause);
-    }
+    const { id: requestId, method, rawPath } = request;
+    const { clock, log } = this.#ecr;
+    const startedMs = clock.monotonic();
+    const answer = await this.#answer(request).catch((cause: unknown) => this.#refuse(request, cause));
+    const ms = Math.round((clock.monotonic() - startedMs) * 100) / 100;
+    log.info("request", { service: "ecr", operation: `${method} ${rawPath.slice(0, 500)}`, status: answer.status, ms, requestId });
+    return answer;
   }
 
   #refuse(request: WireRequest, cause: unknown): WireResponse {
     const isKnown = cause instanceof Fault || cause instanceof CommonFault;
+    // Nobody hears the answer to an upload that was broken off.
+    if (!isKnown && request.signal.aborted) return refusal(400, "BLOB_UPLOAD_INVALID", "The client went away.");
     if (!isKnown) {
       this.#ecr.log.error("the registry failed", { requestId: request.id, cause });
       return refusal(500, "UNKNOWN", "An internal error.");
