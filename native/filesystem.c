@@ -31,9 +31,12 @@ static const char *const SYSTEM_FILES[] = {
 static const char *const DEVICES[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
 static const char *const DEVICE_LINKS[][2] = {
   {"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/self/fd/0"}, {"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"}};
-// They cover what tells of the host or steers it. Below /dev, which is ours whatever the root is.
-#define EMPTY_FILE "/dev/null"
-#define EMPTY_DIRECTORY "/dev/.empty"
+// An empty file and an empty directory, which cover what tells of the host or steers it: these two first, whatever the root is, and from there
+// the others.
+#define EMPTY_FILE "/etc/environment"
+#define EMPTY_DIRECTORY "/etc/opt"
+#define FIRST_HIDDEN_FILE "/proc/cmdline"
+#define FIRST_HIDDEN_DIRECTORY "/proc/fs"
 static const char *const GENERATED[][2] = {
   {"/etc/passwd", "root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:993:990::/tmp:/sbin/nologin\n"},
   {"/etc/group", "root:x:0:\nsbx_user1051:x:990:\n"},
@@ -41,13 +44,14 @@ static const char *const GENERATED[][2] = {
   {"/etc/hosts", "127.0.0.1 localhost\n169.254.100.1 sandbox sandbox.localdomain\n"},
   {"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"},
   {"/etc/resolv.conf", "# no resolver can be reached\n"},
+  {EMPTY_FILE, ""},
 };
 // What an image leaves to who runs it; it must have files of these names.
 static const char *const OVER_IMAGE[] = {"/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"};
 static const char *const HIDDEN[] = {
   "/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/sysrq-trigger", "/proc/timer_list", "/proc/sched_debug", "/proc/kallsyms", "/proc/kmsg",
-  "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/proc/modules", "/proc/config.gz", "/proc/cmdline", "/proc/interrupts",
-  "/proc/partitions", "/proc/diskstats", "/proc/swaps", "/proc/acpi", "/proc/scsi", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/driver", "/proc/tty",
+  "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/proc/modules", "/proc/config.gz", "/proc/interrupts",
+  "/proc/partitions", "/proc/diskstats", "/proc/swaps", "/proc/acpi", "/proc/scsi", "/proc/irq", "/proc/bus", "/proc/driver", "/proc/tty",
   "/proc/asound", "/proc/dynamic_debug",
 };
 
@@ -193,7 +197,7 @@ static int mount_root(const char *image) {
 static const char *assemble(const struct request *request) {
   const char *const *parts = request->root ? OVER_IMAGE : shared;
   size_t count = request->root ? LENGTH(OVER_IMAGE) : shared_count;
-  int trees[LENGTH(shared)];
+  int trees[LENGTH(shared)], empty_file = clone_tree(STAGE EMPTY_FILE), empty_directory = clone_tree(STAGE EMPTY_DIRECTORY);
   for (size_t i = 0; i < count; i++) {
     char place[128];
     snprintf(place, sizeof place, STAGE "%s", parts[i]);
@@ -207,14 +211,15 @@ static const char *assemble(const struct request *request) {
   char options[96];
   snprintf(options, sizeof options, "mode=1777,size=%llu,nr_inodes=%llu", (unsigned long long)request->tmp_bytes, (unsigned long long)request->tmp_inodes);
   if (mount_new("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, options)) return "/tmp";
-  return mount_new("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) ? "/proc" : NULL;
+  if (mount_new("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return "/proc";
+  return attach(empty_file, FIRST_HIDDEN_FILE) || attach(empty_directory, FIRST_HIDDEN_DIRECTORY) ? "details of the host below /proc" : NULL;
 }
 
 static int hide_host_details(void) {
   struct stat found;
   for (size_t i = 0; i < LENGTH(HIDDEN); i++) {
     if (stat(HIDDEN[i], &found)) continue;
-    if (mount(S_ISDIR(found.st_mode) ? EMPTY_DIRECTORY : EMPTY_FILE, HIDDEN[i], NULL, MS_BIND, NULL)) return -1;
+    if (mount(S_ISDIR(found.st_mode) ? FIRST_HIDDEN_DIRECTORY : FIRST_HIDDEN_FILE, HIDDEN[i], NULL, MS_BIND, NULL)) return -1;
   }
   if (mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL)) return -1;
   return mount(NULL, "/proc/sys", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
