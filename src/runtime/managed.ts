@@ -43,8 +43,8 @@ export interface CatalogOptions {
   readonly bootstrapsDirectory: string;
   /** Prefixes, and directories of prefixes, where Python interpreters may be. */
   readonly pythonSearchPath: readonly string[];
-  /** Directories that have installations of Java in them. */
-  readonly javaSearchPath: readonly string[];
+  /** Directories that have installations of Java in them; absent: none. */
+  readonly javaSearchPath?: readonly string[];
 }
 
 /** Below the runtimes directory: a directory for each runtime that came from an image. */
@@ -130,7 +130,7 @@ export const javaDirectory = (runtime: string): string => `java-${JAVA_RUNTIMES.
 function javaState(options: CatalogOptions, runtime: string): "ready" | "installable" | "absent" {
   const hasClient = installedVersion(options, JAVA_CLIENT_DIRECTORY) === JAVA_CLIENT_VERSION;
   if (hasClient && installedVersion(options, javaDirectory(runtime)) !== undefined) return "ready";
-  return findHostJava(options.javaSearchPath, JAVA_RUNTIMES.get(runtime) ?? 0) === undefined ? "absent" : "installable";
+  return findHostJava(options.javaSearchPath ?? [], JAVA_RUNTIMES.get(runtime) ?? 0) === undefined ? "absent" : "installable";
 }
 
 function stateOfJava(options: CatalogOptions, runtime: string): RuntimeState {

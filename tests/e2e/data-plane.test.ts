@@ -24,7 +24,6 @@ const catalog = runtimeCatalog({
   runtimesDirectory: RUNTIMES,
   bootstrapsDirectory: join(ROOT, "runtimes"),
   pythonSearchPath: ["/usr", "/usr/local"],
-  javaSearchPath: [],
 });
 
 const NODE = `

@@ -127,7 +127,6 @@ const catalog = runtimeCatalog({
   runtimesDirectory: loadConfig().runtimesDirectory,
   bootstrapsDirectory: join(ROOT, "runtimes"),
   pythonSearchPath: [],
-  javaSearchPath: [],
 });
 
 /** Lambent's Node with AWS's client instead of Lambent's bootstrap. */
