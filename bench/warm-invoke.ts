@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Worker, isMainThread, parentPort } from "node:worker_threads";
+import { Worker, isMainThread, parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { median, summarise, type Result } from "./measure.ts";
 import { startBenchServer } from "./server.ts";
 import { connections, send, signedInvoke, type Prepared } from "./signed-requests.ts";
@@ -15,51 +15,75 @@ const EVENT = '{"key1":"value1","key2":"value2","key3":"value3"}';
 const NODE = { "index.mjs": "export const handler = async (event) => event;" };
 const PYTHON = { "app.py": "def handler(event, context):\n    return event\n" };
 
-if (!isMainThread && parentPort !== null) {
-  // The floor: in a thread of its own, as the server is in its process's main thread.
+type Role = "floor" | "callers";
+
+interface Load {
+  readonly href: string;
+  readonly request: Omit<Prepared, "url">;
+  readonly callers: number;
+  readonly count: number;
+}
+
+interface Measured {
+  /** Of each request, in ms. */
+  readonly samples: readonly number[];
+  /** Answers per second. */
+  readonly rate: number;
+}
+
+function serveFloor(port: MessagePort): void {
   const echo = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on("data", (part: Buffer) => parts.push(part));
     request.on("end", () => response.end(Buffer.concat(parts)));
   });
-  echo.listen(0, "127.0.0.1", () => parentPort?.postMessage((echo.address() as AddressInfo).port));
+  echo.listen(0, "127.0.0.1", () => port.postMessage((echo.address() as AddressInfo).port));
 }
 
-async function latencies(prepared: Prepared, count: number): Promise<number[]> {
-  const agent = connections(1);
+/** So many callers that never wait, with a connection each. */
+async function load({ href, request, callers, count }: Load): Promise<Measured> {
+  const agent = connections(callers);
+  const prepared = { ...request, url: new URL(href) };
   const samples: number[] = [];
-  for (let index = 0; index < count; index++) samples.push(await send(prepared, agent));
-  agent.destroy();
-  return samples;
-}
-
-/** Answers per second with `CALLERS` connections that never wait. */
-async function throughput(prepared: Prepared, count: number): Promise<number> {
-  const agent = connections(CALLERS);
   const startedMs = performance.now();
   let left = count;
   await Promise.all(
-    Array.from({ length: CALLERS }, async () => {
-      while (left-- > 0) await send(prepared, agent);
+    Array.from({ length: callers }, async () => {
+      while (left-- > 0) samples.push(await send(prepared, agent));
     }),
   );
   agent.destroy();
-  return (count / (performance.now() - startedMs)) * 1000;
+  return { samples, rate: (count / (performance.now() - startedMs)) * 1000 };
+}
+
+// Floor and callers have threads of their own, as the server has this one: what a caller costs is no part of the figure.
+if (!isMainThread && parentPort !== null) {
+  const port = parentPort;
+  if ((workerData as Role) === "floor") serveFloor(port);
+  else port.on("message", (one: Load) => void load(one).then((measured) => port.postMessage(measured)));
+}
+
+const worker = (role: Role) => new Worker(new URL(import.meta.url), { workerData: role });
+
+async function measure(callers: Worker, { url, ...request }: Prepared, count: number, atOnce = 1): Promise<Measured> {
+  callers.postMessage({ href: url.href, request, callers: atOnce, count } satisfies Load);
+  const [measured] = (await once(callers, "message")) as [Measured];
+  return measured;
 }
 
 /** Server and floor take turns, so that a change of the machine's speed meets both. */
-async function compare(name: string, target: Prepared, floor: Prepared): Promise<Result[]> {
-  await latencies(target, WARM_UP);
-  await latencies(floor, WARM_UP);
+async function compare(callers: Worker, name: string, target: Prepared, floor: Prepared): Promise<Result[]> {
+  await measure(callers, target, WARM_UP);
+  await measure(callers, floor, WARM_UP);
   const [ours, theirs]: [number[], number[]] = [[], []];
   for (let done = 0; done < SAMPLES; done += ROUND) {
-    ours.push(...(await latencies(target, ROUND)));
-    theirs.push(...(await latencies(floor, ROUND)));
+    ours.push(...(await measure(callers, target, ROUND)).samples);
+    theirs.push(...(await measure(callers, floor, ROUND)).samples);
   }
   const [rates, floorRates]: [number[], number[]] = [[], []];
   for (let round = 0; round < 5; round++) {
-    rates.push(await throughput(target, 3000));
-    floorRates.push(await throughput(floor, 3000));
+    rates.push((await measure(callers, target, 3000, CALLERS)).rate);
+    floorRates.push((await measure(callers, floor, 3000, CALLERS)).rate);
   }
   return [
     summarise(`warm invoke: ${name}, one at a time`, "ms", ours, median(theirs)),
@@ -68,7 +92,8 @@ async function compare(name: string, target: Prepared, floor: Prepared): Promise
 }
 
 export async function run(): Promise<Result[]> {
-  const echo = new Worker(new URL(import.meta.url));
+  const echo = worker("floor");
+  const callers = worker("callers");
   const [port] = (await once(echo, "message")) as [number];
   const server = await startBenchServer();
   try {
@@ -77,10 +102,10 @@ export async function run(): Promise<Result[]> {
     const floor: Prepared = { url: new URL(`http://127.0.0.1:${port}/`), headers: { "content-length": String(EVENT.length) }, body: EVENT };
     const results: Result[] = [];
     for (const name of ["node", "python"])
-      results.push(...(await compare(name, await signedInvoke(server.endpoint, server.keys, name, EVENT), floor)));
+      results.push(...(await compare(callers, name, await signedInvoke(server.endpoint, server.keys, name, EVENT), floor)));
     return results;
   } finally {
     await server.stop();
-    await echo.terminate();
+    await Promise.all([echo.terminate(), callers.terminate()]);
   }
 }

@@ -1,7 +1,9 @@
 // Runs the tests: `node scripts/test.ts` what needs no privileges, `e2e` what needs real sandboxes; further words are file globs.
 import { spawnSync } from "node:child_process";
-import { globSync } from "node:fs";
-import { argv, execPath, exit } from "node:process";
+import { globSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { argv, env, execPath, exit } from "node:process";
 
 const SUITES: Readonly<Record<string, readonly string[]>> = {
   unit: ["src/**/*.test.ts", "tests/*.test.ts", "tests/contracts/*.test.ts", "tests/api/*.test.ts", "runtimes/**/*.test.ts"],
@@ -17,5 +19,15 @@ if (files.length === 0) {
 }
 // Sandboxes share two cores with their tests: end-to-end files run one after the other, so that a slow one is slow for its own reasons.
 const concurrency = suite === "e2e" ? 1 : 2;
-const run = spawnSync(execPath, ["--test", `--test-concurrency=${concurrency}`, "--test-timeout=300000", ...files], { stdio: "inherit" });
-exit(run.status ?? 1);
+const test = (before: readonly string[], after: readonly string[], environment: NodeJS.ProcessEnv = env): number =>
+  spawnSync(execPath, [...before, "--test", "--test-timeout=300000", ...after], { stdio: "inherit", env: environment }).status ?? 1;
+const isWhole = suite !== "e2e" && words.length === 0;
+if (!isWhole) exit(test([], [`--test-concurrency=${concurrency}`, ...files]));
+
+// A whole run notes what clients saw of each operation, and is then asked whether that was everything.
+const seen = mkdtempSync(join(tmpdir(), "lambent-seen-"));
+const noting = { ...env, LAMBENT_SEEN_OPERATIONS: seen };
+const failed = test(["--import", "./tests/support/seen-operations.ts"], [`--test-concurrency=${concurrency}`, ...files], noting);
+const status = failed === 0 ? test([], ["tests/coverage/operations.test.ts"], noting) : failed;
+rmSync(seen, { recursive: true });
+exit(status);

@@ -52,6 +52,12 @@ export const limits = {
   tagsMax: 50,
   /** Items on one page of ListFunctions, whatever MaxItems says. */
   pageItemsMax: 50,
+  /** Items on one page of ListEventSourceMappings, whatever MaxItems says. */
+  eventSourceMappingsPageMax: 100,
+  /** Filters of an event source mapping: 5, and on AWS up to 10 on request. https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html */
+  filtersMax: 10,
+  /** Messages of one batch from a FIFO queue. https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html */
+  fifoBatchMax: 10,
   /** Validity of the URL in answers of GetFunction and GetLayerVersion, in seconds. https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html */
   codeUrlSeconds: 600,
 } as const;

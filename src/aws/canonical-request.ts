@@ -86,9 +86,9 @@ export const derivedKey = (secret: string, { day, region, service }: Scope): Buf
 
 export const scopeText = ({ day, region, service }: Scope): string => `${day}/${region}/${service}/aws4_request`;
 
-/** `date` is `20260131T235959Z`. */
-export function signatureOf(key: Buffer | KeyObject, date: string, scope: Scope, canonicalRequest: string | Buffer): Buffer {
-  return hmac(key, `${ALGORITHM}\n${date}\n${scopeText(scope)}\n${hash("sha256", canonicalRequest)}`);
+/** `date` is `20260131T235959Z`, `scope` is what `scopeText` makes. */
+export function signatureOf(key: Buffer | KeyObject, date: string, scope: string, canonicalRequest: string | Buffer): Buffer {
+  return hmac(key, `${ALGORITHM}\n${date}\n${scope}\n${hash("sha256", canonicalRequest)}`);
 }
 
 /** ISO 8601's basic format: `20260131T235959Z`. */

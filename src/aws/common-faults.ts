@@ -21,6 +21,7 @@ const QUERY: ReadonlyMap<string, Renamed> = new Map([
   ["ServiceUnavailableException", { code: "ServiceUnavailable" }],
   ["InvalidParameterValueException", { code: "InvalidParameterValue" }],
   ["MissingRequiredParameterException", { code: "MissingParameter" }],
+  ["ValidationException", { code: "ValidationError" }],
 ]);
 
 /** The older JSON protocols have one status for whatever is wrong with a request (CommonErrors of DynamoDB, CloudWatch Logs, SQS). */
@@ -76,8 +77,9 @@ export function unknownOperation(protocol: ProtocolName, action: string): Common
 }
 
 /** What Lambent does not have yet is refused by name, never answered with something that looks like success. */
-export function notImplemented(what: string): CommonFault {
-  return new CommonFault("NotImplementedException", `Lambent does not implement ${what}.`, 501);
+export function notImplemented(what: string, about?: string): CommonFault {
+  const because = about === undefined ? "" : `, which is about ${about}`;
+  return new CommonFault("NotImplementedException", `Lambent does not implement ${what}${because}.`, 501);
 }
 
 /** What the caller sees of a bug: no more than that there was one. */

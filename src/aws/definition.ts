@@ -1,5 +1,5 @@
 // What a service hands to the wire: its official client (for schemas and types), its operations, and what IAM checks.
-import type { Context } from "./operations.ts";
+import type { Context, Refused } from "./operations.ts";
 import type { PolicyDocument } from "./policy.ts";
 
 /** One thing that the caller must be allowed to do; a request may need several. */
@@ -33,7 +33,7 @@ export interface ServiceDefinition {
   /** Name of the client class in it: `LambdaClient`. */
   readonly clientClass: string;
   /** The object that `satisfies Operations<typeof client>`. */
-  readonly operations: Readonly<Record<string, Untyped | symbol>>;
+  readonly operations: Readonly<Record<string, Untyped | symbol | Refused>>;
   /** Length, pattern, range and enum constraints: file name in src/aws/constraints. */
   readonly constraints: string;
   /**
@@ -47,6 +47,8 @@ export interface ServiceDefinition {
   ): readonly AccessNeed[] | Promise<readonly AccessNeed[]>;
   /** The service's own fault for a required member that is missing; absent: the sentence that most services have. */
   readonly missing?: (member: string) => Error;
+  /** Codes that common faults have in this service alone, by their own: SNS answers AuthorizationError where others deny access. */
+  readonly faultCodes?: Readonly<Record<string, string>>;
   /** A JSON service that takes forms and answers them in XML as well, as it did before (SQS); its errors keep their older names beside the new ones. */
   readonly query?: {
     readonly xmlNamespace: string;

@@ -6,7 +6,8 @@ import type { Duplex } from "node:stream";
 import { requestId } from "../base/id.ts";
 import { CommonFault } from "./fault.ts";
 import { admit, hostRules, type Admitted } from "./guard.ts";
-import type { WireRequest, WireResponse } from "./request.ts";
+import type { FunctionUrlHost, WireRequest, WireResponse } from "./request.ts";
+import { OWN_PATH } from "./own-api.ts";
 import { rawRefusal, refusal, respond } from "./respond.ts";
 import { awsServices, type ServicesOptions } from "./service.ts";
 
@@ -18,9 +19,15 @@ export interface SandboxOrigin {
 export interface FrontDoorOptions extends ServicesOptions {
   /** Names besides localhost under which clients reach the server; `*.example.com` for all names below one. */
   readonly hostNames: readonly string[];
+  /** What anybody may read by its path, without a signature; undefined for paths that are for the services. */
+  readonly documents?: (path: string) => Promise<WireResponse> | undefined;
   readonly timeouts?: Partial<Timeouts>;
   /** Answers requests below `/v2/` that carry no signature of AWS's: Docker's protocol. Must not reject. */
   readonly registry?: (request: WireRequest) => Promise<WireResponse>;
+  /** Serves function URLs; absent: they are refused. */
+  readonly functionUrls?: (request: WireRequest, host: FunctionUrlHost) => Promise<WireResponse>;
+  /** Lambent's own API, under OWN_PATH; never rejects. */
+  readonly own?: (request: WireRequest) => Promise<WireResponse>;
 }
 
 export interface Timeouts {
@@ -171,15 +178,42 @@ class Listener implements FrontDoor {
       return;
     }
     sendContinue?.();
-    if (admitted.rawPath === "/health" && isHealthCheck(request, admitted)) {
-      this.#send(response, { ...HEALTHY, headers: { ...HEALTHY.headers, "x-amzn-RequestId": id } }, request.method ?? "");
+    const document = isPlainGet(request, admitted) && admitted.functionUrl === undefined ? this.#document(admitted.rawPath) : undefined;
+    if (document !== undefined) {
+      void this.#answer(response, document, id);
       return;
     }
-    this.#limitIdleBody(request, admitted);
     const wire = wireRequest(id, request, admitted, controller.signal);
-    const { registry } = this.#options;
-    const handled = registry !== undefined && isForRegistry(admitted) ? registry(wire) : this.#services.handle(wire);
-    void handled.then((answer) => this.#send(response, answer, wire.method));
+    if (wire.hasBody) this.#limitIdleBody(request);
+    void this.#handle(wire, admitted.functionUrl).then((answer) => this.#send(response, answer, wire.method));
+  }
+
+  #handle(wire: WireRequest, functionUrl: FunctionUrlHost | undefined): Promise<WireResponse> {
+    if (functionUrl !== undefined) return this.#serveUrl(wire, functionUrl);
+    const { own, registry } = this.#options;
+    if (registry !== undefined && isForRegistry(wire)) return registry(wire);
+    // In the host of a bucket it is a key like any other.
+    const isOwn = own !== undefined && wire.rawPath.startsWith(OWN_PATH) && wire.hostBucket === undefined;
+    return isOwn ? own(wire) : this.#services.handle(wire);
+  }
+
+  async #serveUrl(wire: WireRequest, host: FunctionUrlHost): Promise<WireResponse> {
+    const { functionUrls } = this.#options;
+    if (functionUrls !== undefined) return await functionUrls(wire, host);
+    return refusal(new CommonFault("NotImplementedException", "This server does not serve function URLs.", 501), wire.id);
+  }
+
+  #document(path: string): Promise<WireResponse> | undefined {
+    return path === "/health" ? Promise.resolve(HEALTHY) : this.#options.documents?.(path);
+  }
+
+  async #answer(response: Response, document: Promise<WireResponse>, id: string): Promise<void> {
+    try {
+      const answer = await document;
+      this.#send(response, { ...answer, headers: { ...answer.headers, "x-amzn-RequestId": id } }, "GET");
+    } catch (cause) {
+      this.#refuse(response, cause, id);
+    }
   }
 
   #admit(request: Request): Admitted {
@@ -211,9 +245,8 @@ class Listener implements FrontDoor {
     });
   }
 
-  #limitIdleBody(request: Request, { headers }: Admitted): void {
-    const hasBody = headers.has("content-length") || headers.has("transfer-encoding") || "stream" in request;
-    if (request.complete || !hasBody) return;
+  #limitIdleBody(request: Request): void {
+    if (request.complete) return;
     request.setTimeout(this.#timeouts.bodyIdleMs, () => request.destroy());
     request.once("end", () => request.setTimeout(0));
   }
@@ -286,12 +319,12 @@ class Listener implements FrontDoor {
 }
 
 /** Unsigned and without parameters, so that it can't be taken for a bucket of that name by anyone who may see one. */
-function isHealthCheck(request: Request, admitted: Admitted): boolean {
+function isPlainGet(request: Request, admitted: Admitted): boolean {
   return request.method === "GET" && admitted.rawQuery === "" && !admitted.headers.has("authorization");
 }
 
 /** No bucket has so short a name; what other services of AWS's have below `/v2/` is signed. */
-function isForRegistry({ rawPath, rawQuery, headers }: Admitted): boolean {
+function isForRegistry({ rawPath, rawQuery, headers }: WireRequest): boolean {
   const isSigned = headers.get("authorization")?.startsWith("AWS4-") === true || /(?:^|&)X-Amz-(?:Signature|Credential)=/.test(rawQuery);
   return rawPath.startsWith("/v2/") && !isSigned;
 }
@@ -299,7 +332,8 @@ function isForRegistry({ rawPath, rawQuery, headers }: Admitted): boolean {
 function wireRequest(id: string, request: Request, admitted: Admitted, signal: AbortSignal): WireRequest {
   const { rawPath, rawQuery, headers, endpoint, hostBucket } = admitted;
   const sourceIp = request.socket.remoteAddress;
-  return { id, method: request.method ?? "", rawPath, rawQuery, headers, endpoint, hostBucket, sourceIp, body: request, signal };
+  const hasBody = headers.has("content-length") || headers.has("transfer-encoding") || "stream" in request;
+  return { id, method: request.method ?? "", rawPath, rawQuery, headers, endpoint, hostBucket, sourceIp, body: request, hasBody, signal };
 }
 
 function refuseRaw(socket: Duplex, fault: CommonFault): void {

@@ -1,5 +1,6 @@
 // What the front door refuses before it reads a body: ambiguous HTTP, foreign hosts, and pages of other origins.
 import { CommonFault } from "./fault.ts";
+import type { FunctionUrlHost } from "./request.ts";
 
 /** The head of a request as the transport read it. */
 export interface Head {
@@ -25,6 +26,8 @@ export interface Admitted {
   /** `http://localhost:4566` */
   readonly endpoint: string;
   readonly hostBucket: string | undefined;
+  /** Present: the request is for a function, and not for a service. */
+  readonly functionUrl: FunctionUrlHost | undefined;
 }
 
 const LOCAL_NAMES: readonly string[] = ["localhost", "127.0.0.1", "[::1]", "*.localhost"];
@@ -54,6 +57,7 @@ const SINGLE: ReadonlySet<string> = new Set([
 ]);
 const TARGET = /^\/[\x21\x22\x24-\x7e]*$/;
 const HOST = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?)(?::(\d{1,5}))?$/;
+const FUNCTION_URL_HOST = /^([a-z0-9]{32})\.lambda-url\.([a-z0-9-]{1,40})\.(.+)$/;
 const S3_HOST = /^(?:(.+)\.)?s3(?:[.-][a-z0-9-]+)?$/;
 
 export function hostRules(configured: readonly string[], origin: "network" | "sandbox"): HostRules {
@@ -88,7 +92,8 @@ function checkFraming(head: Head, headers: ReadonlyMap<string, string>): void {
   // Node's parser takes a request line without a version for HTTP/0.9, headers and body included.
   if (!head.isHttp2 && head.httpVersion !== "1.1" && head.httpVersion !== "1.0")
     throw new CommonFault("HTTPVersionNotSupported", "The HTTP version of the request is not supported.", 505);
-  if (!METHODS.has(head.method)) throw new CommonFault("MethodNotAllowed", "The HTTP method is not allowed.", 405);
+  const isPreflight = head.method === "OPTIONS" && FUNCTION_URL_HOST.test(headers.get("host") ?? headers.get(":authority") ?? "");
+  if (!METHODS.has(head.method) && !isPreflight) throw new CommonFault("MethodNotAllowed", "The HTTP method is not allowed.", 405);
   if (!TARGET.test(head.target)) throw bad("The request target must be a path.");
   const coding = headers.get("transfer-encoding");
   if (coding === undefined) return;
@@ -113,6 +118,12 @@ function allowedBy(name: string, rules: HostRules): string | undefined {
     if (rule.startsWith("*.") && name.endsWith(rule.slice(1)) && name.length > rule.length - 1) return rule.slice(2);
   }
   return undefined;
+}
+
+/** Below a name by which clients reach the server. */
+function functionUrlOf(name: string, rules: HostRules): FunctionUrlHost | undefined {
+  const [, urlId, region, host] = FUNCTION_URL_HOST.exec(name) ?? [];
+  return urlId === undefined || region === undefined || !rules.names.includes(host ?? "") ? undefined : { urlId, region };
 }
 
 /** The bucket in `photos.s3.localhost` or `photos.localhost`, and the host without it. */
@@ -143,10 +154,12 @@ export function admit(head: Head, rules: HostRules, scheme: "http" | "https"): A
   const match = HOST.exec(host);
   const [, name, port] = match ?? [];
   if (name === undefined || Number(port ?? 0) > 65_535) throw bad("The Host header is not valid.");
-  const suffix = allowedBy(name, rules);
+  const functionUrl = functionUrlOf(name, rules);
+  const suffix = functionUrl === undefined ? allowedBy(name, rules) : name;
   if (suffix === undefined)
     throw new CommonFault("AccessDeniedException", `The host name "${name}" is not one that this server answers to.`, 403);
-  checkOrigin(headers, host);
+  // Who may call a function from where, its policy and its cross-origin rules say.
+  if (functionUrl === undefined) checkOrigin(headers, host);
   if (!headers.has("host")) headers.set("host", headers.get(":authority") ?? "");
   const { bucket, host: bare } = splitBucket(name, suffix);
   const question = head.target.indexOf("?");
@@ -156,5 +169,6 @@ export function admit(head: Head, rules: HostRules, scheme: "http" | "https"): A
     headers,
     endpoint: `${scheme}://${bare}${port === undefined ? "" : `:${port}`}`,
     hostBucket: bucket,
+    functionUrl,
   };
 }

@@ -1,5 +1,5 @@
 // JSON documents, read strictly (valid UTF-8, bounded depth, no guessing of types) and written without nulls.
-import { valueCodec, type Leaves, type ValueCodec } from "./json-value.ts";
+import { valueCodec, type Format, type Leaves, type ValueCodec } from "./json-value.ts";
 import { bytesFrom, dateFrom, formatDate, Malformed } from "./scalar.ts";
 import type { Shape } from "./shape.ts";
 
@@ -51,6 +51,9 @@ function isDeeperThan(bytes: Uint8Array, max: number): boolean {
   return false;
 }
 
+/** Throws Malformed, also for what is nested too deeply to be walked. */
+export const parseJson = (text: string): unknown => parse(Buffer.from(text));
+
 function parse(bytes: Uint8Array): unknown {
   if (isDeeperThan(bytes, DEPTH_MAX)) throw new Malformed(`the document is nested deeper than ${DEPTH_MAX} levels`);
   try {
@@ -66,7 +69,7 @@ export interface JsonDocuments {
   encode(shape: Shape, value: unknown): string;
 }
 
-export function jsonDocuments(options: { usesJsonName: boolean }): JsonDocuments {
+export function jsonDocuments(options: Pick<Format, "usesJsonName" | "refusesUnknown">): JsonDocuments {
   const values: ValueCodec = valueCodec(JSON_LEAVES, options);
   return {
     decode: (shape, bytes) => values.read(shape, parse(bytes)),

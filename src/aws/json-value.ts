@@ -11,9 +11,11 @@ export interface Leaves {
   writeNumber(value: number): unknown;
 }
 
-interface Format extends Leaves {
+export interface Format extends Leaves {
   /** Whether members go by their `jsonName`. */
   readonly usesJsonName: boolean;
+  /** Whether members that a structure does not have are refused: what a newer client sends would have no effect, and nobody would know. */
+  readonly refusesUnknown?: boolean;
 }
 
 export interface ValueCodec {
@@ -51,7 +53,17 @@ function readStructure(format: Format, shape: StructureShape, value: unknown): R
     const one = Object.hasOwn(source, name) ? source[name] : undefined;
     if (one !== undefined && one !== null) result[member.name] = readValue(format, member.shape, one);
   }
+  if (format.refusesUnknown === true) refuseUnknown(format, shape, source);
   return result;
+}
+
+function refuseUnknown(format: Format, shape: StructureShape, source: Record<string, unknown>): void {
+  for (const [name, one] of Object.entries(source)) {
+    if (one === null || shape.members.some((member) => wireName(format, member) === name)) continue;
+    throw new Malformed(
+      `Lambent does not know the member ${JSON.stringify(name.slice(0, 100))} of ${shape.name}: it would have no effect.`,
+    );
+  }
 }
 
 function readList(format: Format, shape: ListShape, value: unknown): unknown[] {
@@ -151,7 +163,7 @@ function writeValue(format: Format, shape: Shape, value: unknown): unknown {
   return value;
 }
 
-export function valueCodec(leaves: Leaves, options: { usesJsonName: boolean }): ValueCodec {
+export function valueCodec(leaves: Leaves, options: Pick<Format, "usesJsonName" | "refusesUnknown">): ValueCodec {
   const format: Format = { ...leaves, ...options };
   return {
     read: (shape, value) => readValue(format, shape, value),

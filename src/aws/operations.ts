@@ -13,6 +13,8 @@ export interface Context {
   readonly caller: Caller;
   /** The public endpoint as the client reached it, without a slash at the end: for presigned URLs. */
   readonly endpoint: string;
+  /** Absent when the caller is not the wire. */
+  readonly sourceIp?: string;
   /** `X-Amzn-Trace-Id` of the request, if it had one. */
   readonly traceHeader?: string;
   /** Aborted when the client goes away or the server stops. */
@@ -46,5 +48,12 @@ export type Operation<C, N extends string> = (context: Context, input: Input<C, 
 export const notBuilt = Symbol("not built");
 export type NotBuilt = typeof notBuilt;
 
-/** Every operation of the client, each a function or `notBuilt`: a missing one is a compile error. */
-export type Operations<C> = { [N in OperationName<C>]: Operation<C, N> | NotBuilt };
+/** Marks an operation that Lambent refuses on purpose: the wire answers 501 with the reason, docs/compatibility.md has it. */
+export interface Refused {
+  /** What the operation is about, and what to use instead: "capacity providers: …". */
+  readonly about: string;
+}
+export const refused = (about: string): Refused => ({ about });
+
+/** Every operation of the client, each a function, `notBuilt` or refused: a missing one is a compile error. */
+export type Operations<C> = { [N in OperationName<C>]: Operation<C, N> | NotBuilt | Refused };

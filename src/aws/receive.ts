@@ -65,12 +65,15 @@ function checkedStream(request: WireRequest, payload: Signer["payload"]): Readab
   return payload.kind === "signed" ? through(request.body, checkedSha256(payload.sha256)) : request.body;
 }
 
-async function unpacked(request: WireRequest, bytes: Buffer, bytesMax: number, limit: () => CommonFault): Promise<Buffer> {
+async function unpacked(request: WireRequest, bytes: Buffer, bytesMax: number, limit: () => CommonFault, held: HeldBytes): Promise<Buffer> {
   if (!request.headers.has("content-encoding")) return bytes;
   const [coding = "", ...others] = codingsOf(request);
   if (others.length > 0 || (coding !== "" && coding !== "identity" && coding !== "gzip"))
     throw new CommonFault("SerializationException", "The Content-Encoding is not one that this service understands.", 415);
-  return coding === "gzip" && bytes.length > 0 ? unpack(bytes, bytesMax, limit) : bytes;
+  if (coding !== "gzip" || bytes.length === 0) return bytes;
+  const content = await unpack(bytes, bytesMax, limit);
+  held.take(content.length);
+  return content;
 }
 
 /** Streams are handed on as they come; everything else is read whole, within the operation's bound. Throws CommonFault. */
@@ -91,8 +94,8 @@ export async function receiveBody(
   const bytesMax = definition.bodyBytesMax?.(name) ?? BODY_BYTES_MAX;
   const limit = () => tooLarge(name, bytesMax);
   if (Number(content.headers.get("content-length") ?? 0) > bytesMax) throw limit();
-  const raw = await readBytes(body, bytesMax, limit, held);
+  const raw = content.hasBody ? await readBytes(body, bytesMax, limit, held) : EMPTY;
   const signer = signerOfStream ?? authenticate(raw);
   definition.checkBody?.(name, content.headers, raw);
-  return { request: content, bytes: await unpacked(content, raw, bytesMax, limit), stream: undefined, signer };
+  return { request: content, bytes: await unpacked(content, raw, bytesMax, limit, held), stream: undefined, signer };
 }

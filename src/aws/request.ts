@@ -20,8 +20,16 @@ export interface WireRequest {
   /** Address of the client, for `aws:SourceIp`; undefined where the connection has none. */
   readonly sourceIp: string | undefined;
   readonly body: Readable;
+  /** Whether the head announces a body; of HTTP/2 that is not known before its end. */
+  readonly hasBody: boolean;
   /** Aborted when the client goes away or the server stops. */
   readonly signal: AbortSignal;
+}
+
+/** Which function URL a host name stands for. */
+export interface FunctionUrlHost {
+  readonly urlId: string;
+  readonly region: string;
 }
 
 export type WireBody = Uint8Array | string | Readable | AsyncIterable<Uint8Array>;
@@ -30,6 +38,8 @@ export interface WireResponse {
   readonly status: number;
   /** By the name to send. */
   readonly headers: Record<string, string>;
+  /** Each becomes a `set-cookie` header. */
+  readonly cookies?: readonly string[];
   /** Absent: the response is empty. */
   readonly body?: WireBody;
 }

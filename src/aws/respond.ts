@@ -7,12 +7,14 @@ import type { WireResponse } from "./request.ts";
 
 /** What the response objects of HTTP/1.1 and HTTP/2 have in common. */
 export interface ResponseWriter extends Writable {
-  writeHead(status: number, headers: Record<string, string>): unknown;
+  writeHead(status: number, headers: Record<string, string | string[]>): unknown;
 }
 
 /** Sends the response; rejects when a streamed body fails or the client goes away, after the connection is cut. */
 export async function respond(to: ResponseWriter, response: WireResponse, method: string): Promise<void> {
-  const { status, headers, body } = response;
+  const { status, body, cookies } = response;
+  const headers: Record<string, string | string[]> = response.headers;
+  if (cookies !== undefined) headers["set-cookie"] = [...cookies];
   if (body === undefined || method === "HEAD") {
     if (body === undefined && method !== "HEAD" && status !== 204 && status !== 304) headers["content-length"] = "0";
     to.writeHead(status, headers);

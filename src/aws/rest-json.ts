@@ -14,7 +14,7 @@ import { faultMembers, type WireFault } from "./wire-fault.ts";
 type Output = Readonly<Record<string, unknown>>;
 
 const CONTENT_TYPE = "application/json";
-const documents = jsonDocuments({ usesJsonName: true });
+const documents = jsonDocuments({ usesJsonName: true, refusesUnknown: true });
 const events: EventBody = { contentType: CONTENT_TYPE, encode: (shape, value) => Buffer.from(documents.encode(shape, value)) };
 
 function readPayload(member: Member, incoming: Incoming): unknown {

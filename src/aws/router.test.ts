@@ -19,6 +19,7 @@ function requestTo(method: string, rawPath: string, rawQuery = "", headers: Reco
     hostBucket: undefined,
     sourceIp: undefined,
     body: Readable.from([]),
+    hasBody: false,
     signal: new AbortController().signal,
   };
 }

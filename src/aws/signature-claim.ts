@@ -4,6 +4,10 @@ import { CommonFault } from "./fault.ts";
 
 export interface SignatureClaim extends Scope {
   readonly accessKeyId: string;
+  /** The access key id and the scope, as they were sent. */
+  readonly credential: string;
+  /** `20260131/eu-west-1/lambda/aws4_request` */
+  readonly scope: string;
   readonly signedHeaders: readonly string[];
   readonly signature: string;
   /** `20260131T235959Z` */
@@ -17,21 +21,25 @@ export interface SignatureClaim extends Scope {
 type Headers = ReadonlyMap<string, string>;
 
 const EXPIRES_SECONDS_MAX = 604_800;
-const FIELDS: ReadonlySet<string> = new Set(["Credential", "SignedHeaders", "Signature"]);
 
 const incomplete = (message: string) => new CommonFault("IncompleteSignatureException", message, 400);
 /** S3 has names of its own for what is wrong with a presigned URL. */
 const badQuery = (service: string | undefined, message: string) =>
   service === "s3" ? new CommonFault("AuthorizationQueryParametersError", message, 400) : incomplete(message);
+const FIELDS: ReadonlySet<string> = new Set(["Credential", "SignedHeaders", "Signature"]);
 
 /** Region and service become parts of ARNs and of keys, so they are what AWS's names look like or nothing. */
-const NAME = /^[a-z0-9-]{1,64}$/;
+const CREDENTIAL = /^([^/]+)\/((\d{8})\/([a-z0-9-]{1,64})\/([a-z0-9-]{1,64})\/aws4_request)$/;
 
-function scopeOf(credential: string): (Scope & { readonly accessKeyId: string }) | undefined {
-  const parts = credential.split("/", 6);
-  const [accessKeyId = "", day = "", region = "", service = "", end] = parts;
-  if (parts.length !== 5 || end !== "aws4_request" || accessKeyId === "" || !NAME.test(region) || !NAME.test(service)) return undefined;
-  return /^\d{8}$/.test(day) ? { accessKeyId, day, region, service } : undefined;
+const CREDENTIAL_FIELD = /Credential=([^,\s]+)/;
+
+type Credential = Pick<SignatureClaim, "credential" | "accessKeyId" | "scope" | keyof Scope>;
+
+function credentialOf(text: string): Credential | undefined {
+  const match = CREDENTIAL.exec(text);
+  if (match === null) return undefined;
+  const [credential, accessKeyId = "", scope = "", day = "", region = "", service = ""] = match;
+  return { credential, accessKeyId, scope, day, region, service };
 }
 
 const BAD_CREDENTIAL = "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term";
@@ -80,7 +88,7 @@ function headerClaim(headers: Headers, authorization: string): SignatureClaim {
     if (value === undefined || value === "") throw incomplete(`Authorization header requires '${name}' parameter.`);
     return value;
   };
-  const scope = scopeOf(field("Credential"));
+  const scope = credentialOf(field("Credential"));
   if (scope === undefined) throw incomplete(BAD_CREDENTIAL);
   const date = headers.get("x-amz-date");
   if (date === undefined) throw incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
@@ -96,7 +104,7 @@ function headerClaim(headers: Headers, authorization: string): SignatureClaim {
 }
 
 function presignedClaim(pairs: readonly Pair[]): SignatureClaim {
-  const service = scopeOf(pairs.find(([name]) => name === "X-Amz-Credential")?.[1] ?? "")?.service;
+  const service = credentialOf(pairs.find(([name]) => name === "X-Amz-Credential")?.[1] ?? "")?.service;
   const value = (name: string) => {
     const found = pairs.filter(([one]) => one === name);
     if (found.length > 1) throw badQuery(service, `${name} is given more than once.`);
@@ -108,7 +116,7 @@ function presignedClaim(pairs: readonly Pair[]): SignatureClaim {
     return found;
   };
   if (required("X-Amz-Algorithm") !== ALGORITHM) throw badQuery(service, `X-Amz-Algorithm only supports "${ALGORITHM}"`);
-  const scope = scopeOf(required("X-Amz-Credential"));
+  const scope = credentialOf(required("X-Amz-Credential"));
   if (scope === undefined) throw badQuery(service, BAD_CREDENTIAL);
   const expires = required("X-Amz-Expires");
   if (!/^-?\d{1,16}$/.test(expires)) throw badQuery(service, "X-Amz-Expires should be a number");
@@ -153,16 +161,13 @@ export function credentialScope(request: {
   readonly rawQuery: string;
 }): { readonly service: string; readonly region: string; readonly accessKeyId: string } | undefined {
   const authorization = request.headers.get("authorization");
-  if (authorization !== undefined) {
-    const fields = fieldsOf(authorization);
-    return typeof fields === "string" ? undefined : scopeOf(fields.get("Credential") ?? "");
-  }
+  if (authorization !== undefined) return credentialOf(CREDENTIAL_FIELD.exec(authorization)?.[1] ?? "");
   const start = request.rawQuery.search(/(?:^|&)X-Amz-Credential=/);
   if (start === -1) return undefined;
   const end = request.rawQuery.indexOf("&", start + 1);
   try {
     const [pair] = queryPairs(request.rawQuery.slice(start, end === -1 ? undefined : end));
-    return scopeOf(pair?.[1] ?? "");
+    return credentialOf(pair?.[1] ?? "");
   } catch {
     return undefined; // not UTF-8: whoever verifies the request says so
   }

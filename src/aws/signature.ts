@@ -8,7 +8,6 @@ import {
   canonicalQuery,
   derivedKey,
   queryPairs,
-  scopeText,
   signatureOf,
   type Pair,
 } from "./canonical-request.ts";
@@ -136,23 +135,22 @@ function payloadOf(stated: string, claim: SignatureClaim, signingKey: KeyObject,
       400,
       { ArgumentName: "x-amz-content-sha256", ArgumentValue: stated.slice(0, 256) },
     );
-  const seed = { signingKey, signature: claim.signature, date: claim.date, scope: scopeText(claim) };
+  const seed = { signingKey, signature: claim.signature, date: claim.date, scope: claim.scope };
   return { kind: "streaming", signed: match[1] !== undefined, trailer: match[2] !== undefined, seed };
 }
 
-/** Derived keys are worth keeping: they are the same for a day, and cost four HMACs. */
-const signingKeys = new Map<string, KeyObject>();
+/** Derived keys are worth keeping, by credential: they are the same for a day, and cost four HMACs. */
+const signingKeys = new Map<string, { readonly secret: string; readonly key: KeyObject }>();
 
 /** Keeps the key only if `isRight` finds that the caller has it: others must not push out what is there. */
 function withSigningKey(secret: string, claim: SignatureClaim, isRight: (key: KeyObject) => boolean): KeyObject | undefined {
-  const name = `${claim.accessKeyId}/${scopeText(claim)}/${secret}`;
-  const known = signingKeys.get(name);
-  if (known !== undefined) return isRight(known) ? known : undefined;
+  const known = signingKeys.get(claim.credential);
+  if (known?.secret === secret) return isRight(known.key) ? known.key : undefined;
   // As a KeyObject: an HMAC over a Buffer prepares its key anew each time, which costs more than the rest of a verification.
   const key = createSecretKey(derivedKey(secret, claim));
   if (!isRight(key)) return undefined;
   if (signingKeys.size >= SIGNING_KEYS_MAX) signingKeys.clear();
-  signingKeys.set(name, key);
+  signingKeys.set(claim.credential, { secret, key });
   return key;
 }
 
@@ -162,10 +160,11 @@ function isEqual(expected: Buffer, given: string): boolean {
 }
 
 function isSignedWith(key: KeyObject, claim: SignatureClaim, canonical: string): boolean {
-  if (isEqual(signatureOf(key, claim.date, claim, canonical), claim.signature)) return true;
+  if (isEqual(signatureOf(key, claim.date, claim.scope, canonical), claim.signature)) return true;
   // Header bytes reach us as Latin-1. Some clients sign the bytes that they send, others the text that those bytes stand for.
   return (
-    /[\u0080-\u00ff]/.test(canonical) && isEqual(signatureOf(key, claim.date, claim, Buffer.from(canonical, "latin1")), claim.signature)
+    /[\u0080-\u00ff]/.test(canonical) &&
+    isEqual(signatureOf(key, claim.date, claim.scope, Buffer.from(canonical, "latin1")), claim.signature)
   );
 }
 

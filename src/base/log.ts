@@ -44,8 +44,8 @@ function plain(error: Error): object {
 }
 
 function jsonLine(timeMs: number, level: LogLevel, message: string, fields: LogFields): string {
-  const line: Record<string, unknown> = { time: new Date(timeMs).toISOString(), level, message };
-  for (const [name, value] of Object.entries(fields)) line[name] = value instanceof Error ? plain(value) : value;
+  const line: Record<string, unknown> = { time: new Date(timeMs).toISOString(), level, message, ...fields };
+  for (const name in fields) if (fields[name] instanceof Error) line[name] = plain(fields[name]);
   return `${JSON.stringify(line)}\n`;
 }
 

@@ -18,7 +18,7 @@ import type { Clients } from "./clients.ts";
 import { detect } from "./detect.ts";
 import { layerVersionArn } from "./layer.ts";
 import { packageDirectory } from "./package-directory.ts";
-import { ensureRole } from "./role.ts";
+import { ensureRole, hasRole, removeRole } from "./role.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 
 export interface DeployOptions {
@@ -44,6 +44,13 @@ interface Package {
   readonly handler?: string;
 }
 
+/** Only what begins like one: the server looks closer. */
+async function readZip(path: string): Promise<Uint8Array> {
+  const zip = await readFile(path);
+  if (zip.toString("latin1", 0, 2) !== "PK") throw new CliError(`${path} is not a zip: name the directory that has the code`, 2);
+  return zip;
+}
+
 async function readPackage(path: string): Promise<Package> {
   const info = await stat(path).catch((cause: unknown) => {
     throw new CliError(`${path} can't be read: name a directory with code, or a zip`, 2, { cause });
@@ -51,7 +58,7 @@ async function readPackage(path: string): Promise<Package> {
   const name = basename(resolve(path))
     .replace(/\.zip$/, "")
     .replaceAll(/[^A-Za-z0-9_-]+/g, "-");
-  if (info.isFile()) return { zip: await readFile(path), name };
+  if (info.isFile()) return { zip: await readZip(path), name };
   const { zip, files } = await packageDirectory(path);
   if (files.length === 0) throw new CliError(`${path} is empty`, 2);
   const found = await detect(files, (file) => readFile(join(path, file), "utf8"));
@@ -113,19 +120,16 @@ async function create(clients: Clients, FunctionName: string, code: Package, opt
         : `no ${code.family} runtime is installed: see  lambent runtime list`,
       2,
     );
-  const Role = options.role ?? (await ensureRole(clients.iam, FunctionName, options.policy ?? []));
-  await clients.lambda.send(
-    new CreateFunctionCommand({
-      Timeout: 30,
-      MemorySize: 256,
-      ...settings(options),
-      FunctionName,
-      Role,
-      Runtime: runtime as Runtime,
-      Handler: handler,
-      Code: { ZipFile: code.zip },
-    }),
-  );
+  const given = settings(options);
+  const makesRole = options.role === undefined && !(await hasRole(clients.iam, FunctionName));
+  try {
+    const Role = options.role ?? (await ensureRole(clients.iam, FunctionName, options.policy ?? []));
+    const made = { FunctionName, Role, Runtime: runtime as Runtime, Handler: handler, Code: { ZipFile: code.zip } };
+    await clients.lambda.send(new CreateFunctionCommand({ Timeout: 30, MemorySize: 256, ...given, ...made }));
+  } catch (cause) {
+    if (makesRole) await removeRole(clients.iam, FunctionName);
+    throw cause;
+  }
   await waitUntilFunctionActiveV2({ client: clients.lambda, ...WAIT }, { FunctionName });
 }
 

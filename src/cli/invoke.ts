@@ -2,7 +2,7 @@
 import { text } from "node:stream/consumers";
 import { InvokeCommand, type LambdaClient } from "@aws-sdk/client-lambda";
 import { systemClock } from "../base/clock.ts";
-import type { Terminal } from "./terminal.ts";
+import { CliError, type Terminal } from "./terminal.ts";
 
 export interface Invoked {
   readonly payload: string;
@@ -33,10 +33,15 @@ export async function invokeLater(lambda: LambdaClient, FunctionName: string, pa
   return answer.$metadata.requestId ?? "";
 }
 
-/** `-` reads the event from stdin; nothing is an empty event. */
+/** `-` reads the event from stdin; nothing is an empty event. Throws CliError when it is no JSON. */
 export async function eventText(argument: string | undefined): Promise<string> {
-  if (argument === "-") return await text(process.stdin);
-  return argument ?? "{}";
+  const event = argument === "-" ? await text(process.stdin) : (argument ?? "{}");
+  try {
+    JSON.parse(event);
+  } catch (cause) {
+    throw new CliError(`the event is not JSON: ${(cause as Error).message}`, 2, { cause });
+  }
+  return event;
 }
 
 export function describeInvoked(terminal: Terminal, result: Invoked): void {

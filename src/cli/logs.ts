@@ -1,5 +1,5 @@
 // `lambent logs NAME`: what the function wrote, oldest first; --follow goes on until Ctrl-C.
-import { FilterLogEventsCommand, StartLiveTailCommand } from "@aws-sdk/client-cloudwatch-logs";
+import { CreateLogGroupCommand, FilterLogEventsCommand, StartLiveTailCommand } from "@aws-sdk/client-cloudwatch-logs";
 import { GetFunctionConfigurationCommand } from "@aws-sdk/client-lambda";
 import { systemClock } from "../base/clock.ts";
 import type { Clients } from "./clients.ts";
@@ -27,6 +27,13 @@ function printer(terminal: Terminal, asJson: boolean) {
   };
 }
 
+/** A function that never ran has no group yet: it is made, so that there is something to follow. */
+async function ensureGroup(clients: Clients, logGroupName: string): Promise<void> {
+  await clients.logs.send(new CreateLogGroupCommand({ logGroupName })).catch((error: unknown) => {
+    if ((error as Error).name !== "ResourceAlreadyExistsException") throw error;
+  });
+}
+
 async function follow(clients: Clients, groupArn: string, print: ReturnType<typeof printer>, signal: AbortSignal): Promise<void> {
   try {
     const tail = await clients.logs.send(new StartLiveTailCommand({ logGroupIdentifiers: [groupArn] }), { abortSignal: signal });
@@ -50,7 +57,9 @@ export async function logs(clients: Clients, name: string, options: LogsOptions,
     nextToken = page.nextToken;
   } while (nextToken !== undefined);
   const [, , , region, account] = arn.split(":");
-  if (options.follow) await follow(clients, `arn:aws:logs:${region}:${account}:log-group:${logGroupName}`, print, signal);
+  if (!options.follow) return;
+  await ensureGroup(clients, logGroupName);
+  await follow(clients, `arn:aws:logs:${region}:${account}:log-group:${logGroupName}`, print, signal);
 }
 
 /** A function that never ran has no log group: that is no error for somebody who asks for its log. */

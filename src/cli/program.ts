@@ -3,10 +3,11 @@ import { DeleteFunctionCommand, ListFunctionsCommand, type FunctionConfiguration
 import { Command, CommanderError, Option } from "commander";
 import { clientEnvironment, ConfigError, loadConfig, type Config, type Flags } from "../config.ts";
 import { installSecrets } from "../install-keys.ts";
-import { clientsFor, connection, endpointOf, type Clients } from "./clients.ts";
+import { clientsFor, connection, endpointOf, type Clients, type Connection } from "./clients.ts";
 import { demo } from "./demo.ts";
 import { deploy, describeDeployed, watchAndDeploy, type DeployOptions } from "./deploy.ts";
 import { doctor } from "./doctor.ts";
+import { listFailed, redrive, showFailed, type EventsOptions } from "./events.ts";
 import { describeInvoked, eventText, invoke, invokeLater } from "./invoke.ts";
 import { pushImage, type PushOptions } from "./image.ts";
 import { describeLayers, describePublished, listLayers, publishLayer, type PublishOptions } from "./layer.ts";
@@ -37,11 +38,15 @@ function serverOptions(command: Command): Command {
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
 function definitions(run: (action: Action, options: Shared) => Promise<void>): Command {
-  const program = new Command("lambent").description("AWS Lambda that you run yourself").version("0.1.0").showHelpAfterError();
+  const program = new Command("lambent")
+    .description("AWS Lambda that you run yourself")
+    .version("0.1.0")
+    .showHelpAfterError("lambent --help names the commands, lambent COMMAND --help the options of one");
   addServing(program, run);
   addFunctions(program, run);
   addLayers(program, run);
   addImages(program, run);
+  addEvents(program, run);
   addMachine(program, run);
   return program;
 }
@@ -57,7 +62,16 @@ function addServing(program: Command, run: Run): void {
       "with internet: a private network that functions reach as well (repeatable; LAMBENT_NETWORK_ALLOW)",
       collect,
     )
+    .option(
+      "--webhook-allow <cidr>",
+      "a private network that SNS may call; default: loopback, if the server listens there; none: public addresses only (repeatable; LAMBENT_WEBHOOK_ALLOW)",
+      collect,
+    )
     .option("--host-name <name>", "a further name under which clients reach this server (repeatable; LAMBENT_HOST_NAMES)", collect)
+    .option(
+      "--time-scale <number>",
+      "retries and ages of asynchronous events run so many times faster, for tests; loopback only (LAMBENT_TIME_SCALE)",
+    )
     .option("--insecure-network", "listen on another address than loopback without TLS")
     .addOption(new Option("--log-level <level>", "server log on stderr (LAMBENT_LOG_LEVEL)").choices(["debug", "info", "warn", "error"]))
     .action((options: Shared) => run((config, terminal) => up(config, terminal), options));
@@ -150,6 +164,28 @@ async function pushCommand(config: Config, terminal: Terminal, name: string, opt
   return 0;
 }
 
+function addEvents(program: Command, run: Run): void {
+  const events = program.command("events").description("asynchronous events and deliveries that failed for good");
+  serverOptions(events.command("failed").description("list them, oldest first"))
+    .option("--function <name>", "only those of this function")
+    .option("--json", "as JSON")
+    .action((options: Shared & EventsOptions) =>
+      run((config, terminal) => withServer(config, (to) => listFailed(to, options, terminal)), options),
+    );
+  serverOptions(events.command("show <id>").description("everything about one, and the event itself on stdout"))
+    .option("--json", "as JSON")
+    .action((id: string, options: Shared & EventsOptions) =>
+      run((config, terminal) => withServer(config, (to) => showFailed(to, id, options, terminal)), options),
+    );
+  serverOptions(events.command("redrive [id]").description("send one again, or all: as a new attempt of the same event"))
+    .option("--all", "all of them")
+    .option("--function <name>", "with --all: only those of this function")
+    .option("--json", "as JSON")
+    .action((id: string | undefined, options: Shared & EventsOptions) =>
+      run((config, terminal) => withServer(config, (to) => redrive(to, id, options, terminal)), options),
+    );
+}
+
 function addMachine(program: Command, run: Run): void {
   const runtime = program.command("runtime").description("interpreters and SDKs of the managed runtimes");
   runtime
@@ -181,6 +217,11 @@ async function withClients(config: Config, use: (clients: Clients) => Promise<un
     throw explain(error, to.endpoint);
   }
   return exitCode;
+}
+
+async function withServer(config: Config, use: (to: Connection) => Promise<void>): Promise<number> {
+  await use(await connection(config));
+  return 0;
 }
 
 function untilInterrupted(): AbortSignal {

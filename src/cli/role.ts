@@ -31,12 +31,21 @@ export async function ensureRole(iam: IAMClient, functionName: string, policies:
   return arn;
 }
 
-async function roleArn(iam: IAMClient, RoleName: string): Promise<string> {
+async function presentArn(iam: IAMClient, RoleName: string): Promise<string | undefined> {
   try {
-    return (await iam.send(new GetRoleCommand({ RoleName }))).Role?.Arn ?? "";
+    return (await iam.send(new GetRoleCommand({ RoleName }))).Role?.Arn;
   } catch (error) {
     if (!isMissing(error)) throw error;
+    return undefined;
   }
+}
+
+export const hasRole = async (iam: IAMClient, functionName: string): Promise<boolean> =>
+  (await presentArn(iam, roleNameOf(functionName))) !== undefined;
+
+async function roleArn(iam: IAMClient, RoleName: string): Promise<string> {
+  const present = await presentArn(iam, RoleName);
+  if (present !== undefined) return present;
   const made = await iam.send(
     new CreateRoleCommand({
       RoleName,

@@ -11,7 +11,15 @@ export interface Terminal {
   style(style: Style, text: string): string;
 }
 
+/** Whoever read has gone (`lambent logs x | head`): the command ends as by Ctrl-C, which those that must clean up know. */
+function onWriteError(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  process.kill(process.pid, "SIGINT");
+}
+
 export function terminal(wantsColour: boolean): Terminal {
+  process.stdout.on("error", onWriteError);
+  process.stderr.on("error", onWriteError);
   const isColoured = wantsColour && process.stderr.isTTY && process.stdout.isTTY;
   return {
     out: (text) => void process.stdout.write(`${text}\n`),
@@ -39,6 +47,12 @@ export class CliError extends Error {
   }
 }
 
+function hintFor(name: string | undefined, message: string): string {
+  if (name === "UnrecognizedClientException" || name === "InvalidClientTokenId")
+    return '\nThe keys are not this server\'s: run  eval "$(./lambent env)"  or unset AWS_ACCESS_KEY_ID';
+  return message.startsWith("Function not found") ? "\nSee  ./lambent list" : "";
+}
+
 /** Turns what the SDK throws into a sentence: no server, wrong keys, or AWS's own error with its request id. */
 export function explain(error: unknown, endpoint: string): CliError {
   if (error instanceof CliError) return error;
@@ -46,10 +60,7 @@ export function explain(error: unknown, endpoint: string): CliError {
   if (known.code === "ECONNREFUSED" || known.code === "ECONNRESET")
     return new CliError(`no Lambent server answers at ${endpoint}: start one with  ./lambent up`, 1, { cause: error });
   const id = known.$metadata?.requestId;
-  const hint =
-    known.name === "UnrecognizedClientException" || known.name === "InvalidClientTokenId"
-      ? '\nThe keys are not this server\'s: run  eval "$(./lambent env)"  or unset AWS_ACCESS_KEY_ID'
-      : "";
+  const hint = hintFor(known.name, known.message ?? "");
   return new CliError(
     `${known.name ?? "Error"}: ${known.message ?? String(error)}${id === undefined ? "" : ` (request ${id})`}${hint}`,
     1,

@@ -3,6 +3,7 @@
 import type { AccessNeed, ServiceDefinition } from "../aws/definition.ts";
 import type { Context } from "../aws/operations.ts";
 import { layerArn, layerVersionOf, readLayerName } from "./layer-records.ts";
+import { mappingArn } from "./event-source-mapping-records.ts";
 import { functionArn, readFunctionName } from "./names.ts";
 import { documentOf, policyOf } from "./permissions.ts";
 
@@ -14,8 +15,18 @@ const ACTIONS: ReadonlyMap<string, string> = new Map([
   ["GetLayerVersionByArn", "GetLayerVersion"],
 ]);
 
+const actionOf = (operation: string) => `lambda:${ACTIONS.get(operation) ?? operation}`;
+
 /** Operations on no function, or on all of them. */
-const UNBOUND = new Set(["ListFunctions", "GetAccountSettings", "ListLayers", "ListEventSourceMappings", "ListCodeSigningConfigs"]);
+const UNBOUND = new Set([
+  "ListFunctions",
+  "GetAccountSettings",
+  "ListLayers",
+  "CreateEventSourceMapping",
+  "ListEventSourceMappings",
+  "CreateCodeSigningConfig",
+  "ListCodeSigningConfigs",
+]);
 
 type Records = Parameters<typeof policyOf>[0] & Parameters<typeof layerVersionOf>[0];
 type Input = Readonly<Record<string, unknown>>;
@@ -25,27 +36,35 @@ const textOf = (input: Input, name: string) => (typeof input[name] === "string" 
 /** Under the resource policy of what the caller addressed. */
 export function accessOf(records: Records): ServiceDefinition["access"] {
   return (operation, context, input) => {
-    const action = `lambda:${ACTIONS.get(operation) ?? operation}`;
+    const action = actionOf(operation);
     const layer = textOf(input, "LayerName") || textOf(input, "Arn");
     if (layer !== "") return [layerNeed(records, context, action, layer, input["VersionNumber"])];
-    const layers = Array.isArray(input["Layers"]) ? input["Layers"].filter((one) => typeof one === "string") : [];
     return [
-      functionNeed(records, context, UNBOUND.has(operation) ? "*" : resourceOf(context, input), action, layers),
+      functionNeed(records, context, operation, input),
+      ...signingNeeds(operation, action, textOf(input, "CodeSigningConfigArn")),
       ...roleNeeds(textOf(input, "Role")),
-      ...layers.map((arn) => layerNeed(records, context, "lambda:GetLayerVersion", arn)),
+      ...layersIn(input).map((arn) => layerNeed(records, context, "lambda:GetLayerVersion", arn)),
     ];
   };
 }
 
-function functionNeed(records: Records, context: Context, resource: string, action: string, layers: readonly string[]): AccessNeed {
-  const policy = resource === "*" ? undefined : policyOf(records, readFunctionName(context, resource))?.value;
+const layersIn = ({ Layers }: Input): string[] => (Array.isArray(Layers) ? Layers.filter((one) => typeof one === "string") : []);
+
+function functionNeed(records: Records, context: Context, operation: string, input: Input): AccessNeed {
+  const resource = UNBOUND.has(operation) ? "*" : resourceOf(context, input);
+  const policy = resource.includes(":function:") ? policyOf(records, readFunctionName(context, resource))?.value : undefined;
+  const conditions = conditionsOf(operation, context, input);
   return {
-    action,
+    action: actionOf(operation),
     resource,
     ...(policy === undefined ? {} : { resourcePolicy: documentOf(policy) }),
-    ...(layers.length === 0 ? {} : { conditions: { "lambda:Layer": layers } }),
+    ...(Object.keys(conditions).length === 0 ? {} : { conditions }),
   };
 }
+
+/** Who signs a function's code with a configuration must be allowed to use that. */
+const signingNeeds = (operation: string, action: string, arn: string): AccessNeed[] =>
+  operation === "PutFunctionCodeSigningConfig" ? [{ action, resource: arn }] : [];
 
 const roleNeeds = (role: string): AccessNeed[] =>
   role === "" ? [] : [{ action: "iam:PassRole", resource: role, conditions: { "iam:PassedToService": "lambda.amazonaws.com" } }];
@@ -61,9 +80,27 @@ function layerNeed(records: Records, context: Context, action: string, text: str
 
 /** The ARN as the caller addressed it: a grant on a function does not cover its versions and aliases. */
 function resourceOf(context: Context, input: Input): string {
-  const [resource, name, qualifier] = [textOf(input, "Resource"), textOf(input, "FunctionName"), textOf(input, "Qualifier")];
-  if (resource !== "") return resource;
+  const [name, qualifier, uuid] = [textOf(input, "FunctionName"), textOf(input, "Qualifier"), textOf(input, "UUID")];
+  if (uuid !== "") return mappingArn(context, uuid);
+  const arn = textOf(input, "Resource") || textOf(input, "ResourceArn") || (name === "" ? textOf(input, "CodeSigningConfigArn") : "");
+  if (arn !== "") return arn;
   if (name === "") return "*";
   const reference = readFunctionName(context, name);
   return functionArn(reference.qualifier === undefined && qualifier !== "" ? { ...reference, qualifier } : reference);
+}
+
+/** Keys that policies may ask for beyond those of every request. */
+function conditionsOf(operation: string, context: Context, input: Input): NonNullable<AccessNeed["conditions"]> {
+  const text = (name: string) => textOf(input, name);
+  const layers = layersIn(input);
+  const mapped = operation.endsWith("EventSourceMapping") ? text("FunctionName") : "";
+  const authType = text("AuthType") || text("FunctionUrlAuthType");
+  const [principal, signing] = [operation === "AddPermission" ? text("Principal") : "", text("CodeSigningConfigArn")];
+  return {
+    ...(mapped === "" ? {} : { "lambda:FunctionArn": functionArn(readFunctionName(context, mapped)) }),
+    ...(authType === "" ? {} : { "lambda:FunctionUrlAuthType": authType }),
+    ...(principal === "" ? {} : { "lambda:Principal": principal }),
+    ...(signing === "" ? {} : { "lambda:CodeSigningConfigArn": signing }),
+    ...(layers.length === 0 ? {} : { "lambda:Layer": layers }),
+  };
 }

@@ -2,7 +2,7 @@
 import type * as client from "@aws-sdk/client-lambda";
 import type { Context, Operations } from "../aws/operations.ts";
 import { limits } from "../limits.ts";
-import { reservedTotal } from "./concurrency.ts";
+import { unreservedConcurrency } from "./concurrency-records.ts";
 import type { Lambda } from "./model.ts";
 
 export function account(lambda: Lambda) {
@@ -13,7 +13,7 @@ export function account(lambda: Lambda) {
         CodeSizeUnzipped: limits.unzippedBytesMax,
         CodeSizeZipped: limits.zippedBytesMax,
         ConcurrentExecutions: lambda.accountConcurrency,
-        UnreservedConcurrentExecutions: lambda.accountConcurrency - reservedTotal(lambda, context),
+        UnreservedConcurrentExecutions: unreservedConcurrency(lambda, context),
       },
       AccountUsage: usage(lambda, context),
     }),

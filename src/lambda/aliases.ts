@@ -8,10 +8,12 @@ import { StorageError, type Entry, type Write } from "../store/storage.ts";
 import { eventInvokeKey } from "./event-invoke.ts";
 import { conflict, invalidParameter, notFound, revisionMismatch, validation } from "./faults.ts";
 import type { Configuration, Lambda } from "./model.ts";
+import { provisionedKey } from "./concurrency-records.ts";
 import { aliasKey, aliasOf, aliasesOf, type AliasRecord } from "./alias-records.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
 import { policyKey } from "./permissions.ts";
+import { checkProvisionedAlias } from "./provisioned-concurrency.ts";
 import { findFunction, findVersion } from "./records.ts";
 
 type Names = "CreateAlias" | "GetAlias" | "UpdateAlias" | "DeleteAlias" | "ListAliases";
@@ -29,7 +31,8 @@ export function aliases(lambda: Lambda) {
     async DeleteAlias(context, { FunctionName = "", Name = "" }) {
       const { reference } = findFunction(lambda, context, FunctionName);
       const place = { ...reference, qualifier: Name };
-      await lambda.meta.write([aliasKey(reference, Name), eventInvokeKey(place), policyKey(place)].map((key) => ({ key })));
+      const belongings = [eventInvokeKey(place), policyKey(place), provisionedKey(reference, Name)];
+      await lambda.meta.write([aliasKey(reference, Name), ...belongings].map((key) => ({ key })));
       return {};
     },
     ListAliases: (context, input) => listAliases(lambda, context, input),
@@ -60,6 +63,7 @@ async function updateAlias(lambda: Lambda, context: Context, input: client.Updat
   const weights = RoutingConfig === undefined ? before.weights : weightsOf(RoutingConfig);
   const record = recordOf(FunctionVersion ?? before.FunctionVersion, Description ?? before.Description, weights);
   checkTargets(lambda, context, reference, record.FunctionVersion, weights);
+  checkProvisionedAlias(lambda, reference, Name, record);
   const inProgress = () => conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${arn}`);
   await write(lambda, { key: entry.key, value: record, expect: entry.revision }, inProgress);
   return describe(reference, Name, record);

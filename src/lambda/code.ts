@@ -7,6 +7,7 @@ import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
 import { limits } from "../limits.ts";
 import { usage } from "./account.ts";
+import { assertDeployable } from "./code-signing.ts";
 import { describeFunction, describeVersion } from "./configuration.ts";
 import { invalidParameter } from "./faults.ts";
 import { prepareLayers } from "./function-layers.ts";
@@ -26,6 +27,7 @@ async function updateFunctionCode(lambda: Lambda, context: Context, input: clien
   const found = findFunction(lambda, context, input.FunctionName ?? "");
   refuseUnsupported(input);
   assertChangeable(found, input.RevisionId);
+  assertDeployable(lambda, found.reference, found.entry.value.codeSigningConfigArn);
   const before = found.entry.value;
   const Architecture = input.Architectures?.[0] ?? before.wanted.configuration.Architecture;
   const configuration = { ...before.wanted.configuration, Architecture };

@@ -132,6 +132,7 @@ export function configurationOf(
 ): Configuration {
   const program = before?.PackageType === "Image" || given.PackageType === "Image" ? imageOf(given, before) : packageOf(given, before);
   const DeadLetterTargetArn = given.DeadLetterConfig?.TargetArn ?? before?.DeadLetterTargetArn ?? "";
+  const TenantIsolationMode = before === undefined ? given.TenancyConfig?.TenantIsolationMode : before.TenantIsolationMode;
   const Variables = given.Environment === undefined ? before?.Variables : given.Environment.Variables;
   const Layers = given.Layers === undefined ? before?.Layers : layersOf(lambda, reference, given.Layers);
   const made: Configuration = {
@@ -147,6 +148,7 @@ export function configurationOf(
     ...(Variables === undefined || Object.keys(Variables).length === 0 ? {} : { Variables }),
     ...(DeadLetterTargetArn === "" ? {} : { DeadLetterTargetArn }),
     ...(Layers === undefined || Layers.length === 0 ? {} : { Layers }),
+    ...(TenantIsolationMode === undefined ? {} : { TenantIsolationMode }),
   };
   if (given.Runtime !== undefined) checkRuntime(given.Runtime, lambda.runtimes);
   checkNumbers(made);
@@ -172,7 +174,7 @@ export const codeSha256 = ({ sha256, image }: FunctionCode): string =>
 export const formatTime = (timeMs: number): string => new Date(timeMs).toISOString().replace("Z", "+0000");
 
 /** AWS names the build of a runtime by a hash; here it stands for the identifier. */
-const runtimeVersionArn = (region: string, runtime: string) =>
+export const runtimeVersionArn = (region: string, runtime: string) =>
   `arn:aws:lambda:${region}::runtime:${createHash("sha256").update(runtime).digest("hex")}`;
 
 const CREATING: client.FunctionConfiguration = {
@@ -261,5 +263,8 @@ function describe(reference: FunctionReference, described: Described, shape: Sha
       ? {}
       : { RuntimeVersionConfig: { RuntimeVersionArn: runtimeVersionArn(reference.region, configuration.Runtime) } }),
     LoggingConfig: { ...configuration.LoggingConfig },
+    ...(configuration.TenantIsolationMode === undefined
+      ? {}
+      : { TenancyConfig: { TenantIsolationMode: configuration.TenantIsolationMode } }),
   };
 }

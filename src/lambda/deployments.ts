@@ -46,7 +46,10 @@ export function recheckingInvoker(invoker: Invoker, packages: Pick<Lambda["packa
     },
     retire: (keys) => invoker.retire(keys),
     reserve: (owner, limit) => invoker.reserve(owner, limit),
+    provision: (deployment, count) => invoker.provision(deployment, count),
+    provisioned: (key) => invoker.provisioned(key),
     concurrency: (account, region) => invoker.concurrency(account, region),
+    running: (owner) => invoker.running(owner),
   };
 }
 

@@ -6,18 +6,21 @@ import { limits } from "../limits.ts";
 import { StorageError, type Write } from "../store/storage.ts";
 import { aliasesOf } from "./alias-records.ts";
 import { codeLocation, newFunctionCode } from "./code.ts";
-import { reservationKey, reservedOf } from "./concurrency.ts";
+import { assertDeployable, codeSigningWrites } from "./code-signing.ts";
+import { provisionedConfigsOf, reservationKey, reservedOf } from "./concurrency-records.ts";
 import { checkRole, configurationOf, describeFunction, describeVersion } from "./configuration.ts";
 import { checkDeadLetterConfig } from "./dead-letter-config.ts";
 import { eventInvokeKeysOf } from "./event-invoke.ts";
 import { conflict, invalidParameter, notFound, notForVersions } from "./faults.ts";
 import { prepareLayers } from "./function-layers.ts";
+import { functionUrlKeysOf } from "./function-urls.ts";
 import { functionKey, VERSION_COUNTER_KIND, type FunctionEntry, type FunctionRecord, type Lambda } from "./model.ts";
 import { functionArn, functionReference } from "./names.ts";
 import { page } from "./page.ts";
 import { policyKeysOf } from "./permissions.ts";
 import { assertChangeable, changeFunction, findFunction, findVersion, type FoundVersion } from "./records.ts";
-import { checkTags } from "./tags.ts";
+import { checkTags } from "./tag-bounds.ts";
+import { runtimeManagementKeysOf } from "./runtime-management.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { newVersion, versionsOf } from "./version-records.ts";
 import { deleteVersion } from "./versions.ts";
@@ -71,6 +74,9 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
   checkRole(lambda, input.Role);
   const exists = () => conflict(`Function already exist: ${reference.name}`);
   if (lambda.functions.get(reference.account, reference.region, reference.name) !== undefined) throw exists();
+  const { CodeSigningConfigArn = "" } = input;
+  const signing = codeSigningWrites(lambda, reference, CodeSigningConfigArn);
+  assertDeployable(lambda, reference, CodeSigningConfigArn);
   const code = await newFunctionCode(lambda, context, configuration, input.Code ?? {});
   await prepareLayers(lambda, configuration, code);
   const record: FunctionRecord = {
@@ -78,14 +84,18 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
     revisionId: requestId(),
     lastModifiedMs: lambda.clock.now(),
     tags: { ...Tags },
+    ...(CodeSigningConfigArn === "" ? {} : { codeSigningConfigArn: CodeSigningConfigArn }),
   };
   const key = functionKey(reference, reference.name);
   const published = input.Publish === true ? await newVersion(lambda, reference, record.wanted) : undefined;
   try {
-    await lambda.meta.write([{ key, value: record, expect: "absent" }, ...(published?.writes ?? [])]);
+    await lambda.meta.write([{ key, value: record, expect: "absent" }, ...(published?.writes ?? []), ...signing]);
   } catch (error) {
-    if (error instanceof StorageError && error.failure === "Conflict") throw exists();
-    throw error;
+    if (!(error instanceof StorageError && error.failure === "Conflict")) throw error;
+    // Its code signing configuration may have changed in the same moment.
+    throw signing.length > 0 && lambda.functions.get(reference.account, reference.region, reference.name) === undefined
+      ? conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${CodeSigningConfigArn}`)
+      : exists();
   }
   lambda.complete(key);
   const described = describeFunction(reference, record);
@@ -131,13 +141,17 @@ async function removeFunction(lambda: Lambda, entry: FunctionEntry): Promise<voi
   const counterKey = { ...entry.key, kind: VERSION_COUNTER_KIND };
   const [counter] = await lambda.meta.get([counterKey]);
   const place = { ...entry.key, name: entry.key.id };
-  const belongings = [...versionsOf(lambda, place), ...aliasesOf(lambda, place)].map(({ key }) => key);
+  const belongings = [...versionsOf(lambda, place), ...aliasesOf(lambda, place), ...provisionedConfigsOf(lambda, place)].map(
+    ({ key }) => key,
+  );
   const writes: Write[] = [
     entry.key,
     reservationKey(place),
     ...belongings,
     ...policyKeysOf(lambda, place),
     ...eventInvokeKeysOf(lambda, place),
+    ...functionUrlKeysOf(lambda, place),
+    ...runtimeManagementKeysOf(lambda, place),
   ].map((key) => ({ key }));
   if (counter === undefined) writes.push({ key: counterKey, value: { next: 1 } });
   await lambda.meta.write(writes);

@@ -1,10 +1,10 @@
 // Invoke and InvokeWithResponseStream: from a name to the data plane and back. The warm path reads memory only.
-import { randomBytes } from "node:crypto";
 import { buffer } from "node:stream/consumers";
 import { InvalidRequestContentException$, type InvokeCommandOutput } from "@aws-sdk/client-lambda";
 import type * as client from "@aws-sdk/client-lambda";
 import { CommonFault, Fault } from "../aws/fault.ts";
 import type { Context, Input, Operations } from "../aws/operations.ts";
+import { randomHex } from "../base/id.ts";
 import type { InvocationRequest, Outcome } from "../pool/invocation.ts";
 import type { ResponseStream } from "../pool/response-stream.ts";
 import { limits } from "../limits.ts";
@@ -16,6 +16,7 @@ import { refusalOf } from "./outcomes.ts";
 import { runnableOf } from "./ready.ts";
 import { isStopped, recursive } from "./recursion.ts";
 import { streamedAnswer } from "./response-streams.ts";
+import { checkTenant } from "./tenancy.ts";
 
 type Answer = Omit<InvokeCommandOutput, "$metadata">;
 
@@ -55,6 +56,7 @@ interface Accepted {
   readonly reference: FunctionReference;
   readonly payload: Uint8Array;
   readonly traceHeader: string;
+  readonly tenantId?: string;
 }
 
 interface Prepared extends Accepted {
@@ -65,12 +67,12 @@ interface Prepared extends Accepted {
 /** Everything before the data plane: what is asked is read, checked, and its code is there. Undefined: it was a dry run. */
 async function prepare(lambda: Lambda, context: Context, input: Asked, payloadBytesMax: number): Promise<Prepared | undefined> {
   const reference = functionReference(context, input.FunctionName ?? "", input.Qualifier);
-  runnableOf(lambda, reference);
+  checkTenant(runnableOf(lambda, reference).deployed, input.TenantId);
   refuseUnsupported(input);
   const payload = eventOf(input.Payload, payloadBytesMax);
   const clientContext = clientContextOf(input.ClientContext);
   if (input.InvocationType === "DryRun") return undefined;
-  const deployment = await lambda.ready(reference);
+  const deployment = await lambda.ready(reference, input.TenantId);
   const traceHeader = traceOf(lambda, context);
   if (input.InvocationType !== "Event" && isStopped(lambda, reference, traceHeader)) throw recursive();
   const request: InvocationRequest = {
@@ -83,20 +85,19 @@ async function prepare(lambda: Lambda, context: Context, input: Asked, payloadBy
     signal: context.signal,
   };
   const run = (response?: ResponseStream) => lambda.invoker.invoke(deployment, response === undefined ? request : { ...request, response });
-  return { reference, payload, traceHeader, version: deployment.version, run };
+  const tenant = input.TenantId === undefined ? {} : { tenantId: input.TenantId };
+  return { reference, payload, traceHeader, ...tenant, version: deployment.version, run };
 }
 
 /** Resolves when the event is durable. Events wait in a line for each function. */
-async function accept(lambda: Lambda, { requestId }: Context, { reference, payload, traceHeader }: Accepted): Promise<void> {
+async function accept(lambda: Lambda, { requestId }: Context, accepted: Accepted): Promise<void> {
+  const { reference, payload, traceHeader, tenantId } = accepted;
   const { qualifier: _qualifier, ...unqualified } = reference;
-  await lambda.events.accept(functionArn(unqualified), { requestId, invokedArn: functionArn(reference), traceHeader, payload });
+  const tenant = tenantId === undefined ? {} : { tenantId };
+  await lambda.events.accept(functionArn(unqualified), { requestId, invokedArn: functionArn(reference), traceHeader, ...tenant, payload });
 }
 
-function refuseUnsupported({ TenantId, DurableExecutionName }: Asked): void {
-  if (TenantId !== undefined)
-    throw invalidParameter(
-      "The function is not configured with tenancy configuration. Remove the tenant-id from the request and try again.",
-    );
+function refuseUnsupported({ DurableExecutionName }: Asked): void {
   if (DurableExecutionName !== undefined)
     throw invalidParameter("The function is not a durable function. Remove the durable execution name from the request and try again.");
 }
@@ -139,7 +140,7 @@ function traceOf(lambda: Lambda, { traceHeader, responseHeaders }: Context): str
 }
 
 function newTrace(nowMs: number): string {
-  const random = randomBytes(20).toString("hex");
+  const random = randomHex(20);
   const seconds = Math.floor(nowMs / 1000)
     .toString(16)
     .padStart(8, "0");

@@ -64,7 +64,7 @@ async function changePolicy(
     const { policy, ...version } = value;
     if (expected !== undefined && expected !== policy?.revisionId) throw revisionMismatch("GetLayerPolicy");
     const changed: PolicyRecord = { statements: edit(policy?.statements ?? []), revisionId: requestId() };
-    checkPolicySize(changed);
+    checkPolicySize(JSON.stringify(documentOf(changed)));
     const record = changed.statements.length === 0 ? version : { ...version, policy: changed };
     await lambda.meta.write([{ key, value: record, expect: revision }]);
     return changed.revisionId;

@@ -5,19 +5,29 @@ import type { Deliverer } from "../aws/deliver.ts";
 import type { Context } from "../aws/operations.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { Recorder } from "../base/metrics.ts";
+import type { Turns } from "../base/turns.ts";
 import type { Deliveries } from "../deliveries.ts";
+import type { FailedEvents } from "../failed-events.ts";
 import type { AsyncInvocations } from "../pool/async.ts";
 import type { Deployment, Invoker } from "../pool/invocation.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import type { DurableQueue, Entry, Key, MetaStore } from "../store/storage.ts";
 import type { View } from "../store/view.ts";
 import type { AliasRecord } from "./alias-records.ts";
-import type { ReservationRecord } from "./concurrency.ts";
+import type { CodeSigningRecord } from "./code-signing.ts";
+import type { ProvisionedRecord, ReservationRecord } from "./concurrency-records.ts";
 import type { EventInvokeRecord } from "./event-invoke.ts";
+import type { MappingRecord } from "./event-source-mapping-records.ts";
+import type { EventSources } from "./event-sources.ts";
+import type { FunctionUrlRecord } from "./function-urls.ts";
 import type { LayerVersionRecord } from "./layer-records.ts";
+import type { LambdaMetrics } from "./invocation-metrics.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
 import type { PolicyRecord } from "./permissions.ts";
+import type { Provisioning } from "./provisioning.ts";
+import type { RuntimeManagementRecord } from "./runtime-management.ts";
 import type { VersionRecord } from "./version-records.ts";
 
 export const FUNCTION_KIND = "lambda.function";
@@ -45,6 +55,8 @@ export interface Configuration {
   readonly DeadLetterTargetArn?: string;
   /** In the order in which they are merged; at least one. */
   readonly Layers?: readonly FunctionLayer[];
+  /** Set when the function is made, and not changed any more. */
+  readonly TenantIsolationMode?: client.TenantIsolationMode;
 }
 
 export interface CodePackage {
@@ -92,6 +104,7 @@ export interface FunctionRecord {
   readonly tags: Readonly<Record<string, string>>;
   /** Absent: it is stopped when it calls itself without end. */
   readonly recursiveLoop?: client.RecursiveLoop;
+  readonly codeSigningConfigArn?: string;
 }
 
 export interface LambdaDeps {
@@ -102,12 +115,19 @@ export interface LambdaDeps {
   /** Where unpacked packages are kept; a cache that the service may empty. */
   readonly packagesDirectory: string;
   readonly invoker: Invoker;
+  readonly sources: EventSources;
   /** Whether there is a way to a destination or dead-letter queue, by its ARN. */
   readonly supportsTarget: Deliverer["supports"];
   readonly deliveries: Deliveries;
+  /** What is written with the end of an event that has failed, so that it can be looked at and run again. */
+  readonly keepFailed: FailedEvents["keep"];
+  /** Takes the numbers of AWS/Lambda. */
+  readonly recorder: Recorder;
   /** Asynchronous invocations that run at once; the rest of the machine is for those who wait for an answer. */
   readonly asyncConcurrency: number;
   readonly clock: Clock;
+  /** The time of asynchronous events: the clock's, or faster. */
+  readonly pace: Clock;
   readonly log: Log;
   /** S3's GetObject with the caller's own rights; throws S3's faults. */
   readonly getObject: (
@@ -136,8 +156,8 @@ export interface LambdaDeps {
   readonly architecture?: Configuration["Architecture"];
 }
 
-/** What runs now under a name, with its code in place. Throws AWS's faults. */
-export type ReadyDeployment = (reference: FunctionReference) => Promise<Deployment>;
+/** What runs now under a name, for this tenant if the function isolates them, with its code in place. Throws AWS's faults. */
+export type ReadyDeployment = (reference: FunctionReference, tenantId?: string) => Promise<Deployment>;
 
 /** What the resources of the service work with. */
 export interface Lambda extends LambdaDeps {
@@ -149,10 +169,19 @@ export interface Lambda extends LambdaDeps {
   readonly layerVersions: View<LayerVersionRecord>;
   readonly eventInvokeConfigs: View<EventInvokeRecord>;
   readonly reservations: View<ReservationRecord>;
+  readonly provisioned: View<ProvisionedRecord>;
+  readonly provisioning: Pick<Provisioning, "progressOf">;
+  readonly runtimeManagement: View<RuntimeManagementRecord>;
+  /** Of changes that are checked against what others have stored. */
+  readonly turns: Turns;
   readonly policies: View<PolicyRecord>;
+  readonly mappings: View<MappingRecord>;
+  readonly functionUrls: View<FunctionUrlRecord>;
+  readonly codeSigningConfigs: View<CodeSigningRecord>;
   readonly packages: Packages;
   readonly ready: ReadyDeployment;
   readonly events: AsyncInvocations;
+  readonly metrics: LambdaMetrics;
   /** Completes a function's creation or update soon. */
   readonly complete: (key: Key) => void;
 }

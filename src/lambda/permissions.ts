@@ -18,6 +18,8 @@ export const POLICY_KIND = "lambda.policy";
 
 export interface PolicyRecord {
   readonly statements: readonly PolicyStatement[];
+  /** Version and Id of a document that was put as a whole. */
+  readonly head?: Omit<PolicyDocument, "Statement">;
   readonly revisionId: string;
 }
 
@@ -41,11 +43,9 @@ export function policyOf({ policies }: Policies, place: Place): Entry<PolicyReco
 export const policyKeysOf = ({ policies }: Policies, { account, region, name }: Place): Key[] =>
   policies.list(account, region, { prefix: `${name}/`, limit: Infinity }).map(({ key }) => key);
 
-export const documentOf = ({ statements }: PolicyRecord): PolicyDocument => ({
-  Version: "2012-10-17",
-  Id: "default",
-  Statement: statements,
-});
+const HEAD = { Version: "2012-10-17", Id: "default" } as const;
+
+export const documentOf = ({ statements, head = HEAD }: PolicyRecord): PolicyDocument => ({ ...head, Statement: statements });
 
 export const statementExists = (id: string): string =>
   `The statement id (${id}) provided already exists. Please provide a new statement id, or remove the existing statement.`;
@@ -74,7 +74,7 @@ async function addPermission(lambda: Lambda, context: Context, input: client.Add
     const statements = entry?.value.statements ?? [];
     checkRevision(entry, RevisionId);
     if (statements.some(({ Sid }) => Sid === StatementId)) throw conflict(statementExists(StatementId));
-    return [...statements, statement];
+    return { ...entry?.value, statements: [...statements, statement] };
   });
   return { Statement: JSON.stringify(statement) };
 }
@@ -90,16 +90,22 @@ async function removePermission(lambda: Lambda, context: Context, input: client.
     const { statements } = entry.value;
     const kept = statements.filter(({ Sid }) => Sid !== StatementId);
     if (kept.length === statements.length) throw notFound(statementNotFound(StatementId));
-    return kept;
+    return { ...entry.value, statements: kept };
   });
   return {};
 }
 
-function checkRevision(entry: Entry<PolicyRecord> | undefined, expected: string | undefined): void {
-  if (expected !== undefined && expected !== entry?.value.revisionId) throw revisionMismatch("GetPolicy");
+/** `reader` is the operation that tells the revision. */
+export function checkRevision(
+  entry: Entry<PolicyRecord> | undefined,
+  expected: string | undefined,
+  reader: "GetPolicy" | "GetResourcePolicy" = "GetPolicy",
+): void {
+  if (expected !== undefined && expected !== entry?.value.revisionId) throw revisionMismatch(reader);
 }
 
-function assertThere(lambda: Lambda, reference: FunctionReference): void {
+/** Throws AWS's faults when there is nothing that could have a policy. */
+export function assertThere(lambda: Lambda, reference: FunctionReference): void {
   const { account, region, name, qualifier } = reference;
   if (qualifier === "$LATEST") throw invalidParameter("We currently do not support adding policies for $LATEST.");
   if (lambda.functions.get(account, region, name) === undefined) throw notFound(`Function not found: ${functionArn(reference)}`);
@@ -108,20 +114,19 @@ function assertThere(lambda: Lambda, reference: FunctionReference): void {
   if (aliasOf(lambda, reference, qualifier) === undefined) throw notFound(`Cannot find alias arn: ${functionArn(reference)}`);
 }
 
-type Edit = (entry: Entry<PolicyRecord> | undefined) => readonly PolicyStatement[];
+type Edit = (entry: Entry<PolicyRecord> | undefined) => Omit<PolicyRecord, "revisionId">;
 
 /** Without its last statement there is no policy. Only while the function is there, so that none is left of one that is being deleted. */
-async function changePolicy(lambda: Lambda, reference: FunctionReference, edit: Edit): Promise<void> {
+export async function changePolicy(lambda: Lambda, reference: FunctionReference, edit: Edit): Promise<void> {
   const { account, region, name } = reference;
   const key = policyKey(reference);
   await retryConflicts(functionArn(reference), async () => {
     const entry = policyOf(lambda, reference);
     const owner = lambda.functions.get(account, region, name);
     if (owner === undefined) throw notFound(`Function not found: ${functionArn(reference)}`);
-    const statements = edit(entry);
-    const record: PolicyRecord = { statements, revisionId: requestId() };
-    checkPolicySize(record);
-    const value = statements.length === 0 ? {} : { value: record };
+    const record: PolicyRecord = { ...edit(entry), revisionId: requestId() };
+    checkPolicySize(JSON.stringify(documentOf(record)));
+    const value = record.statements.length === 0 ? {} : { value: record };
     await lambda.meta.write([
       { key, ...value, expect: entry?.revision ?? "absent" },
       { key: owner.key, keep: true, expect: owner.revision },
@@ -129,8 +134,9 @@ async function changePolicy(lambda: Lambda, reference: FunctionReference, edit: 
   });
 }
 
-export function checkPolicySize(record: PolicyRecord): void {
-  const bytes = Buffer.byteLength(JSON.stringify(documentOf(record)));
+/** Throws PolicyLengthExceededException. */
+export function checkPolicySize(text: string): void {
+  const bytes = Buffer.byteLength(text);
   if (bytes > limits.functionPolicyBytesMax)
     throw new Fault(
       PolicyLengthExceededException$,

@@ -7,19 +7,21 @@ import { conflict, notFound } from "./faults.ts";
 import { ensureLayers } from "./function-layers.ts";
 import type { Deployed, Lambda, ReadyDeployment } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
+import { checkTenant, deploymentFor } from "./tenancy.ts";
 import { isVersionPending, versionOf } from "./version-records.ts";
 
 type Records = Pick<Lambda, "functions" | "versions" | "aliases" | "chance">;
 
 export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "architecture">): ReadyDeployment {
   const deploymentOf = deploymentCache(lambda);
-  return async (reference) => {
+  return async (reference, tenantId) => {
     const runnable = runnableOf(lambda, reference);
     const { deployed } = runnable;
+    checkTenant(deployed, tenantId);
     if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
     if (!lambda.packages.hasCode(deployed.code)) await lambda.packages.ensureCode(deployed.code);
     await ensureLayers(lambda, deployed.configuration);
-    return deploymentOf(reference, runnable);
+    return deploymentFor(deploymentOf(reference, runnable), tenantId);
   };
 }
 

@@ -1,6 +1,6 @@
 // Finding and changing the records of functions.
 import type { Context } from "../aws/operations.ts";
-import { StorageError, type Write } from "../store/storage.ts";
+import { StorageError, type Entry, type Write } from "../store/storage.ts";
 import { aliasOf } from "./alias-records.ts";
 import { conflict, notFound, revisionMismatch } from "./faults.ts";
 import { isPending, isUpdating, type FunctionEntry, type FunctionRecord, type Lambda } from "./model.ts";
@@ -67,6 +67,18 @@ export function assertChangeable({ reference, entry }: Found, expectedRevisionId
     );
   if (isUpdating(entry.value)) throw updateInProgress(functionArn(reference));
   if (expectedRevisionId !== undefined && expectedRevisionId !== entry.value.revisionId) throw revisionMismatch();
+}
+
+/**
+ * Writes what belongs to other records while those are there, so that none is left behind by what is being deleted; their other changes
+ * don't matter. `find` gives them, the function first, and throws when they are gone.
+ */
+export async function writeBeside(lambda: Pick<Lambda, "meta">, write: Write, find: () => readonly Entry[]): Promise<void> {
+  const { account, region } = write.key;
+  await retryConflicts(functionArn({ account, region, name: find()[0]?.key.id ?? "" }), async () => {
+    const kept = find().map(({ key, revision }) => ({ key, keep: true, expect: revision }) as const);
+    await lambda.meta.write([write, ...kept]);
+  });
 }
 
 /**

@@ -15,11 +15,13 @@ export async function streamedAnswer(context: Context, version: string, run: (to
   const running = run(stream).finally(() => stream.end());
   // Who has gone before the first byte reads none; the function runs to its end all the same.
   context.signal.addEventListener("abort", () => stream.cancel(), { once: true });
-  const first = await Promise.race([running, stream.begun.then(() => undefined)]);
-  if (first?.kind === "throttled" || first?.kind === "unavailable") throw refusalOf(first);
+  const first = await Promise.race([running, stream.begun.then((contentType) => ({ kind: "begun" as const, contentType }))]);
+  if (first.kind === "throttled" || first.kind === "unavailable") throw refusalOf(first);
   // Told by the events; a client that has gone hears of it no more.
   running.catch(() => undefined);
-  return { StatusCode: 200, ExecutedVersion: version, EventStream: eventsOf(stream, running) };
+  // For callers in this process: on the wire the type is that of the events.
+  const ResponseStreamContentType = first.kind === "begun" ? (first.contentType ?? "application/octet-stream") : undefined;
+  return { StatusCode: 200, ExecutedVersion: version, ResponseStreamContentType, EventStream: eventsOf(stream, running) };
 }
 
 async function* eventsOf(stream: ResponseStream, running: Promise<Outcome>): AsyncGenerator<Event> {

@@ -1,9 +1,12 @@
 // AWS Lambda: all of its operations, and the work behind them: completing updates, retiring environments, cleaning up.
 import * as client from "@aws-sdk/client-lambda";
 import type { ServiceDefinition } from "../aws/definition.ts";
-import { notBuilt, type Operations } from "../aws/operations.ts";
+import type { Operations } from "../aws/operations.ts";
+import type { Delivery } from "../deliveries.ts";
 import { limits } from "../limits.ts";
+import type { AsyncInvocations } from "../pool/async.ts";
 import type { Invoker } from "../pool/invocation.ts";
+import { Turns } from "../base/turns.ts";
 import type { Key, MetaStore } from "../store/storage.ts";
 import { View } from "../store/view.ts";
 import { accessOf } from "./access.ts";
@@ -13,20 +16,38 @@ import { account } from "./account.ts";
 import { startAsyncInvocations } from "./async-invocations.ts";
 import { backgroundWork } from "./background.ts";
 import { code } from "./code.ts";
-import { concurrency, RESERVATION_KIND, tellReservation, type ReservationRecord } from "./concurrency.ts";
+import { CODE_SIGNING_KIND, codeSigning, type CodeSigningRecord } from "./code-signing.ts";
+import { MAPPING_KIND, type MappingRecord } from "./event-source-mapping-records.ts";
+import { eventSourceMappings } from "./event-source-mappings.ts";
+import { FUNCTION_URL_KIND, foundUrl, urls, type FoundUrl, type FunctionUrlRecord } from "./function-urls.ts";
+import {
+  PROVISIONED_KIND,
+  RESERVATION_KIND,
+  tellReservation,
+  type ProvisionedRecord,
+  type ReservationRecord,
+} from "./concurrency-records.ts";
+import { concurrency } from "./concurrency.ts";
 import { deploymentKey, recheckingInvoker } from "./deployments.ts";
 import { EVENT_INVOKE_KIND, eventInvoke, type EventInvokeRecord } from "./event-invoke.ts";
+import { functionScaling } from "./function-scaling.ts";
 import { functions } from "./functions.ts";
 import { invocations } from "./invocations.ts";
 import { layerPermissions } from "./layer-permissions.ts";
 import { LAYER_VERSION_KIND, type LayerVersionRecord } from "./layer-records.ts";
 import { layers } from "./layers.ts";
+import { countingInvoker, LambdaMetrics } from "./invocation-metrics.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
 import { PackageReferences, packagesOfFunction, packagesOfLayer, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
 import { permissions, POLICY_KIND, type PolicyRecord } from "./permissions.ts";
+import { provisionedConcurrency } from "./provisioned-concurrency.ts";
+import { Provisioning } from "./provisioning.ts";
 import { readyDeployments } from "./ready.ts";
 import { recursion } from "./recursion.ts";
+import { resourcePolicies } from "./resource-policies.ts";
+import { REFUSED_OPERATIONS } from "./refused-operations.ts";
+import { runtimeManagement, RUNTIME_MANAGEMENT_KIND, type RuntimeManagementRecord } from "./runtime-management.ts";
 import { completeSoon } from "./states.ts";
 import { tags } from "./tags.ts";
 import { VERSION_KIND, type VersionRecord } from "./version-records.ts";
@@ -36,54 +57,6 @@ const COLLECT_INTERVAL_MS = 3_600_000;
 /** Longer than an invocation may take: none runs any more on what has been unused for so long. */
 const UNUSED_PACKAGE_MS = 3_600_000;
 const HERE = process.arch === "arm64" ? "arm64" : "x86_64";
-
-const NOT_BUILT = {
-  CheckpointDurableExecution: notBuilt,
-  CreateCapacityProvider: notBuilt,
-  CreateCodeSigningConfig: notBuilt,
-  CreateEventSourceMapping: notBuilt,
-  CreateFunctionUrlConfig: notBuilt,
-  DeleteCapacityProvider: notBuilt,
-  DeleteCodeSigningConfig: notBuilt,
-  DeleteEventSourceMapping: notBuilt,
-  DeleteFunctionCodeSigningConfig: notBuilt,
-  DeleteFunctionUrlConfig: notBuilt,
-  DeleteProvisionedConcurrencyConfig: notBuilt,
-  DeleteResourcePolicy: notBuilt,
-  GetCapacityProvider: notBuilt,
-  GetCodeSigningConfig: notBuilt,
-  GetDurableExecution: notBuilt,
-  GetDurableExecutionHistory: notBuilt,
-  GetDurableExecutionState: notBuilt,
-  GetEventSourceMapping: notBuilt,
-  GetFunctionCodeSigningConfig: notBuilt,
-  GetFunctionScalingConfig: notBuilt,
-  GetFunctionUrlConfig: notBuilt,
-  GetProvisionedConcurrencyConfig: notBuilt,
-  GetResourcePolicy: notBuilt,
-  GetRuntimeManagementConfig: notBuilt,
-  ListCapacityProviders: notBuilt,
-  ListCodeSigningConfigs: notBuilt,
-  ListDurableExecutionsByFunction: notBuilt,
-  ListEventSourceMappings: notBuilt,
-  ListFunctionUrlConfigs: notBuilt,
-  ListFunctionVersionsByCapacityProvider: notBuilt,
-  ListFunctionsByCodeSigningConfig: notBuilt,
-  ListProvisionedConcurrencyConfigs: notBuilt,
-  PutFunctionCodeSigningConfig: notBuilt,
-  PutFunctionScalingConfig: notBuilt,
-  PutProvisionedConcurrencyConfig: notBuilt,
-  PutResourcePolicy: notBuilt,
-  PutRuntimeManagementConfig: notBuilt,
-  SendDurableExecutionCallbackFailure: notBuilt,
-  SendDurableExecutionCallbackHeartbeat: notBuilt,
-  SendDurableExecutionCallbackSuccess: notBuilt,
-  StopDurableExecution: notBuilt,
-  UpdateCapacityProvider: notBuilt,
-  UpdateCodeSigningConfig: notBuilt,
-  UpdateEventSourceMapping: notBuilt,
-  UpdateFunctionUrlConfig: notBuilt,
-} as const;
 
 function operationsOf(lambda: Lambda) {
   return {
@@ -97,10 +70,17 @@ function operationsOf(lambda: Lambda) {
     ...layers(lambda),
     ...layerPermissions(lambda),
     ...concurrency(lambda),
+    ...provisionedConcurrency(lambda),
+    ...runtimeManagement(lambda),
+    ...functionScaling(lambda),
     ...recursion(lambda),
+    ...resourcePolicies(lambda),
+    ...urls(lambda),
+    ...eventSourceMappings(lambda),
+    ...codeSigning(lambda),
     ...tags(lambda),
     ...account(lambda),
-    ...NOT_BUILT,
+    ...REFUSED_OPERATIONS,
   } satisfies Operations<typeof client>;
 }
 
@@ -118,6 +98,12 @@ export interface LambdaService {
   readonly operations: ReturnType<typeof operationsOf>;
   /** Whether a function's code or a layer is this blob: for who cleans up the blob store. */
   isReferenced(sha256: string): boolean;
+  /** The function URL with this id. */
+  findUrl(urlId: string): FoundUrl | undefined;
+  /** Result of an event that did not arrive; `sourceArn` is the function's. */
+  deliveryFailed(sourceArn: string, purpose: Delivery["purpose"]): void;
+  /** Messages of events that somebody else has put into the queue. */
+  wake: AsyncInvocations["wake"];
   /** No more events are taken from the queue; what has begun goes on. */
   pause(): void;
   stop(): Promise<void>;
@@ -129,25 +115,32 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   const background = backgroundWork(deps);
   const references = new PackageReferences();
   const complete = (key: Key) => completeSoon(deps, background, key);
-  const records = await openRecords(deps, references);
+  const urlKeys = new Map<string, Key>();
+  const late: { provisioning?: Provisioning } = {};
+  const records = await openRecords(deps, references, urlKeys, (place) => late.provisioning?.changed(place));
   const isReferenced = (sha256: string) => references.has(sha256);
   // Nothing runs yet, so what nobody refers to can go at once.
   await packages.collect(isReferenced, clock.monotonic(), 0);
   for (const { key, value } of records.functions.all()) if (isPending(value) || isUpdating(value)) complete(key);
   background.every(COLLECT_INTERVAL_MS, () => packages.collect(isReferenced, clock.monotonic(), UNUSED_PACKAGE_MS));
-  const rechecking = recheckingInvoker(invoker, packages);
+  const metrics = new LambdaMetrics(deps.recorder);
+  const counting = countingInvoker(recheckingInvoker(invoker, packages), metrics);
   const base = {
     ...deps,
     ...records,
-    invoker: rechecking,
+    invoker: counting,
+    metrics,
     architecture: deps.architecture ?? HERE,
     packages,
     chance: deps.chance ?? Math.random,
     complete,
+    turns: new Turns(),
   };
   const ready = readyDeployments(base);
   const events = startAsyncInvocations(base, ready);
-  const operations = operationsOf({ ...base, ready, events });
+  const provisioning = (late.provisioning = new Provisioning(base, ready));
+  for (const { key } of records.provisioned.all()) provisioning.changed(ownerOf(key));
+  const operations = operationsOf({ ...base, ready, events, provisioning });
   return {
     definition: {
       name: "lambda",
@@ -160,31 +153,56 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     },
     operations,
     isReferenced,
+    findUrl: (urlId) => foundUrl(records, urlKeys.get(urlId)),
+    deliveryFailed(sourceArn, purpose) {
+      if (purpose === "destination") metrics.event("DestinationDeliveryFailures", sourceArn, 1);
+      if (purpose === "dead-letter") metrics.event("DeadLetterErrors", sourceArn, 1);
+    },
+    wake: (messages) => events.wake(messages),
     pause: () => events.pause(),
     async stop() {
       await events.stop();
+      await provisioning.stop();
       for (const view of Object.values(records)) view.close();
       await background.stop();
     },
   };
 }
 
-async function openRecords({ meta, invoker }: LambdaDeps, references: PackageReferences) {
+/** The function that a record belongs to: ids begin with its name. */
+const ownerOf = (key: Key) => ({ account: key.account, region: key.region, name: key.id.split("/", 1)[0] ?? key.id });
+
+/** `provisions`: what a function has provisioned may have changed. */
+async function openRecords(
+  { meta, invoker }: LambdaDeps,
+  references: PackageReferences,
+  urlKeys: Map<string, Key>,
+  provisions: (place: ReturnType<typeof ownerOf>) => void,
+) {
   return {
     functions: await openTracked<FunctionRecord>(meta, FUNCTION_KIND, (key, before, after) => {
       references.change(packagesOfFunction(before), packagesOfFunction(after));
       retireFormer(invoker, key, before, after);
+      provisions(ownerOf(key));
     }),
     versions: await openTracked<VersionRecord>(meta, VERSION_KIND, (key, before, after) => {
       references.change(packagesOfVersion(before), packagesOfVersion(after));
       if (before !== undefined && after === undefined) retireVersion(invoker, key, before);
     }),
-    aliases: await View.open<AliasRecord>(meta, ALIAS_KIND),
     layerVersions: await openTracked<LayerVersionRecord>(meta, LAYER_VERSION_KIND, (_key, before, after) =>
       references.change(packagesOfLayer(before), packagesOfLayer(after)),
     ),
+    functionUrls: await openTracked<FunctionUrlRecord>(meta, FUNCTION_URL_KIND, (key, before, after) => {
+      if (before !== undefined) urlKeys.delete(before.urlId);
+      if (after !== undefined) urlKeys.set(after.urlId, key);
+    }),
+    mappings: await View.open<MappingRecord>(meta, MAPPING_KIND),
+    codeSigningConfigs: await View.open<CodeSigningRecord>(meta, CODE_SIGNING_KIND),
+    aliases: await View.open<AliasRecord>(meta, ALIAS_KIND, (key) => provisions(ownerOf(key))),
     eventInvokeConfigs: await View.open<EventInvokeRecord>(meta, EVENT_INVOKE_KIND),
     policies: await View.open<PolicyRecord>(meta, POLICY_KIND),
+    provisioned: await View.open<ProvisionedRecord>(meta, PROVISIONED_KIND, (key) => provisions(ownerOf(key))),
+    runtimeManagement: await View.open<RuntimeManagementRecord>(meta, RUNTIME_MANAGEMENT_KIND),
     reservations: await View.open<ReservationRecord>(meta, RESERVATION_KIND, (key, entry) => tellReservation(invoker, key, entry?.value)),
   };
 }
@@ -197,8 +215,7 @@ function retireFormer(invoker: Invoker, key: Key, before: FunctionRecord | undef
 }
 
 function retireVersion(invoker: Invoker, key: Key, { deployed, number }: VersionRecord): void {
-  const place = { account: key.account, region: key.region, name: key.id.slice(0, key.id.indexOf("/")) };
-  invoker.retire([deploymentKey(place, { deployed, version: String(number) })]);
+  invoker.retire([deploymentKey(ownerOf(key), { deployed, version: String(number) })]);
 }
 
 /** A view that tells what each record was before it changed. */

@@ -22,12 +22,13 @@ export interface RefusedMember {
   readonly isGiven: (given: Given) => boolean;
 }
 
-const isEmpty = (value: unknown): boolean =>
+/** How deployment tools say "none". */
+export const isEmpty = (value: unknown): boolean =>
   value === undefined ||
   value === "" ||
   (Array.isArray(value) ? value.length === 0 : typeof value === "object" && value !== null && Object.values(value).every(isEmpty));
 
-/** Given with content they are refused; the empty forms, with which deployment tools say "none", are accepted. */
+/** Given with content they are refused; the empty forms are accepted. */
 export const REFUSED_MEMBERS: readonly RefusedMember[] = [
   { member: "PublishTo", operations: [CREATE, CODE, PUBLISH], isGiven: ({ PublishTo }) => PublishTo !== undefined },
   { member: "Code.SourceKMSKeyArn", operations: [CREATE], isGiven: ({ Code }) => !isEmpty(Code?.SourceKMSKeyArn) },
@@ -53,13 +54,11 @@ export const REFUSED_MEMBERS: readonly RefusedMember[] = [
     isGiven: ({ VpcConfig }) => !isEmpty({ ...VpcConfig, Ipv6AllowedForDualStack: undefined }),
   },
   { member: "FileSystemConfigs", operations: [CREATE, CONFIGURATION], isGiven: ({ FileSystemConfigs }) => !isEmpty(FileSystemConfigs) },
-  { member: "CodeSigningConfigArn", operations: [CREATE], isGiven: ({ CodeSigningConfigArn }) => !isEmpty(CodeSigningConfigArn) },
   {
     member: "SnapStart PublishedVersions",
     operations: [CREATE, CONFIGURATION],
     isGiven: ({ SnapStart }) => SnapStart?.ApplyOn === "PublishedVersions",
   },
-  { member: "TenancyConfig", operations: [CREATE], isGiven: ({ TenancyConfig }) => TenancyConfig !== undefined },
   {
     member: "CapacityProviderConfig",
     operations: [CREATE, CONFIGURATION],
@@ -76,6 +75,11 @@ export const MEMBERS_WITHOUT_EFFECT: readonly { readonly member: string; readonl
       member: "TracingConfig",
       operations: [CREATE, CONFIGURATION],
       what: "stored and returned; no segments are sent, traces are not sampled",
+    },
+    {
+      member: "UpdateRuntimeOn",
+      operations: ["PutRuntimeManagementConfig"],
+      what: "stored and returned; a server's runtimes change only when its operator installs others, whatever the mode",
     },
   ];
 

@@ -3,6 +3,7 @@ import type * as client from "@aws-sdk/client-lambda";
 import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
 import { aliasesOf } from "./alias-records.ts";
+import { provisionedKey } from "./concurrency-records.ts";
 import { codeSha256, describeFunction, describeVersion } from "./configuration.ts";
 import { eventInvokeKey } from "./event-invoke.ts";
 import { conflict, invalidParameter } from "./faults.ts";
@@ -12,6 +13,7 @@ import { page } from "./page.ts";
 import { policyKey } from "./permissions.ts";
 import { alreadyPublished, newVersion, versionOf, versionsOf } from "./version-records.ts";
 import { assertChangeable, changeFunction, findFunction } from "./records.ts";
+import { runtimeManagementKey } from "./runtime-management.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 
 export function versions(lambda: Lambda) {
@@ -68,5 +70,6 @@ export async function deleteVersion(lambda: Lambda, reference: FunctionReference
     throw conflict(`Unable to delete version because the following aliases reference it: [${names.join(", ")}]`);
   }
   const place = { ...reference, qualifier: version };
-  await lambda.meta.write([entry.key, eventInvokeKey(place), policyKey(place)].map((key) => ({ key })));
+  const belongings = [eventInvokeKey(place), policyKey(place), provisionedKey(place, version), runtimeManagementKey(place, version)];
+  await lambda.meta.write([entry.key, ...belongings].map((key) => ({ key })));
 }

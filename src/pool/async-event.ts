@@ -15,6 +15,8 @@ export interface AsyncEvent {
   /** Wall time: the event's age counts from here. */
   readonly acceptedMs: number;
   readonly traceHeader?: string;
+  /** Whom it is for, if the function isolates its tenants. */
+  readonly tenantId?: string;
   readonly payload: Uint8Array;
   /** How often the function was run and failed. */
   readonly failures: number;

@@ -1,60 +1,130 @@
-// How many invocations may run at once: the account's limit per region, and what functions have reserved of it.
-import type { Deployment, ThrottleReason } from "./invocation.ts";
+// How many invocations may run at once, and begin in a second: the account's limit, and what functions have of it for themselves.
+// https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
+import type { Clock } from "../base/clock.ts";
+import type { Deployment, Running, ThrottleReason } from "./invocation.ts";
+import { RequestRate } from "./request-rate.ts";
 
-export type Claimant = Pick<Deployment, "account" | "region" | "functionArn">;
+export type Owner = Pick<Deployment, "account" | "region" | "functionArn">;
+/** The deployment's key is what provisioned concurrency belongs to. */
+export type Claimant = Owner & Pick<Deployment, "key">;
+
+export interface Throttled {
+  readonly kind: "throttled";
+  readonly reason: ThrottleReason;
+  /** Absent: nobody knows when an invocation ends. */
+  readonly retryAfterSeconds?: number;
+}
 
 /** One running invocation, until it is disposed of; or the limit that it would have exceeded, and nothing is held. */
-export type Claim = Disposable & ({ readonly kind: "lease" } | { readonly kind: "throttled"; readonly reason: ThrottleReason });
+export type Claim = Disposable & ({ readonly kind: "lease" } | Throttled);
+
+/** "Each instance of your execution environment can serve up to 10 requests per second." */
+const REQUESTS_PER_SECOND = 10;
+/** Functions that are remembered for their rate although nothing of them runs and nothing is set. */
+const QUIET_MAX = 10_000;
 
 function throttled(reason: ThrottleReason): Claim {
   return { kind: "throttled", reason, [Symbol.dispose]() {} };
 }
 
+/** It may come again in a second. */
+function tooFast({ reserved }: FunctionUse): Claim {
+  const reason = reserved === undefined ? "FunctionInvocationRateLimitExceeded" : "ReservedFunctionInvocationRateLimitExceeded";
+  return { kind: "throttled", reason, retryAfterSeconds: 1, [Symbol.dispose]() {} };
+}
+
+/** Provisioned concurrency of one deployment. */
+interface Kept {
+  count: number;
+  busy: number;
+  readonly rate: RequestRate;
+}
+
+interface FunctionUse {
+  busy: number;
+  /** Of those, the ones beyond what is provisioned. */
+  onDemand: number;
+  reserved: number | undefined;
+  provisioned: number;
+  /** By deployment key. */
+  readonly kept: Map<string, Kept>;
+  readonly rate: RequestRate;
+}
+
 /** An account in a region. */
 interface Scope {
   busy: number;
-  /** Of functions without a reservation; those with one have their own. */
-  unreservedBusy: number;
-  reservedTotal: number;
-  readonly reservations: Map<string, number>;
-  readonly functions: Map<string, number>;
+  /** Those that take from what nobody has for himself. */
+  shared: number;
+  /** What functions have for themselves. */
+  committed: number;
+  readonly functions: Map<string, FunctionUse>;
 }
+
+/** A reservation includes what is provisioned. */
+const commitmentOf = ({ reserved, provisioned }: FunctionUse): number => reserved ?? provisioned;
 
 export class Concurrency {
   readonly #accountLimit: number;
+  readonly #clock: Clock;
   readonly #scopes = new Map<string, Scope>();
+  /** Whose deployments these keys are. */
+  readonly #provisioned = new Map<string, Claimant>();
   #leases = 0;
   #drained: PromiseWithResolvers<void> | undefined;
 
   /** `accountLimit`: for each account and region. */
-  constructor(accountLimit: number) {
+  constructor(accountLimit: number, clock: Clock) {
     this.#accountLimit = accountLimit;
+    this.#clock = clock;
   }
 
-  acquire(claimant: Claimant): Claim {
+  /** What is provisioned is taken first, then what is reserved or shared. The rate of events is not limited. */
+  acquire(claimant: Claimant, isEvent = false): Claim {
     const scope = this.#scopeOf(claimant);
-    const { functionArn } = claimant;
-    const reserved = scope.reservations.get(functionArn);
-    const isReserved = reserved !== undefined;
-    const functionBusy = scope.functions.get(functionArn) ?? 0;
-    if (isReserved && functionBusy >= reserved) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
+    const use = this.#useOf(scope, claimant.functionArn);
+    if (use.reserved !== undefined && use.busy >= use.reserved) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
     if (scope.busy >= this.#accountLimit) return throttled("ConcurrentInvocationLimitExceeded");
-    if (!isReserved && scope.unreservedBusy >= this.#accountLimit - scope.reservedTotal)
-      return throttled("ConcurrentInvocationLimitExceeded");
-    this.#leases++;
-    scope.busy++;
-    if (!isReserved) scope.unreservedBusy++;
-    scope.functions.set(functionArn, functionBusy + 1);
-    return this.#lease(scope, functionArn, isReserved);
+    const kept = use.kept.get(claimant.key);
+    if (kept === undefined || kept.busy >= kept.count) return this.#onDemand(scope, use, isEvent);
+    if (this.#admits(kept.rate, kept.count, isEvent)) return this.#lease(scope, use, kept);
+    const beyond = this.#onDemand(scope, use, isEvent);
+    return beyond.kind === "lease" ? beyond : tooFast(use);
   }
 
   /** From now on; undefined: nothing is reserved for the function. What runs already goes on. */
-  reserve(claimant: Claimant, limit: number | undefined): void {
+  reserve(owner: Owner, limit: number | undefined): void {
+    const scope = this.#scopeOf(owner);
+    const use = this.#useOf(scope, owner.functionArn);
+    scope.committed -= commitmentOf(use);
+    use.reserved = limit;
+    scope.committed += commitmentOf(use);
+  }
+
+  /** From now on; 0 ends it. */
+  provision(claimant: Claimant, count: number): void {
     const scope = this.#scopeOf(claimant);
-    const { functionArn } = claimant;
-    scope.reservedTotal += (limit ?? 0) - (scope.reservations.get(functionArn) ?? 0);
-    if (limit === undefined) scope.reservations.delete(functionArn);
-    else scope.reservations.set(functionArn, limit);
+    const use = this.#useOf(scope, claimant.functionArn);
+    const kept = use.kept.get(claimant.key) ?? { count: 0, busy: 0, rate: new RequestRate() };
+    scope.committed -= commitmentOf(use);
+    use.provisioned += count - kept.count;
+    kept.count = count;
+    scope.committed += commitmentOf(use);
+    if (count === 0) {
+      use.kept.delete(claimant.key);
+      this.#provisioned.delete(claimant.key);
+    } else {
+      use.kept.set(claimant.key, kept);
+      this.#provisioned.set(claimant.key, claimant);
+    }
+  }
+
+  /** What is provisioned for these deployments is so no longer. */
+  retire(deploymentKeys: ReadonlySet<string>): void {
+    for (const key of deploymentKeys) {
+      const claimant = this.#provisioned.get(key);
+      if (claimant !== undefined) this.provision(claimant, 0);
+    }
   }
 
   /** Resolves when nothing runs any more. */
@@ -64,41 +134,73 @@ export class Concurrency {
     return this.#drained.promise;
   }
 
+  get total(): number {
+    return this.#leases;
+  }
+
   busy(account: string, region: string): number {
     return this.#scopes.get(`${account}\0${region}`)?.busy ?? 0;
   }
 
-  #lease(scope: Scope, functionArn: string, isReserved: boolean): Claim {
+  running(claimant: Claimant): Running {
+    const scope = this.#scopeOf(claimant);
+    return { function: scope.functions.get(claimant.functionArn)?.busy ?? 0, account: scope.busy, unreserved: scope.shared };
+  }
+
+  #onDemand(scope: Scope, use: FunctionUse, isEvent: boolean): Claim {
+    const { reserved } = use;
+    if (reserved === undefined) {
+      if (scope.shared >= this.#accountLimit - scope.committed) return throttled("ConcurrentInvocationLimitExceeded");
+    } else if (use.onDemand >= reserved - use.provisioned) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
+    return this.#admits(use.rate, reserved ?? this.#accountLimit, isEvent) ? this.#lease(scope, use, undefined) : tooFast(use);
+  }
+
+  #admits(rate: RequestRate, concurrency: number, isEvent: boolean): boolean {
+    return isEvent || rate.admit(this.#clock.monotonic(), concurrency * REQUESTS_PER_SECOND);
+  }
+
+  #lease(scope: Scope, use: FunctionUse, kept: Kept | undefined): Claim {
+    const isShared = kept === undefined && use.reserved === undefined;
+    const count = (by: 1 | -1) => {
+      this.#leases += by;
+      scope.busy += by;
+      use.busy += by;
+      if (kept === undefined) use.onDemand += by;
+      else kept.busy += by;
+      if (isShared) scope.shared += by;
+    };
+    count(1);
     let isHeld = true;
     return {
       kind: "lease",
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
-        this.#ended();
-        scope.busy--;
-        if (!isReserved) scope.unreservedBusy--;
-        const left = (scope.functions.get(functionArn) ?? 1) - 1;
-        if (left === 0) scope.functions.delete(functionArn);
-        else scope.functions.set(functionArn, left);
+        count(-1);
+        if (this.#leases === 0) this.#drained?.resolve();
+        if (this.#leases === 0) this.#drained = undefined;
       },
     };
   }
 
-  #ended(): void {
-    this.#leases--;
-    if (this.#leases > 0) return;
-    this.#drained?.resolve();
-    this.#drained = undefined;
-  }
-
-  #scopeOf({ account, region }: Claimant): Scope {
+  #scopeOf({ account, region }: Owner): Scope {
     const name = `${account}\0${region}`;
     let scope = this.#scopes.get(name);
     if (scope === undefined) {
-      scope = { busy: 0, unreservedBusy: 0, reservedTotal: 0, reservations: new Map(), functions: new Map() };
+      scope = { busy: 0, shared: 0, committed: 0, functions: new Map() };
       this.#scopes.set(name, scope);
     }
     return scope;
+  }
+
+  #useOf({ functions }: Scope, functionArn: string): FunctionUse {
+    let use = functions.get(functionArn);
+    if (use === undefined) {
+      if (functions.size >= QUIET_MAX)
+        for (const [arn, one] of functions) if (one.busy === 0 && one.reserved === undefined && one.kept.size === 0) functions.delete(arn);
+      use = { busy: 0, onDemand: 0, reserved: undefined, provisioned: 0, kept: new Map(), rate: new RequestRate() };
+      functions.set(functionArn, use);
+    }
+    return use;
   }
 }

@@ -36,7 +36,13 @@ export interface Deployment {
   readonly variables: Readonly<Record<string, string>>;
   readonly roleArn: string;
   readonly logging: LoggingSettings;
+  /** Of a function that isolates its tenants: whom the environments of this serve, and nobody else. */
+  readonly tenantId?: string;
 }
+
+/** What an execution environment belongs to, and whose invocations it takes: a deployment, or one tenant's part of it. */
+export const environmentKey = ({ key, tenantId }: Pick<Deployment, "key" | "tenantId">): string =>
+  tenantId === undefined ? key : `${key}\0${tenantId}`;
 
 export type LogThreshold = "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" | "FATAL";
 
@@ -60,6 +66,8 @@ export interface InvocationRequest {
   /** JSON text. */
   readonly cognitoIdentity?: string;
   readonly traceHeader?: string;
+  /** It comes from the queue of events, whose rate is not limited, only how many run at once. */
+  readonly isEvent?: boolean;
   /** Ask for the last 4 KiB of the log; the answer then waits for the function's output. */
   readonly wantsLogTail: boolean;
   /** Takes the response as it comes, if the function streams it; the outcome's payload is empty then. */
@@ -111,8 +119,42 @@ export interface Invoker {
   retire(deploymentKeys: readonly string[]): void;
   /** What a function may run at once, and nobody else; undefined: it shares what is left. 0 switches it off. */
   reserve(owner: Pick<Deployment, "account" | "region" | "functionArn">, limit: number | undefined): void;
+  /**
+   * Provisioned concurrency: keeps `count` environments of the deployment initialised, until told otherwise or until the deployment is
+   * retired; 0 ends it. Told again after a restart: nothing of it is stored. False: the machine has no room for so many; nothing changed.
+   */
+  provision(deployment: Deployment, count: number): boolean;
+  /** By deployment key. Undefined: nothing is provisioned for it. */
+  provisioned(deploymentKey: string): Provisioned | undefined;
   /** Present numbers of an account and region, for account settings and metrics. */
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number };
+  /** Invocations that run now: of the function, of the account, and of those of its functions that have reserved nothing. For every invocation. */
+  running(owner: Pick<Deployment, "account" | "region" | "functionArn">): Running;
+}
+
+export interface Running {
+  readonly function: number;
+  readonly account: number;
+  readonly unreserved: number;
+}
+
+/** How far a deployment's provisioned concurrency has come. */
+export interface Provisioned {
+  readonly requested: number;
+  /** Initialised: idle, or busy with an invocation. */
+  readonly allocated: number;
+  /** Initialised and idle. */
+  readonly available: number;
+  /** Why the last attempt to initialise one failed; attempts go on. Absent: it did not. */
+  readonly problem?: ProvisioningProblem;
+}
+
+export interface ProvisioningProblem {
+  /** `init`: the function's own. */
+  readonly kind: "init" | "environment";
+  readonly message: string;
+  /** Failures in a row. */
+  readonly failures: number;
 }
 
 /** Temporary credentials of a role, for the environment variables of an execution environment. */

@@ -271,3 +271,31 @@ test("ten thousand warm invocations leave nothing behind in memory", async () =>
   assert.equal(host.ledger().started, 1);
   await one.stop();
 });
+
+test("a function starts a thousand environments at once, and then a hundred a second", async () => {
+  const { plane: one, clock } = plane(
+    () =>
+      (_event, { exit }) =>
+        exit(1),
+  );
+  for (let count = 0; count < 1000; count++) assert.equal(describe(await one.invoke(deployment("f"), request())), "failed exit");
+  const outcome = await one.invoke(deployment("f"), request());
+  assert.deepEqual(outcome, { kind: "throttled", reason: "ConcurrentInvocationLimitExceeded", retryAfterSeconds: 1 });
+  assert.equal(describe(await one.invoke(deployment("g"), request())), "failed exit");
+  clock.advance(10);
+  assert.equal(describe(await one.invoke(deployment("f"), request())), "failed exit");
+  assert.equal(describe(await one.invoke(deployment("f"), request())), "throttled ConcurrentInvocationLimitExceeded");
+  await one.stop();
+});
+
+test("the init phase has two CPUs, the handler its share", async () => {
+  const seen: number[] = [];
+  const { plane: one } = plane(() => ({
+    init: ({ sandbox }) => void seen.push(sandbox.cpuMillis),
+    handler: (_event, { sandbox }) => void seen.push(sandbox.cpuMillis),
+  }));
+  await one.invoke(deployment("f", { memoryMiB: 1769 }), request());
+  await one.invoke(deployment("g", { memoryMiB: 10_240 }), request());
+  assert.deepEqual(seen, [2000, 1000, 5788, 5788]);
+  await one.stop();
+});

@@ -1,22 +1,35 @@
 // The path of an invocation through the data plane: concurrency, environment, answer.
 import type { Socket } from "node:net";
+import { freemem, totalmem } from "node:os";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Environment } from "../runtime/environment.ts";
+import type { PreparedSandboxes } from "../runtime/late-binding.ts";
 import type { RuntimeLayout } from "../runtime/settings.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import type { LogSink } from "../store/log-sink.ts";
-import { Concurrency } from "./concurrency.ts";
+import { Concurrency, type Claimant } from "./concurrency.ts";
 import { cachedCredentials, type CredentialSource } from "./credentials.ts";
-import type { Deployment, InvocationRequest, Invoker, Outcome } from "./invocation.ts";
+import {
+  environmentKey,
+  type Deployment,
+  type InvocationRequest,
+  type Invoker,
+  type Outcome,
+  type Provisioned,
+  type Running,
+} from "./invocation.ts";
 import { Pool, type CreateEnvironment } from "./pool.ts";
-import type { Provisioned } from "./provisioned.ts";
+import { PreparedPool } from "./prepared.ts";
+import { ScalingRate } from "./scaling-rate.ts";
 
 export interface DataPlaneLimits {
   /** Concurrent invocations for each account and region. AWS: 1,000. */
   readonly accountConcurrency: number;
   /** Execution environments at once, of all accounts: what this machine's memory allows. */
   readonly environmentsMax: number;
+  /** Of these, sandboxes that wait without a function, so that a cold start finds its runtime booted. 0: none. Default an eighth, at most 8. */
+  readonly preparedMax?: number;
   /** An environment that is idle for so long is destroyed. */
   readonly idleExpiryMs: number;
   /** Idle time after which the processes of an environment are frozen. Default 5. */
@@ -42,22 +55,24 @@ export interface DataPlaneDeps {
   readonly endpoint: { readonly port: number; onConnection(socket: Socket, sandboxId: string): void };
   /** What functions reach besides. Default `endpoint`: nothing. */
   readonly network?: "endpoint" | "internet";
+  /** Whether there is memory for sandboxes that nobody has asked for. Default: more than a tenth of the machine's is free. */
+  readonly hasMemory?: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: DataPlaneLimits;
 }
 
 export interface DataPlane extends Invoker {
-  /**
-   * Provisioned concurrency: keeps `count` environments of the deployment initialised, until told otherwise or until the deployment is
-   * retired; 0 ends it. Told again after a restart: nothing of it is stored. False: the machine has no room for so many; nothing changed.
-   */
-  provision(deployment: Deployment, count: number): boolean;
-  /** By deployment key. Undefined: nothing is provisioned for it. */
-  provisioned(deploymentKey: string): Provisioned | undefined;
+  /** Of all accounts. */
+  total(): { readonly invocations: number; readonly environments: number };
+  /** Sandboxes that wait for a function now, and how many cold starts have found one so far. */
+  prepared(): { readonly ready: number; readonly taken: number };
   /** New invocations are refused, running ones get a little time, then everything is destroyed. */
   stop(): Promise<void>;
 }
+
+const PREPARED_MAX = 8;
+const FREE_MEMORY_SHARE_MIN = 0.1;
 
 const unavailable = (code: Extract<Outcome, { kind: "unavailable" }>["code"], message: string): Outcome => ({
   kind: "unavailable",
@@ -72,7 +87,9 @@ export function dataPlane(deps: DataPlaneDeps): DataPlane {
 class LocalDataPlane implements DataPlane {
   readonly #deps: DataPlaneDeps;
   readonly #concurrency: Concurrency;
+  readonly #scaling: ScalingRate;
   readonly #pool: Pool;
+  readonly #prepared: PreparedPool;
   readonly #environmentOf: (deployment: Deployment, layout: RuntimeLayout) => CreateEnvironment;
   #stopped: Promise<void> | undefined;
 
@@ -80,24 +97,39 @@ class LocalDataPlane implements DataPlane {
     const { clock, limits } = deps;
     const { environmentsMax, idleExpiryMs, waitersMax = 1000, waitMsMax = 10_000 } = limits;
     this.#deps = deps;
-    this.#concurrency = new Concurrency(limits.accountConcurrency);
-    this.#environmentOf = environmentFactory(deps);
-    this.#pool = new Pool({ clock, environmentsMax, idleExpiryMs, waitersMax, waitMsMax });
+    this.#concurrency = new Concurrency(limits.accountConcurrency, clock);
+    this.#scaling = new ScalingRate(clock);
+    this.#prepared = new PreparedPool({
+      sandboxes: deps.sandboxes,
+      clock,
+      log: deps.log,
+      preparedMax: limits.preparedMax ?? Math.min(PREPARED_MAX, Math.floor(environmentsMax / 8)),
+      keepMs: idleExpiryMs,
+      hasMemory: deps.hasMemory ?? (() => freemem() > totalmem() * FREE_MEMORY_SHARE_MIN),
+      hasRoom: () => this.#pool.hasRoom,
+      isShort: () => this.#pool.isShort,
+      freed: () => this.#pool.roomFreed(),
+    });
+    this.#environmentOf = environmentFactory(deps, this.#prepared);
+    this.#pool = new Pool({ clock, environmentsMax, idleExpiryMs, waitersMax, waitMsMax, spare: this.#prepared });
   }
 
   async invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome> {
     if (this.#stopped !== undefined) return unavailable("stopping", "The server is stopping.");
     // However this is left, the concurrency is given back: when the answer is there, not before.
-    using claim = this.#concurrency.acquire(deployment);
-    if (claim.kind === "throttled") return { kind: "throttled", reason: claim.reason };
-    const last = this.#pool.takeIdle(deployment.key);
+    using claim = this.#concurrency.acquire(deployment, request.isEvent);
+    if (claim.kind === "throttled") {
+      const { [Symbol.dispose]: _dispose, ...throttled } = claim;
+      return throttled;
+    }
+    const last = this.#pool.takeIdle(environmentKey(deployment));
     const environment = last?.rested() === true ? last : await this.#another(last, deployment, request);
     return environment instanceof Environment ? await environment.invoke(request) : environment;
   }
 
   /** The idle one when its runtime is done with its last invocation, which it may end after; else the next idle one, or a new one. */
   async #another(idle: Environment | undefined, deployment: Deployment, request: InvocationRequest): Promise<Environment | Outcome> {
-    for (let one = idle; one !== undefined; one = this.#pool.takeIdle(deployment.key)) {
+    for (let one = idle; one !== undefined; one = this.#pool.takeIdle(environmentKey(deployment))) {
       if (await one.rested()) return one;
       void one.stop();
     }
@@ -111,8 +143,14 @@ class LocalDataPlane implements DataPlane {
       if ("missing" in layout) throw new Error(layout.missing);
       return this.#environmentOf(deployment, layout)(events, creation);
     };
-    if (this.#stopped !== undefined) return false;
-    return this.#pool.provision(deployment, count, create);
+    if (this.#stopped !== undefined || !this.#pool.provision(deployment, count, create)) return false;
+    this.#concurrency.provision(deployment, count);
+    return true;
+  }
+
+  prepared(): { readonly ready: number; readonly taken: number } {
+    const { ready, taken } = this.#prepared;
+    return { ready, taken };
   }
 
   provisioned(key: string): Provisioned | undefined {
@@ -124,7 +162,10 @@ class LocalDataPlane implements DataPlane {
     const layout = this.#deps.runtimes.resolve(deployment.runtime);
     if (layout === undefined) return unavailable("runtime-not-installed", `There is no runtime ${deployment.runtime}.`);
     if ("missing" in layout) return unavailable("runtime-not-installed", layout.missing);
+    if (!this.#scaling.take(deployment.functionArn))
+      return { kind: "throttled", reason: "ConcurrentInvocationLimitExceeded", retryAfterSeconds: 1 };
     const environment = await this.#pool.room(deployment, this.#environmentOf(deployment, layout), request.signal);
+    if (environment?.state !== "starting") this.#scaling.giveBack(deployment.functionArn);
     if (environment === undefined)
       return this.#stopped === undefined
         ? unavailable("overloaded", "All execution environments of this server are busy.")
@@ -144,6 +185,7 @@ class LocalDataPlane implements DataPlane {
   retire(deploymentKeys: readonly string[]): void {
     const keys = new Set(deploymentKeys);
     this.#pool.retire(keys);
+    this.#concurrency.retire(keys);
   }
 
   reserve(owner: Pick<Deployment, "account" | "region" | "functionArn">, limit: number | undefined): void {
@@ -152,6 +194,14 @@ class LocalDataPlane implements DataPlane {
 
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number } {
     return { busy: this.#concurrency.busy(account, region), environments: this.#pool.count(account, region) };
+  }
+
+  total(): { readonly invocations: number; readonly environments: number } {
+    return { invocations: this.#concurrency.total, environments: this.#pool.size };
+  }
+
+  running(owner: Claimant): Running {
+    return this.#concurrency.running(owner);
   }
 
   stop(): Promise<void> {
@@ -165,22 +215,23 @@ class LocalDataPlane implements DataPlane {
     const timer = clock.after(limits.stopGraceMs ?? 5000, grace.resolve);
     await Promise.race([this.#concurrency.drained(), grace.promise]);
     timer.cancel();
-    await this.#pool.stop();
+    await Promise.all([this.#pool.stop(), this.#prepared.stop()]);
   }
 }
 
-function environmentFactory(deps: DataPlaneDeps) {
+function environmentFactory(deps: DataPlaneDeps, prepared: PreparedSandboxes) {
   const { sandboxes, clock, log, endpoint, logs, limits } = deps;
   const credentials = cachedCredentials(deps.credentials, clock);
   return (deployment: Deployment, layout: RuntimeLayout): CreateEnvironment => {
-    const { account, region, roleArn, functionName, key } = deployment;
+    const { account, region, roleArn, functionName } = deployment;
     const { group } = deployment.logging;
     return (events, creation) =>
       new Environment({
-        key,
+        key: environmentKey(deployment),
         settings: deployment,
         layout,
         sandboxes,
+        prepared,
         clock,
         log,
         credentials: () => credentials(roleArn, functionName),

@@ -96,12 +96,14 @@ test("an init that fails is told, tried again at growing intervals, and forgotte
   const { one, allocated, clock, host } = start(t, () => ({ init, handler: () => "x" }));
   one.provision(deployment("f"), 1);
   for (const [tries, waitMs] of [1000, 2000, 4000].entries()) {
-    await eventually(() => inits === tries + 1 && one.provisioned("f-1")?.problem !== undefined && host.ledger().runningNow === 0);
+    await eventually(
+      () => inits === tries + 1 && one.provisioned("f-1")?.problem?.failures === tries + 1 && host.ledger().runningNow === 0,
+    );
     assert.deepEqual(one.provisioned("f-1"), {
       requested: 1,
       allocated: 0,
       available: 0,
-      problem: "The function's initialization failed.",
+      problem: { kind: "init", message: "The function's initialization failed.", failures: tries + 1 },
     });
     clock.advance(waitMs - 1);
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
@@ -116,7 +118,7 @@ test("an init that fails is told, tried again at growing intervals, and forgotte
 test("a runtime that is not installed is told", (t) => {
   const { one, host } = start(t, () => () => "x");
   one.provision(deployment("f", { runtime: "python3.13" }), 1);
-  assert.match(one.provisioned("f-1")?.problem ?? "", /is not installed/);
+  assert.match(one.provisioned("f-1")?.problem?.message ?? "", /is not installed/);
   assert.equal(host.ledger().started, 0);
 });
 
@@ -185,4 +187,39 @@ test("a stopping server starts no more", async (t) => {
   const stopped = one.stop();
   assert.equal(one.provision(deployment("g"), 1), false);
   await stopped;
+});
+
+test("one whose credentials become old is replaced ahead of that, and goes when the other is ready", async (t) => {
+  const { one, allocated, host, clock } = start(
+    t,
+    () =>
+      (_event, { sandbox }) =>
+        sandbox.id,
+    { idleExpiryMs: 100_000_000 },
+  );
+  one.provision(deployment("f"), 2);
+  await eventually(() => allocated("f-1") === 2);
+  // Credentials are good for an hour, an invocation may take a minute.
+  clock.advance(52 * 60_000);
+  assert.equal(host.ledger().started, 2);
+  clock.advance(2 * 60_000);
+  await eventually(() => host.ledger().started === 4 && host.ledger().runningNow === 2);
+  assert.deepEqual(one.provisioned("f-1"), { requested: 2, allocated: 2, available: 2 });
+  clock.advance(30 * 60_000);
+  assert.match(describe(await one.invoke(deployment("f"), request())), /^returned/);
+  assert.equal(host.ledger().started, 4, "the invocation started none");
+});
+
+test("provisioned concurrency is taken from the function's own, and its others spill over or wait for a second", async (t) => {
+  const handler = (_event: unknown, { env }: FakeContext) => env[TYPE];
+  const { one, allocated, clock } = start(t, () => handler);
+  one.reserve(deployment("f"), 1);
+  one.provision(deployment("f", { key: "f-v1" }), 1);
+  await eventually(() => allocated("f-v1") === 1);
+  const invoke = (key: string) => one.invoke(deployment("f", { key }), request());
+  assert.equal(describe(await invoke("f-latest")), "throttled ReservedFunctionConcurrentInvocationLimitExceeded");
+  for (let count = 0; count < 10; count++) assert.equal(describe(await invoke("f-v1")), 'returned "provisioned-concurrency"');
+  assert.equal(describe(await invoke("f-v1")), "throttled ReservedFunctionInvocationRateLimitExceeded", "too fast for one");
+  clock.advance(1000);
+  assert.equal(describe(await invoke("f-v1")), 'returned "provisioned-concurrency"');
 });

@@ -2,20 +2,12 @@
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Environment } from "../runtime/environment.ts";
-
-/** How far a deployment's provisioned concurrency has come. */
-export interface Provisioned {
-  readonly requested: number;
-  /** Initialised: idle, or busy with an invocation. */
-  readonly allocated: number;
-  /** Initialised and idle. */
-  readonly available: number;
-  /** Why the last attempt to initialise one failed; attempts go on. Absent: it did not. */
-  readonly problem?: string;
-}
+import type { Provisioned, ProvisioningProblem } from "./invocation.ts";
 
 /** Makes one environment in the pool, not started yet; undefined: there is no room now. Throws for a runtime that is not there. */
 export type Provision = () => Environment | undefined;
+
+type Problem = Omit<ProvisioningProblem, "failures">;
 
 interface Line {
   requested: number;
@@ -24,19 +16,22 @@ interface Line {
   readonly ready: Set<Environment>;
   /** In a row. */
   failures: number;
-  problem: string | undefined;
+  problem: Problem | undefined;
   retry: Timer | undefined;
 }
 
 /** Of all deployments together: what is kept ready must not take the machine from what is invoked. */
 const STARTING_MAX = 2;
 const RETRY_MS = { first: 1000, max: 60_000 } as const;
+/** How often those are looked for whose credentials become too old. */
+const RENEWAL_INTERVAL_MS = 60_000;
 
 export class ProvisionedEnvironments {
   readonly #clock: Clock;
   readonly #requestedMax: number;
   readonly #lines = new Map<string, Line>();
   #starting = 0;
+  #renewal: Timer | undefined;
 
   /** `requestedMax`: of all deployments together. */
   constructor(clock: Clock, requestedMax: number) {
@@ -63,6 +58,7 @@ export class ProvisionedEnvironments {
         retry: undefined,
       });
     if (line !== undefined) this.#shrink(line);
+    this.#renewal ??= this.#clock.after(RENEWAL_INTERVAL_MS, () => this.#renew());
     this.replenish();
     return true;
   }
@@ -76,6 +72,7 @@ export class ProvisionedEnvironments {
   }
 
   close(): void {
+    this.#renewal?.cancel();
     for (const key of this.#lines.keys()) this.forget(key);
   }
 
@@ -91,10 +88,10 @@ export class ProvisionedEnvironments {
   state(key: string): Provisioned | undefined {
     const line = this.#lines.get(key);
     if (line === undefined) return undefined;
-    const { requested, ready, problem } = line;
+    const { requested, ready, failures, problem } = line;
     let available = 0;
     for (const { state } of ready) if (state === "idle") available++;
-    return { requested, allocated: ready.size, available, ...(problem === undefined ? {} : { problem }) };
+    return { requested, allocated: ready.size, available, ...(problem === undefined ? {} : { problem: { ...problem, failures } }) };
   }
 
   /** It ends: another one takes its place, after a second, so that a function which ends by itself does not keep the machine busy. */
@@ -109,7 +106,7 @@ export class ProvisionedEnvironments {
       didStart = false;
       for (const [key, line] of this.#lines) {
         if (this.#starting >= STARTING_MAX) return;
-        if (line.retry !== undefined || line.ready.size + line.starting.size >= line.requested) continue;
+        if (line.retry !== undefined || freshOf(line) + line.starting.size >= line.requested) continue;
         const environment = this.#provision(line);
         if (environment === undefined) continue;
         didStart = true;
@@ -125,7 +122,7 @@ export class ProvisionedEnvironments {
     try {
       return line.provision();
     } catch (cause) {
-      this.#failed(line, cause instanceof Error ? cause.message : String(cause));
+      this.#failed(line, problemOf(cause));
       return undefined;
     }
   }
@@ -146,12 +143,19 @@ export class ProvisionedEnvironments {
   #started(line: Line, environment: Environment): void {
     line.failures = 0;
     line.problem = undefined;
-    if (line.ready.size >= line.requested) return void environment.stop();
+    if (freshOf(line) >= line.requested) return void environment.stop();
     line.ready.add(environment);
     environment.standBy();
+    this.#shrink(line);
   }
 
-  #failed(line: Line, problem: string): void {
+  /** One that is getting too old is replaced ahead of that, and goes when the new one is ready. */
+  #renew(): void {
+    this.#renewal = this.#lines.size === 0 ? undefined : this.#clock.after(RENEWAL_INTERVAL_MS, () => this.#renew());
+    this.replenish();
+  }
+
+  #failed(line: Line, problem: Problem): void {
     line.failures++;
     line.problem = problem;
     line.retry?.cancel();
@@ -175,14 +179,23 @@ export class ProvisionedEnvironments {
   }
 }
 
-const rank = ({ state }: Environment): number => (state === "idle" ? 0 : 1);
+/** Who goes first: the old ones, and of those that nobody uses. */
+const rank = ({ state, isAgeing }: Environment): number => (isAgeing ? 0 : 2) + (state === "idle" ? 0 : 1);
+
+/** Ready, and not to be replaced soon. */
+const freshOf = ({ ready }: Line): number => [...ready].reduce((count, { isAgeing }) => (isAgeing ? count : count + 1), 0);
+
+const problemOf = (cause: unknown): Problem => ({
+  kind: "environment",
+  message: cause instanceof Error ? cause.message : String(cause),
+});
 
 /** Undefined: it is initialised. */
-async function startProblem(environment: Environment): Promise<string | undefined> {
+async function startProblem(environment: Environment): Promise<Problem | undefined> {
   try {
     await environment.start();
   } catch (cause) {
-    return cause instanceof Error ? cause.message : String(cause);
+    return problemOf(cause);
   }
-  return environment.state === "idle" ? undefined : "The function's initialization failed.";
+  return environment.state === "idle" ? undefined : { kind: "init", message: "The function's initialization failed." };
 }

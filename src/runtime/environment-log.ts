@@ -35,6 +35,8 @@ export class LogTail {
 export interface EnvironmentLogOptions {
   readonly logging: LogSettings;
   readonly clock: Clock;
+  /** Stands in the events of a JSON log. */
+  readonly tenantId?: string;
   /** Takes events at once and never waits. */
   readonly append: (records: readonly LogRecord[]) => void;
 }
@@ -42,6 +44,7 @@ export interface EnvironmentLogOptions {
 export class EnvironmentLog {
   readonly #logging: LogSettings;
   readonly #clock: Clock;
+  readonly #tenantId: string | undefined;
   readonly #append: (records: readonly LogRecord[]) => void;
   #requestId: string | undefined;
   #tail: LogTail | undefined;
@@ -51,6 +54,7 @@ export class EnvironmentLog {
   constructor(options: EnvironmentLogOptions) {
     this.#logging = options.logging;
     this.#clock = options.clock;
+    this.#tenantId = options.tenantId;
     this.#append = options.append;
   }
 
@@ -62,7 +66,7 @@ export class EnvironmentLog {
 
   platform(event: PlatformEvent): void {
     const now = this.#clock.now();
-    const line = platformLine(event, this.#logging, now);
+    const line = platformLine(event, this.#logging, now, this.#tenantId);
     if (line !== undefined) this.#write([this.#record(now, line)]);
   }
 
@@ -78,7 +82,7 @@ export class EnvironmentLog {
     return (event) => {
       this.#held = undefined;
       const now = this.#clock.now();
-      const line = platformLine(event, this.#logging, now);
+      const line = platformLine(event, this.#logging, now, this.#tenantId);
       if (line !== undefined) {
         const record = this.#record(now, line);
         tail?.add(record.message);
@@ -125,6 +129,7 @@ export class EnvironmentLog {
       level: "INFO",
       message: line,
       ...(this.#requestId === undefined ? {} : { requestId: this.#requestId }),
+      tenantId: this.#tenantId,
     });
   }
 

@@ -8,6 +8,7 @@ import { entrypointOf } from "./entrypoint.ts";
 import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
 import { verdictOf, type Ending, type Verdict } from "./failures.ts";
 import { imageEntrypoint } from "./image-entrypoint.ts";
+import { lateBinding, type PreparedSandboxes } from "./late-binding.ts";
 import type { LinkInvocation } from "./link.ts";
 import type { InitializationType, PlatformEvent } from "./report.ts";
 import { RuntimeProcess, type InitEnding } from "./runtime-process.ts";
@@ -33,12 +34,15 @@ export const LEGAL: Readonly<Record<EnvironmentState, readonly EnvironmentState[
   dead: [],
 };
 
-/** AWS's limit of the init phase. */
+/** AWS's limits of the init phase; where nobody waits for it, a function with a longer timeout has that. */
 const INIT_MS_MAX = 10_000;
+const PROVISIONED_INIT_MS_MAX = 130_000;
 /** A memory figure that is younger is used again: reading it for every one of a thousand invocations a second would show in their time. */
 const USAGE_AGE_MS_MAX = 20;
 /** Credentials have to be good for longer than an invocation that begins now may last. */
 const CREDENTIALS_MARGIN_MS = 60_000;
+/** So long before that another environment should be made ready in its place. */
+const RENEWAL_MS = 300_000;
 
 export interface EnvironmentOptions {
   /** Which deployment it belongs to, for whoever keeps environments. */
@@ -46,6 +50,8 @@ export interface EnvironmentOptions {
   readonly settings: FunctionSettings;
   readonly layout: RuntimeLayout;
   readonly sandboxes: SandboxHost;
+  /** Where its sandbox comes from when one that fits is ready. Absent: each is made anew. */
+  readonly prepared?: PreparedSandboxes;
   readonly clock: Clock;
   readonly log: Log;
   credentials(): Promise<SessionCredentials>;
@@ -101,7 +107,8 @@ export class Environment {
     this.#lineage = lineageId(options.settings.functionArn);
     this.logStream = logStreamName(options.settings, options.clock.now(), this.#id);
     const append = (records: readonly LogRecord[]) => options.append(this.logStream, records);
-    this.#log = new EnvironmentLog({ logging: options.settings.logging, clock: options.clock, append });
+    const { logging, tenantId } = options.settings;
+    this.#log = new EnvironmentLog({ logging, clock: options.clock, append, ...(tenantId === undefined ? {} : { tenantId }) });
   }
 
   get state(): EnvironmentState {
@@ -110,9 +117,18 @@ export class Environment {
 
   /** May begin an invocation: not retired, and its credentials outlast one. */
   get isUsable(): boolean {
+    return !this.#isRetired && this.#state === "idle" && this.#usableMs() > 0;
+  }
+
+  /** It will not be usable for much longer: its credentials are old. */
+  get isAgeing(): boolean {
+    return this.#usableMs() <= RENEWAL_MS;
+  }
+
+  /** For how much longer an invocation may begin. */
+  #usableMs(): number {
     const { clock, settings } = this.#options;
-    const expiresMs = this.#credentials?.expiresMs ?? Infinity;
-    return !this.#isRetired && this.#state === "idle" && clock.now() + settings.timeoutMs + CREDENTIALS_MARGIN_MS < expiresMs;
+    return (this.#credentials?.expiresMs ?? Infinity) - CREDENTIALS_MARGIN_MS - settings.timeoutMs - clock.now();
   }
 
   /** The init phase. Resolves when an invocation can be given to it, also when that has to initialise again. Throws SandboxError. */
@@ -127,14 +143,16 @@ export class Environment {
     // An image has no version of a runtime to tell.
     if (settings.image === undefined) this.#log.platform({ kind: "initStart", ...named, ...runtimeVersion(settings, layout) });
     const startedMs = clock.monotonic();
-    const ending = await this.#boot(INIT_MS_MAX);
+    const isOnDemand = initializationType === "on-demand";
+    const ending = await this.#boot(isOnDemand ? INIT_MS_MAX : Math.max(PROVISIONED_INIT_MS_MAX, settings.timeoutMs));
     const durationMs = clock.monotonic() - startedMs;
     await this.#process?.drained();
     // It may have been stopped meanwhile: then this is no init that failed, and there is nothing to go on with.
     if (!this.#is("initialising")) return;
     this.#reportInit("init", ending, durationMs);
     if (ending.kind === "ready") {
-      this.#initMs = durationMs;
+      // What was initialised ahead is no part of the first invocation.
+      if (isOnDemand) this.#initMs = durationMs;
       return this.#enter("idle");
     }
     this.#enter("reset");
@@ -218,7 +236,7 @@ export class Environment {
   }
 
   async #bootNow(limitMs: number): Promise<InitEnding> {
-    const { settings, layout, sandboxes, clock, log, endpoint, network, initializationType } = this.#options;
+    const { settings, layout, sandboxes, prepared, clock, log, endpoint, network, initializationType } = this.#options;
     const found = settings.image === undefined ? await entrypointOf(layout, settings) : await imageEntrypoint(settings.image, settings);
     if ("problem" in found) return { kind: "no-entrypoint", ...found };
     this.#runs++;
@@ -226,6 +244,7 @@ export class Environment {
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
     const given = { credentials: this.#credentials, logStream: this.logStream, initializationType };
     const spec = sandboxSpec({ id, settings, layout, argv: found.argv, endpoint, network, ...given });
+    const late = prepared === undefined ? undefined : lateBinding(spec, settings, layout);
     const ended = () => this.#onExit();
     const { protocol } = layout;
     const process = await RuntimeProcess.start({
@@ -233,6 +252,8 @@ export class Environment {
       clock,
       log,
       spec,
+      late,
+      prepared,
       protocol,
       handler: settings.handler,
       cpuMillis: cpuMillisOf(settings.memoryMiB),
@@ -295,6 +316,7 @@ export class Environment {
 
   #answer({ invocation, deadlineMs }: Flight, limitMs: number = this.#options.settings.timeoutMs): Promise<Ending> {
     const { requestId, payload, invokedArn, clientContext, cognitoIdentity, response } = invocation;
+    const { tenantId } = this.#options.settings;
     const sent: LinkInvocation = {
       requestId,
       deadlineMs,
@@ -302,6 +324,7 @@ export class Environment {
       traceHeader: traceHeader(invocation.traceHeader, this.#lineage, this.#options.clock.now()),
       ...(clientContext === undefined ? {} : { clientContext }),
       ...(cognitoIdentity === undefined ? {} : { cognitoIdentity }),
+      ...(tenantId === undefined ? {} : { tenantId }),
       payload,
       ...(response === undefined ? {} : { response }),
     };

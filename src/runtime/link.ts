@@ -13,6 +13,7 @@ export interface LinkInvocation {
   readonly traceHeader: string;
   readonly clientContext?: string;
   readonly cognitoIdentity?: string;
+  readonly tenantId?: string;
   readonly payload: Uint8Array;
   /** The caller takes the response as it comes, if the runtime streams it. */
   readonly response?: ResponseSink;

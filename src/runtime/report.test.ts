@@ -40,7 +40,7 @@ const ROWS: readonly { name: string; event: PlatformEvent; text: string | undefi
     event: { kind: "initReport", initializationType: "provisioned-concurrency", phase: "init", durationMs: 89.012_345, status: "success" },
     text: undefined,
     json: '{"time":"2026-01-01T00:00:00.000Z","type":"platform.initReport","record":{"initializationType":"provisioned-concurrency","phase":"init","status":"success","metrics":{"durationMs":89.012}}}',
-    level: "DEBUG",
+    level: "INFO",
   },
   {
     name: "an init that took too long",
@@ -139,6 +139,13 @@ for (const { name, event, text, json, level } of ROWS)
       assert.equal(platformLine(event, { format: "Text", group: "g" }, 0), text, "levels are for JSON only");
     }
   });
+
+test("events of an invocation name its tenant, in JSON only", () => {
+  const start: PlatformEvent = { kind: "start", requestId: "r1", version: "1" };
+  const json = platformLine(start, { format: "JSON", group: "g" }, 0, "blue") ?? "";
+  assert.deepEqual((JSON.parse(json) as { record: unknown }).record, { requestId: "r1", version: "1", tenantId: "blue" });
+  assert.equal(platformLine(start, { format: "Text", group: "g" }, 0, "blue"), "START RequestId: r1 Version: 1");
+});
 
 test("the figures are those that power tuning tools look for", () => {
   const line = platformText({ ...report, status: "success", durationMs: 2, initMs: 3 }) ?? "";

@@ -118,12 +118,14 @@ function recordOf(event: PlatformEvent): object {
 
 function levelOf(event: PlatformEvent): SystemLevel {
   if ("status" in event && event.status !== "success") return "WARN";
-  return event.kind === "initRuntimeDone" || event.kind === "initReport" || event.kind === "runtimeDone" ? "DEBUG" : "INFO";
+  if (event.kind === "initReport") return event.initializationType === "on-demand" ? "DEBUG" : "INFO";
+  return event.kind === "initRuntimeDone" || event.kind === "runtimeDone" ? "DEBUG" : "INFO";
 }
 
-/** The event as the function's log format has it; absent: the format or the level leaves it out. */
-export function platformLine(event: PlatformEvent, logging: LogSettings, nowMs: number): string | undefined {
+/** The event as the function's log format has it; absent: the format or the level leaves it out. `tenantId`: whose invocation it is. */
+export function platformLine(event: PlatformEvent, logging: LogSettings, nowMs: number, tenantId?: string): string | undefined {
   if (logging.format === "Text") return platformText(event);
   if (LEVEL_RANK[levelOf(event)] < LEVEL_RANK[logging.systemLevel ?? "INFO"]) return undefined;
-  return JSON.stringify({ time: new Date(nowMs).toISOString(), type: `platform.${event.kind}`, record: recordOf(event) });
+  const record = "requestId" in event ? { ...recordOf(event), tenantId } : recordOf(event);
+  return JSON.stringify({ time: new Date(nowMs).toISOString(), type: `platform.${event.kind}`, record });
 }

@@ -209,7 +209,7 @@ export class RuntimeApi implements Link {
     if (response === undefined || invocation === undefined || this.#state !== "Ready") return;
     this.#next = undefined;
     this.#state = "Running";
-    const { clientContext, cognitoIdentity } = invocation;
+    const { clientContext, cognitoIdentity, tenantId } = invocation;
     write(response, 200, invocation.payload, {
       ...JSON_TYPE,
       "Lambda-Runtime-Aws-Request-Id": invocation.requestId,
@@ -219,6 +219,7 @@ export class RuntimeApi implements Link {
       "Lambda-Runtime-Invocation-Id": invocation.requestId,
       ...(clientContext === undefined ? {} : { "Lambda-Runtime-Client-Context": headerText(clientContext) }),
       ...(cognitoIdentity === undefined ? {} : { "Lambda-Runtime-Cognito-Identity": headerText(cognitoIdentity) }),
+      ...(tenantId === undefined ? {} : { "Lambda-Runtime-Aws-Tenant-Id": headerText(tenantId) }),
     });
   }
 

@@ -25,11 +25,11 @@ export function logStreamName(settings: FunctionSettings, nowMs: number, id: str
   return `${day}/${owner}[${settings.version}]${id}`;
 }
 
-/** `nodejs:24.21.0`, and an ARN that is the same for the same interpreter. */
+/** `nodejs:24.21.0`, and the ARN that the API shows: a hash of the runtime's identifier, since a server has one build of each. */
 export function runtimeVersion(settings: FunctionSettings, layout: RuntimeLayout): { runtimeVersion: string; runtimeVersionArn: string } {
   const name = /^[a-z]+/.exec(settings.runtime)?.[0] ?? settings.runtime;
   const version = `${name}:${layout.version}`;
-  const hash = createHash("sha256").update(`${settings.runtime} ${layout.version}`).digest("hex");
+  const hash = createHash("sha256").update(settings.runtime).digest("hex");
   return { runtimeVersion: version, runtimeVersionArn: `arn:aws:lambda:${settings.region}::runtime:${hash}` };
 }
 

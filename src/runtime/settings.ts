@@ -20,6 +20,8 @@ export interface FunctionSettings {
   readonly variables: Readonly<Record<string, string>>;
   readonly roleArn: string;
   readonly logging: LogSettings;
+  /** The tenant whom the environment serves, if the function isolates its tenants. */
+  readonly tenantId?: string;
 }
 
 /** What stands for an identifier when the code is a container image. */

@@ -1,5 +1,6 @@
 // X-Amzn-Trace-Id: taken over from the caller where it makes sense, made where it does not.
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
+import { randomHex } from "../base/id.ts";
 
 const ROOT = /^1-[0-9a-f]{8}-[0-9a-f]{24}$/;
 const PARENT = /^[0-9a-f]{16}$/;
@@ -49,13 +50,12 @@ export function passesThrough(header: string | undefined, id: string): number {
 /** `Root=1-<8 hex>-<24 hex>;Parent=<16 hex>;Sampled=0|1;Lineage=<8 hex>:<n>`; without tracing a new trace is not sampled. */
 export function traceHeader(incoming: string | undefined, lineage: string, nowMs: number): string {
   const fields = fieldsOf(incoming);
-  // UUIDs come from a buffer of random bytes that Node keeps; asking the kernel every time would be a sixth of a warm invocation.
-  const random = (randomUUID() + randomUUID()).replaceAll("-", "");
+  const random = randomHex(20);
   const seconds = Math.floor(nowMs / 1000)
     .toString(16)
     .padStart(8, "0");
   const root = valid(fields.get("Root"), ROOT) ?? `1-${seconds}-${random.slice(0, 24)}`;
-  const parent = valid(fields.get("Parent"), PARENT) ?? random.slice(32, 48);
+  const parent = valid(fields.get("Parent"), PARENT) ?? random.slice(24);
   const sampled = valid(fields.get("Sampled"), SAMPLED) === "1" ? "1" : "0";
   return `Root=${root};Parent=${parent};Sampled=${sampled};Lineage=${lineageThrough(valid(fields.get("Lineage"), LINEAGE), lineage)}`;
 }

@@ -24,6 +24,12 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   AWS_XRAY_DAEMON_ADDRESS: "169.254.100.1:2000",
 };
 
+/** As AWS's own entry point leaves it behind. */
+const STARTED: Readonly<Record<string, string>> = { SHLVL: "0", PWD: "/var/task" };
+
+/** What of the environment does not depend on the function, and what interpreters read when they start. */
+export const startVariables = (layout: RuntimeLayout): Readonly<Record<string, string>> => ({ ...DEFAULTS, ...STARTED, ...layout.env });
+
 function reserved({ settings, credentials, logStream, initializationType, runtimeApi }: VariablesInput): Record<string, string> {
   const isOwnRuntime = settings.runtime.startsWith("provided");
   const { logging } = settings;
@@ -60,7 +66,7 @@ const DEFAULTS_OF_IMAGES: Readonly<Record<string, string>> = {
 /** Of equal names the later one counts: defaults, the runtime's, the user's, and those that AWS reserves. */
 export function functionVariables(input: VariablesInput): Readonly<Record<string, string>> {
   const { runtime, image, variables: own } = input.settings;
-  const started = runtime.startsWith("provided") || image !== undefined ? {} : { SHLVL: "0", PWD: "/var/task" };
+  const started = runtime.startsWith("provided") || image !== undefined ? {} : STARTED;
   const defaults = image === undefined ? DEFAULTS : DEFAULTS_OF_IMAGES;
   const sources = [defaults, started, { AWS_ENDPOINT_URL: input.endpointUrl }, image?.env ?? input.layout.env, own, reserved(input)];
   // A null prototype, since a user may well call a variable `__proto__`.

@@ -347,3 +347,53 @@ test("a blob that somebody else has stored is not to be had by its digest", asyn
   await pushBlob(registry, "app", "secret");
   assert.equal(await (await registry.send("GET", `app/blobs/${digest}`)).text(), "secret");
 });
+
+const NAMED = {
+  BatchCheckLayerAvailability: { layerDigests: [digestOf("x")] },
+  BatchDeleteImage: { imageIds: [{ imageTag: "x" }] },
+  BatchGetImage: { imageIds: [{ imageTag: "x" }] },
+  CompleteLayerUpload: { uploadId: "x", layerDigests: [digestOf("x")] },
+  DeleteRepository: {},
+  DeleteRepositoryPolicy: {},
+  DescribeImages: {},
+  GetRepositoryPolicy: {},
+  InitiateLayerUpload: {},
+  ListImages: {},
+  PutImage: { imageManifest: "{}" },
+  PutImageScanningConfiguration: { imageScanningConfiguration: { scanOnPush: true } },
+  PutImageTagMutability: { imageTagMutability: "MUTABLE" },
+  SetRepositoryPolicy: { policyText: "{}" },
+  UploadLayerPart: { uploadId: "x", partFirstByte: 0, partLastByte: 0, layerPartBlob: Buffer.from("x") },
+} as const;
+
+test("every operation on a repository refuses one that is not there, and what is no name", async (t) => {
+  const { client } = await start(t);
+  type Command = new (input: unknown) => Parameters<ecr.ECRClient["send"]>[0];
+  const commands = ecr as unknown as Readonly<Record<string, Command>>;
+  for (const [operation, more] of Object.entries(NAMED)) {
+    const send = (repositoryName: string) => client.send(new (commands[`${operation}Command`] as Command)({ repositoryName, ...more }));
+    await assertRefused(send("none"), "RepositoryNotFoundException", 400, /'none' does not exist in the registry/);
+    await assertRefused(send("NO NAME"), "InvalidParameterException", 400, /repositoryName/);
+  }
+  const arn = (name: string) => `arn:aws:ecr:us-east-1:${ACCOUNT}:repository/${name}`;
+  const tag = (resourceArn: string, tags: ecr.Tag[]) => client.send(new ecr.TagResourceCommand({ resourceArn, tags }));
+  const untag = (resourceArn: string) => client.send(new ecr.UntagResourceCommand({ resourceArn, tagKeys: ["a"] }));
+  const many = Array.from({ length: 51 }, (_, at) => ({ Key: `k${at}`, Value: "" }));
+  for (const work of [(name: string) => tag(name, []), untag]) {
+    await assertRefused(work(arn("none")), "RepositoryNotFoundException", 400);
+    await assertRefused(work("arn:aws:s3:::x"), "InvalidParameterException", 400);
+  }
+  await assertRefused(tag(arn("app"), many), "TooManyTagsException", 400);
+  await assertRefused(
+    client.send(new ecr.UploadLayerPartCommand({ repositoryName: "app", ...NAMED.UploadLayerPart })),
+    "UploadNotFoundException",
+    400,
+  );
+  const manifests = [{ mediaType: MANIFEST, digest: digestOf("x"), size: 1 }];
+  const imageManifest = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests });
+  await assertRefused(
+    client.send(new ecr.PutImageCommand({ repositoryName: "app", imageManifest })),
+    "ReferencedImagesNotFoundException",
+    400,
+  );
+});

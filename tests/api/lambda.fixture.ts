@@ -15,7 +15,7 @@ import { silentLog } from "../../src/base/log.ts";
 import { deliveries } from "../../src/deliveries.ts";
 import type { LambdaDeps } from "../../src/lambda/model.ts";
 import { lambdaService, type LambdaService } from "../../src/lambda/service.ts";
-import type { Deployment, InvocationRequest, Invoker, Outcome } from "../../src/pool/invocation.ts";
+import type { Deployment, InvocationRequest, Invoker, Outcome, Provisioned } from "../../src/pool/invocation.ts";
 import { diskBlobs } from "../../src/store/disk-blobs.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
 import type { Storage } from "../../src/store/storage.ts";
@@ -23,6 +23,17 @@ import { zipOf } from "../support/zip.ts";
 
 export const ACCOUNT = "000000000000";
 export const REGION = "eu-west-1";
+export const FOREIGN_ACCOUNT = "222222222222";
+const FOREIGN_ROOT = {
+  secretAccessKey: "secret-of-foreigner",
+  caller: {
+    kind: "root",
+    account: FOREIGN_ACCOUNT,
+    arn: `arn:aws:iam::${FOREIGN_ACCOUNT}:root`,
+    userId: FOREIGN_ACCOUNT,
+    accessKeyId: "AKIAFOREIGN",
+  },
+} as const;
 export const ROLE = `arn:aws:iam::${ACCOUNT}:role/service/test`;
 export const UNTRUSTED_ROLE = `arn:aws:iam::${ACCOUNT}:role/untrusted`;
 export const arnOf = (name: string) => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`;
@@ -40,6 +51,9 @@ export class FakeInvoker implements Invoker {
   readonly invocations: { readonly deployment: Deployment; readonly request: InvocationRequest }[] = [];
   readonly retired: string[] = [];
   readonly reserved = new Map<string, number>();
+  /** By deployment key: as many as are asked for, initialised at once, unless a test says otherwise. */
+  readonly kept = new Map<string, Provisioned>();
+  hasRoom = true;
   answer: (deployment: Deployment, request: InvocationRequest) => Outcome | Promise<Outcome> = (_deployment, { payload }) => ({
     kind: "returned",
     payload,
@@ -60,6 +74,21 @@ export class FakeInvoker implements Invoker {
     else this.reserved.set(functionArn, limit);
   }
 
+  provision({ key }: Deployment, requested: number): boolean {
+    if (!this.hasRoom && requested > 0) return false;
+    if (requested === 0) this.kept.delete(key);
+    else this.kept.set(key, { requested, allocated: requested, available: requested });
+    return true;
+  }
+
+  provisioned(key: string): Provisioned | undefined {
+    return this.kept.get(key);
+  }
+
+  running(): { function: number; account: number; unreserved: number } {
+    return { function: 0, account: 0, unreserved: 0 };
+  }
+
   concurrency(): { busy: number; environments: number } {
     return { busy: 0, environments: 0 };
   }
@@ -68,6 +97,8 @@ export class FakeInvoker implements Invoker {
 export interface Started {
   readonly client: lambda.LambdaClient;
   readonly stranger: lambda.LambdaClient;
+  /** The root of another account. */
+  readonly foreigner: lambda.LambdaClient;
   readonly door: FakeDoor;
   readonly service: LambdaService;
   readonly invoker: FakeInvoker;
@@ -87,9 +118,12 @@ interface Kept {
   readonly identities: readonly FixedIdentity[];
 }
 
-type Options = Partial<LambdaDeps> & { readonly deliverer?: Deliverer };
+type Options = Partial<LambdaDeps> & { readonly deliverer?: Omit<Deliverer, "mayDeliver"> };
 
-const NOWHERE: Deliverer = { supports: () => false, deliver: () => assert.fail("nothing is delivered") };
+const NOWHERE: Options["deliverer"] & object = {
+  supports: () => false,
+  deliver: () => assert.fail("nothing is delivered"),
+};
 
 /** `identities`: who may sign besides the root and the stranger. */
 export async function startLambda(t: TestContext, options: Options = {}, identities: readonly FixedIdentity[] = []): Promise<Started> {
@@ -118,8 +152,12 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
     invoker,
     supportsTarget: deliverer.supports,
     deliveries: outgoing,
+    sources: { polls: () => false, problem: () => Promise.resolve(undefined) },
+    keepFailed: () => [],
+    recorder: { record: () => undefined },
     asyncConcurrency: 100,
     clock,
+    pace: clock,
     log: silentLog,
     getObject: (_context, bucket, key) => {
       const bytes = objects.get(`${bucket}/${key}`);
@@ -141,15 +179,18 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
     accountConcurrency: 1000,
     ...options,
   });
-  const door = await fakeDoor([service.definition], { identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER, ...kept.identities]) });
+  const identities = memoryIdentities([FAKE_ROOT, FAKE_STRANGER, FOREIGN_ROOT, ...kept.identities]);
+  const door = await fakeDoor([service.definition], { identities });
   const client = new lambda.LambdaClient(door.settings());
   const stranger = new lambda.LambdaClient(door.settings(FAKE_STRANGER));
+  const foreigner = new lambda.LambdaClient(door.settings(FOREIGN_ROOT));
   let isStopped = false;
   const stop = async () => {
     if (isStopped) return;
     isStopped = true;
     client.destroy();
     stranger.destroy();
+    foreigner.destroy();
     await door.door.close();
     await service.stop();
     await outgoing.stop();
@@ -158,6 +199,7 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
   return {
     client,
     stranger,
+    foreigner,
     door,
     service,
     invoker,

@@ -46,7 +46,7 @@ async function start(t: TestContext, clock: Clock = systemClock) {
   const { door, settings } = await fakeDoor([service.definition]);
   // The name `stream-127.0.0.1`, which SDKs make of the host for a live tail, leads nowhere.
   const client = new CloudWatchLogsClient({ ...settings(), disableHostPrefix: true });
-  const stranger = new CloudWatchLogsClient(settings(FAKE_STRANGER));
+  const stranger = new CloudWatchLogsClient({ ...settings(FAKE_STRANGER), disableHostPrefix: true });
   t.after(async () => {
     client.destroy();
     stranger.destroy();
@@ -54,7 +54,7 @@ async function start(t: TestContext, clock: Clock = systemClock) {
     await service.stop();
     await storage.close();
   });
-  return { client, stranger, sink };
+  return { client, stranger, sink, operations: service.operations };
 }
 
 async function startWithStream(t: TestContext) {
@@ -295,18 +295,123 @@ test("a live tail shows what is put while it runs", async (t) => {
   assert.deepEqual(seen, [`${STREAM} ERROR a 0`, `${STREAM} ERROR c 0`]);
 });
 
-test("who has no policy is told so, whatever is there", async (t) => {
-  const { stranger } = await startWithStream(t);
-  for (const [action, call] of [
-    ["CreateLogGroup", stranger.send(new CreateLogGroupCommand({ logGroupName: "x" }))],
-    ["GetLogEvents", stranger.send(new GetLogEventsCommand({ logGroupName: GROUP, logStreamName: STREAM }))],
-    ["FilterLogEvents", stranger.send(new FilterLogEventsCommand({ logGroupName: "missing" }))],
-    ["DeleteLogGroup", stranger.send(new DeleteLogGroupCommand({ logGroupName: GROUP }))],
-  ] as const)
-    await assertRefused(
-      call,
-      "AccessDeniedException",
-      400,
-      new RegExp(`not authorized to perform: logs:${action} on resource: arn:aws:logs:`),
-    );
+/** Every operation that is built and names a group, on one group and stream. */
+const ON_GROUP: Readonly<Record<string, (client: CloudWatchLogsClient, logGroupName: string, arn: string) => Promise<unknown>>> = {
+  DeleteLogGroup: (client, logGroupName) => client.send(new DeleteLogGroupCommand({ logGroupName })),
+  PutRetentionPolicy: (client, logGroupName) => client.send(new PutRetentionPolicyCommand({ logGroupName, retentionInDays: 7 })),
+  DeleteRetentionPolicy: (client, logGroupName) => client.send(new DeleteRetentionPolicyCommand({ logGroupName })),
+  TagLogGroup: (client, logGroupName) => client.send(new TagLogGroupCommand({ logGroupName, tags: { a: "b" } })),
+  UntagLogGroup: (client, logGroupName) => client.send(new UntagLogGroupCommand({ logGroupName, tags: ["a"] })),
+  ListTagsLogGroup: (client, logGroupName) => client.send(new ListTagsLogGroupCommand({ logGroupName })),
+  TagResource: (client, _name, resourceArn) => client.send(new TagResourceCommand({ resourceArn, tags: { a: "b" } })),
+  UntagResource: (client, _name, resourceArn) => client.send(new UntagResourceCommand({ resourceArn, tagKeys: ["a"] })),
+  ListTagsForResource: (client, _name, resourceArn) => client.send(new ListTagsForResourceCommand({ resourceArn })),
+  CreateLogStream: (client, logGroupName) => client.send(new CreateLogStreamCommand({ logGroupName, logStreamName: "x" })),
+  DeleteLogStream: (client, logGroupName) => client.send(new DeleteLogStreamCommand({ logGroupName, logStreamName: STREAM })),
+  DescribeLogStreams: (client, logGroupName) => client.send(new DescribeLogStreamsCommand({ logGroupName })),
+  PutLogEvents: (client, logGroupName) =>
+    client.send(new PutLogEventsCommand({ logGroupName, logStreamName: STREAM, logEvents: lines(1) })),
+  GetLogEvents: (client, logGroupName) => client.send(new GetLogEventsCommand({ logGroupName, logStreamName: STREAM })),
+  FilterLogEvents: (client, logGroupName) => client.send(new FilterLogEventsCommand({ logGroupName })),
+  StartLiveTail: (client, _name, arn) => client.send(new StartLiveTailCommand({ logGroupIdentifiers: [arn] })),
+};
+
+/** Those that name none that must be there. */
+const ON_NONE: typeof ON_GROUP = {
+  CreateLogGroup: (client, logGroupName) => client.send(new CreateLogGroupCommand({ logGroupName })),
+  DescribeLogGroups: (client) => client.send(new DescribeLogGroupsCommand({})),
+};
+
+test("every operation that is built stands in these tests", async (t) => {
+  const { operations } = await start(t);
+  const built = Object.entries(operations).filter(([, operation]) => typeof operation === "function");
+  assert.deepEqual(built.map(([name]) => name).toSorted(), Object.keys({ ...ON_GROUP, ...ON_NONE }).toSorted());
+});
+
+test("a group that is missing is told of by every operation that names one", async (t) => {
+  const { client } = await start(t);
+  for (const [operation, call] of Object.entries(ON_GROUP))
+    await t.test(operation, async () => {
+      await assertRefused(call(client, "/missing", ARN.replace(GROUP, "/missing")), "ResourceNotFoundException", 400, NO_GROUP);
+    });
+  assert.deepEqual((await client.send(new DescribeLogGroupsCommand({}))).logGroups, []);
+});
+
+test("a group of another account is missing, and one of another region too", async (t) => {
+  const { client } = await startWithStream(t);
+  for (const foreign of [ARN.replace(FAKE_ACCOUNT, "111111111111"), ARN.replace("eu-west-1", "us-east-1")])
+    for (const operation of ["ListTagsForResource", "TagResource", "UntagResource", "StartLiveTail"] as const)
+      await assertRefused(ON_GROUP[operation]?.(client, GROUP, foreign) ?? assert.fail(), "ResourceNotFoundException", 400);
+  assert.deepEqual((await client.send(new ListTagsForResourceCommand({ resourceArn: ARN }))).tags, {});
+});
+
+test("who has no policy is told so by every operation, whatever is there", async (t) => {
+  const { client, stranger } = await startWithStream(t);
+  for (const [operation, call] of Object.entries({ ...ON_GROUP, ...ON_NONE }))
+    for (const name of [GROUP, "/missing"])
+      await assertRefused(
+        call(stranger, name, ARN.replace(GROUP, name)),
+        "AccessDeniedException",
+        400,
+        new RegExp(`not authorized to perform: logs:${operation} on resource: arn:aws:logs:`),
+      );
+  const { logGroups = [] } = await client.send(new DescribeLogGroupsCommand({}));
+  assert.deepEqual(
+    logGroups.map((one) => [one.logGroupName, one.retentionInDays]),
+    [[GROUP, undefined]],
+  );
+});
+
+test("tags are bounded: fifty of a group, their keys and values as AWS allows them", async (t) => {
+  const { client } = await startWithStream(t);
+  const many = (count: number, prefix: string) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`${prefix}${n}`, "x"]));
+  await client.send(new TagResourceCommand({ resourceArn: ARN, tags: many(50, "a") }));
+  await client.send(new TagResourceCommand({ resourceArn: ARN, tags: { a1: "again" } }));
+  await assertRefused(client.send(new TagResourceCommand({ resourceArn: ARN, tags: { more: "x" } })), "TooManyTagsException", 400);
+  await assertRefused(client.send(new TagLogGroupCommand({ logGroupName: GROUP, tags: { more: "x" } })), "InvalidParameterException", 400);
+  for (const tags of [{ ["k".repeat(129)]: "x" }, { k: "v".repeat(257) }, {}, many(51, "b")])
+    await assertRefused(client.send(new TagResourceCommand({ resourceArn: ARN, tags })), "InvalidParameterException", 400);
+  await assertRefused(
+    client.send(new CreateLogGroupCommand({ logGroupName: "/t", tags: many(51, "c") })),
+    "InvalidParameterException",
+    400,
+  );
+  const { tags = {} } = await client.send(new ListTagsForResourceCommand({ resourceArn: ARN }));
+  assert.deepEqual([Object.keys(tags).length, tags["a1"]], [50, "again"]);
+});
+
+test("of many that change the same group at once, no change is lost: it is made, or its caller is told to try again", async (t) => {
+  const { client } = await startWithStream(t);
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 20 }, (_, n) => client.send(new TagResourceCommand({ resourceArn: ARN, tags: { [`k${n}`]: "x" } }))),
+  );
+  const refused = outcomes.flatMap((one) => (one.status === "rejected" ? [(one.reason as Error).name] : []));
+  assert.ok(
+    refused.every((name) => name === "OperationAbortedException"),
+    refused.join(),
+  );
+  const { tags = {} } = await client.send(new ListTagsForResourceCommand({ resourceArn: ARN }));
+  assert.equal(Object.keys(tags).length, 20 - refused.length);
+});
+
+test("limits and tokens that are none are refused", async (t) => {
+  const { client } = await startWithStream(t);
+  const where = { logGroupName: GROUP, logStreamName: STREAM };
+  for (const call of [
+    () => client.send(new DescribeLogGroupsCommand({ limit: 51 })),
+    () => client.send(new DescribeLogGroupsCommand({ limit: 0 })),
+    () => client.send(new DescribeLogGroupsCommand({ logGroupNamePrefix: "a", logGroupNamePattern: "b" })),
+    () => client.send(new DescribeLogStreamsCommand({ logGroupName: GROUP, limit: 51 })),
+    () => client.send(new DescribeLogStreamsCommand({})),
+    () => client.send(new GetLogEventsCommand({ ...where, limit: 10_001 })),
+    () => client.send(new GetLogEventsCommand({ logStreamName: STREAM })),
+    () => client.send(new GetLogEventsCommand({ ...where, nextToken: "f/1" })),
+    () => client.send(new FilterLogEventsCommand({ logGroupName: GROUP, limit: 10_001 })),
+    () => client.send(new FilterLogEventsCommand({})),
+    () => client.send(new StartLiveTailCommand({ logGroupIdentifiers: [] })),
+    () => client.send(new StartLiveTailCommand({ logGroupIdentifiers: [ARN], logEventFilterPattern: "{ $.a = 1 }" })),
+    () => client.send(new CreateLogStreamCommand({ logGroupName: GROUP, logStreamName: "a:b" })),
+    () => client.send(new DescribeLogGroupsCommand({ includeLinkedAccounts: true })),
+  ])
+    await assertRefused(call(), "InvalidParameterException", 400);
 });

@@ -15,6 +15,9 @@ import {
   CreateMultipartUploadCommand,
   DeleteBucketCommand,
   DeleteObjectsCommand,
+  GetBucketPolicyCommand,
+  GetBucketTaggingCommand,
+  GetBucketVersioningCommand,
   GetObjectCommand,
   GetObjectTaggingCommand,
   HeadBucketCommand,
@@ -22,11 +25,14 @@ import {
   ListBucketsCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
+  ListPartsCommand,
   NoSuchKey,
   paginateListObjectsV2,
   PutBucketPolicyCommand,
+  PutBucketTaggingCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
+  PutObjectTaggingCommand,
   PutPublicAccessBlockCommand,
   S3Client,
   UploadPartCommand,
@@ -36,6 +42,7 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import { assertRefused, FAKE_ROOT, FAKE_STRANGER, fakeDoor } from "../../src/aws/fake-service.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
+import { takingAll } from "../../src/services/s3/memory-s3.ts";
 import { s3Service } from "../../src/services/s3/service.ts";
 import { diskBlobs } from "../../src/store/disk-blobs.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
@@ -49,7 +56,7 @@ async function start(t: TestContext) {
   const directory = await mkdtemp(join(tmpdir(), "lambent-s3-api-"));
   const storage = memoryStorage({ clock: systemClock });
   const blobs = await diskBlobs({ directory, clock: systemClock });
-  const s3 = await s3Service({ meta: storage.meta, blobs, clock: systemClock, log: silentLog });
+  const s3 = await s3Service({ meta: storage.meta, blobs, clock: systemClock, log: silentLog, ...takingAll(storage, systemClock) });
   const { door, endpoint, port, settings } = await fakeDoor([s3.definition]);
   const clients: S3Client[] = [];
   const clientOf = (more: S3ClientConfig = {}, who: typeof FAKE_ROOT | typeof FAKE_STRANGER = FAKE_ROOT) => {
@@ -145,27 +152,53 @@ test("of many keys to delete, those that IAM denies are errors and the others ar
   );
 });
 
+/** Sends these digests of its bodies in place of its own. */
+function digesting(client: S3Client, digests: Readonly<Record<string, string>>): S3Client {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const { headers } = args.request as { headers: Record<string, string> };
+      for (const one of Object.keys(headers)) if (one.startsWith("x-amz-checksum-")) delete headers[one];
+      Object.assign(headers, digests);
+      return next(args);
+    },
+    { step: "build", priority: "low" },
+  );
+  return client;
+}
+
 test("a body that is no content is checked against its digests as well", async (t) => {
   const { client, clientOf } = await start(t);
   await client.send(new PutObjectCommand({ Bucket, Key: "k", Body: "x" }));
-  const withHeader = (name: string, value: string) => {
-    const other = clientOf();
-    other.middlewareStack.add(
-      (next) => (args) => {
-        const { headers } = args.request as { headers: Record<string, string> };
-        for (const one of Object.keys(headers)) if (one.startsWith("x-amz-checksum-")) delete headers[one];
-        headers[name] = value;
-        return next(args);
-      },
-      { step: "build", priority: "low" },
-    );
-    return other.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key: "k" }] } }));
+  const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [] });
+  const calls: Readonly<Record<string, (other: S3Client) => Promise<unknown>>> = {
+    DeleteObjects: (other) => other.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key: "k" }] } })),
+    PutBucketPolicy: (other) => other.send(new PutBucketPolicyCommand({ Bucket, Policy })),
+    PutBucketTagging: (other) => other.send(new PutBucketTaggingCommand({ Bucket, Tagging: { TagSet: [{ Key: "a", Value: "b" }] } })),
+    PutBucketVersioning: (other) => other.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: "Enabled" } })),
+    PutObjectTagging: (other) =>
+      other.send(new PutObjectTaggingCommand({ Bucket, Key: "k", Tagging: { TagSet: [{ Key: "a", Value: "b" }] } })),
   };
-  await assertRefused(withHeader("content-md5", Buffer.alloc(16).toString("base64")), "BadDigest", 400);
-  await assertRefused(withHeader("content-md5", "short"), "InvalidDigest", 400);
-  await assertRefused(withHeader("x-amz-checksum-crc32", "AAAAAA=="), "BadDigest", 400);
-  await assertRefused(withHeader("x-amz-checksum-sha256", "AAAAAA=="), "InvalidRequest", 400);
+  for (const [operation, call] of Object.entries(calls)) {
+    const refused = (headers: Readonly<Record<string, string>>, code: string) =>
+      assertRefused(call(digesting(clientOf(), headers)), code, 400).catch((cause: unknown) => {
+        throw new Error(`${operation} with ${JSON.stringify(headers)}`, { cause });
+      });
+    await refused({ "content-md5": Buffer.alloc(16).toString("base64") }, "BadDigest");
+    await refused({ "content-md5": "short" }, "InvalidDigest");
+    await refused({ "x-amz-checksum-crc32": "AAAAAA==" }, "BadDigest");
+    await refused({ "x-amz-checksum-sha256": "AAAAAA==" }, "InvalidRequest");
+    await refused({ "x-amz-checksum-crc32": "AAAAAA==", "x-amz-checksum-crc32c": "AAAAAA==" }, "InvalidRequest");
+  }
   assert.equal((await client.send(new ListObjectsV2Command({ Bucket }))).KeyCount, 1);
+  assert.equal((await client.send(new GetBucketVersioningCommand({ Bucket }))).Status, undefined);
+  assert.deepEqual((await client.send(new GetObjectTaggingCommand({ Bucket, Key: "k" }))).TagSet ?? [], []);
+  await assertRefused(client.send(new GetBucketTaggingCommand({ Bucket })), "NoSuchTagSet", 404);
+  await assertRefused(client.send(new GetBucketPolicyCommand({ Bucket })), "NoSuchBucketPolicy", 404);
+  const message = "Missing required header for this request: Content-MD5";
+  for (const operation of ["DeleteObjects", "PutBucketTagging"])
+    await assertRefused(calls[operation]?.(digesting(clientOf(), {})) ?? assert.fail(), "InvalidRequest", 400, message);
+  await calls["PutBucketVersioning"]?.(digesting(clientOf(), {}));
+  assert.equal((await client.send(new GetBucketVersioningCommand({ Bucket }))).Status, "Enabled");
 });
 
 test("a range is a 206 with its place in the whole", async (t) => {
@@ -201,8 +234,23 @@ test("content that is not what its checksum says is refused", async (t) => {
   await assertRefused(client.send(new PutObjectCommand({ Bucket, Key: "k", Body: "hello", ChecksumCRC32: "AAAAAA==" })), "BadDigest", 400);
   const ContentMD5 = Buffer.from(md5("other"), "hex").toString("base64");
   const plain = clientOf({ requestChecksumCalculation: "WHEN_REQUIRED" });
-  await assertRefused(plain.send(new PutObjectCommand({ Bucket, Key: "k", Body: "hello", ContentMD5 })), "BadDigest", 400);
+  const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key: "k" }));
+  const part = { Bucket, Key: "k", UploadId, PartNumber: 1, Body: "hello" };
+  const whole = { Bucket, Key: "k", Body: "hello" };
+  for (const [digest, code] of [
+    [{ ContentMD5 }, "BadDigest"],
+    [{ ContentMD5: "short" }, "InvalidDigest"],
+    [{ ChecksumSHA256: createHash("sha256").update("other").digest("base64") }, "BadDigest"],
+    [{ ChecksumSHA256: "AAAA" }, "InvalidRequest"],
+  ] as const) {
+    await assertRefused(plain.send(new PutObjectCommand({ ...whole, ...digest })), code, 400);
+    await assertRefused(plain.send(new UploadPartCommand({ ...part, ...digest })), code, 400);
+  }
   assert.equal(await files(), 0);
+  assert.equal((await client.send(new ListPartsCommand({ Bucket, Key: "k", UploadId }))).Parts, undefined);
+  const right = Buffer.from(md5("hello"), "hex").toString("base64");
+  await plain.send(new PutObjectCommand({ ...whole, ContentMD5: right }));
+  await plain.send(new UploadPartCommand({ ...part, ContentMD5: right }));
 });
 
 test("multipart upload with the client's default checksums", async (t) => {

@@ -1,10 +1,12 @@
 // The CLI as a person uses it: deploy, invoke, logs, list, delete, env, watch, and what it says when something is wrong.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { ListRolesCommand } from "@aws-sdk/client-iam";
 import { eventually } from "../support/eventually.ts";
 import { startLambent, type LambentProcess } from "../support/lambent-process.ts";
 import { zipOf } from "../support/zip.ts";
@@ -155,11 +157,53 @@ test("logs --follow shows lines as they are written, until Ctrl-C", async () => 
   assert.equal(await ended, 0);
 });
 
+test("events that fail are listed, survive a killed server, are shown and sent again; with faster time in seconds", async () => {
+  const flags = ["--time-scale", "100"];
+  let fast = await startLambent({ flags });
+  const { dataDirectory } = fast;
+  const run = (...words: string[]) => {
+    const env = { ...environment(), LAMBENT_DATA: dataDirectory, ...fast.environment };
+    return spawnSync(process.execPath, [MAIN, ...words], { cwd: work, env, encoding: "utf8", timeout: 60_000 });
+  };
+  try {
+    assert.match(fast.stderr(), /Time runs 100 times faster/);
+    await mkdir(join(work, "orders"));
+    const write = (body: string) => writeFile(join(work, "orders", "index.mjs"), `export const handler = async (event) => { ${body} };\n`);
+    await write("throw new Error('no stock')");
+    assert.equal(run("deploy", "orders").status, 0);
+    const requestId = run("invoke", "orders", '{"order":7}', "--async").stdout.trim();
+    const listed = () => JSON.parse(run("events", "failed", "--function", "orders", "--json").stdout) as Record<string, unknown>[];
+    await eventually("three attempts have failed", () => listed().length === 1, 30_000);
+    fast.child.kill("SIGKILL");
+    await fast.end();
+    fast = await startLambent({ dataDirectory, flags });
+    const [event] = listed();
+    assert.deepEqual(
+      [event?.["RequestId"], event?.["Reason"], event?.["Attempts"], event?.["Error"]],
+      [requestId, "RetriesExhausted", 3, "no stock"],
+    );
+    const id = String(event?.["Id"]);
+    assert.match(run("events", "failed").stdout, /^ID.*\n[0-9a-f-]{36} .*orders .*3 .*RetriesExhausted .*no stock\n$/);
+    assert.equal(run("events", "show", id).stdout, '{"order":7}\n');
+    await write("console.log('sent', event.order)");
+    assert.equal(run("deploy", "orders").status, 0);
+    assert.match(run("events", "redrive", id).stderr, /sent again: 1/);
+    assert.match(run("events", "failed").stderr, /no failed events/);
+    await eventually("it is worked off", () => run("logs", "orders").stdout.includes("sent 7"));
+    assert.match(run("events", "show", id).stderr, /ResourceNotFoundException: There is no failed event/);
+  } finally {
+    await fast.dispose();
+  }
+});
+
 test("wrong use is told in a sentence, with exit code 2", () => {
   for (const [words, pattern] of [
     [["deploy", "nowhere"], /nowhere can't be read: name a directory with code, or a zip/],
     [["up", "--port", "many"], /port: "many" is not a number from 0 to 65535/],
     [["up", "--host", "0.0.0.0"], /0\.0\.0\.0 is not a loopback address.*--insecure-network/],
+    [["up", "--time-scale", "0.5"], /time scale: it is a number from 1 to 200/],
+    [["up", "--host", "0.0.0.0", "--insecure-network", "--time-scale", "60"], /time runs faster on loopback only/],
+    [["events", "redrive"], /name one event, or say --all/],
     [["frobnicate"], /unknown command/],
     [["layer", "publish", "x"], /nothing to publish: name a directory, a zip, or a requirements.txt or package.json with -r/],
     [["layer", "publish", "x", "nowhere"], /nowhere can't be read/],
@@ -170,6 +214,135 @@ test("wrong use is told in a sentence, with exit code 2", () => {
     assert.equal(status, 2, stderr);
     assert.match(stderr, pattern);
     assert.doesNotMatch(stderr, /\n\s+at /);
+  }
+});
+
+test("what can't be deployed is told before anything is made, and nothing is left of it", async () => {
+  await mkdir(join(work, "empty"));
+  await mkdir(join(work, "prose"));
+  await writeFile(join(work, "prose", "readme.txt"), "no code");
+  await mkdir(join(work, "refused"));
+  await writeFile(join(work, "refused", "index.mjs"), "export const handler = async () => 1;\n");
+  for (const [words, exitCode, pattern] of [
+    [["empty"], 2, /empty is empty/],
+    [["prose"], 2, /no handler was found: name it with --runtime and --handler/],
+    [["refused/index.mjs"], 2, /refused\/index\.mjs is not a zip: name the directory that has the code/],
+    [["refused", "--memory", "lots"], 2, /--memory lots: write a whole number/],
+    [["refused", "--env", "NAME"], 2, /--env NAME: write NAME=VALUE/],
+    [["refused", "--memory", "12"], 1, /ValidationException: .*'memorySize' failed to satisfy constraint/],
+    [["refused", "--policy", "None"], 1, /NoSuchEntityException/],
+    [["refused", "--runtime", "cobol"], 1, /InvalidParameterValueException: Value cobol at 'runtime'/],
+  ] as const) {
+    const { status, stderr } = lambent("deploy", ...words);
+    assert.equal(status, exitCode, stderr);
+    assert.match(stderr, pattern);
+    assert.doesNotMatch(stderr, /\n\s+at /);
+  }
+  const { iam } = server.clients();
+  const roles = await iam.send(new ListRolesCommand({}));
+  iam.destroy();
+  assert.equal(
+    roles.Roles?.some(({ RoleName }) => RoleName === "lambent-refused"),
+    false,
+  );
+});
+
+test("a function that is missing, or an event that is none, is told in a sentence", () => {
+  for (const words of [
+    ["invoke", "missing"],
+    ["invoke", "missing", "--json"],
+    ["logs", "missing", "--follow"],
+    ["delete", "missing"],
+  ]) {
+    const { status, stdout, stderr } = lambent(...words);
+    assert.deepEqual([status, stdout], [1, ""], stderr);
+    assert.match(stderr, /^lambent: ResourceNotFoundException: Function not found: arn:aws:lambda:.*\nSee {2}\.\/lambent list\n$/);
+  }
+  for (const words of [
+    ["invoke", "missing", "{oops"],
+    ["invoke", "missing", ""],
+  ]) {
+    const { status, stderr } = lambent(...words);
+    assert.equal(status, 2);
+    assert.match(stderr, /^lambent: the event is not JSON: .*\n$/);
+  }
+});
+
+test("--json is JSON and nothing else, and what is piped has no colours", async () => {
+  await mkdir(join(work, "plain"));
+  await writeFile(join(work, "plain", "index.mjs"), "export const handler = async (event) => event;\n");
+  const json = (...words: string[]) => JSON.parse(lambent(...words, "--json").stdout) as Readonly<Record<string, unknown>>;
+  assert.equal(json("deploy", "plain")["FunctionName"], "plain");
+  assert.equal(lambent("logs", "plain").stdout, "", "it never ran");
+  assert.equal(json("invoke", "plain", "[1]")["payload"], "[1]");
+  assert.match(String(json("invoke", "plain", "--async")["requestId"]), /^[0-9a-f-]{36}$/);
+  assert.ok((json("list") as unknown as { FunctionName: string }[]).some((one) => one.FunctionName === "plain"));
+  await eventually("each line of the log is an object", () => {
+    const lines = lambent("logs", "plain", "--json")
+      .stdout.split("\n")
+      .filter((line) => line !== "");
+    return lines.map((line) => JSON.parse(line) as { message: string }).some(({ message }) => message.startsWith("REPORT"));
+  });
+  for (const words of [["invoke", "plain"], ["invoke", "missing"], ["logs", "plain"], ["list"], ["doctor"], ["deploy", "plain"]]) {
+    const { stdout, stderr } = lambent(...words);
+    // oxlint-disable-next-line no-control-regex -- the character that begins a colour
+    assert.doesNotMatch(stdout + stderr, /\u001b/);
+  }
+});
+
+test("who has read enough ends the command without a stack", async () => {
+  await eventually("there is a log", () => lambent("logs", "plain").stdout.length > 0);
+  const child = spawn(process.execPath, [MAIN, "logs", "plain"], { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
+  child.stdout.destroy();
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  await once(child, "close");
+  assert.equal(stderr, "");
+});
+
+test("Ctrl-C in the middle of an invocation ends the command alone", async () => {
+  await mkdir(join(work, "slow"));
+  await writeFile(
+    join(work, "slow", "index.mjs"),
+    "export const handler = async (event) => { if (event.slow) { console.log('began'); await new Promise(() => setInterval(() => {}, 1000)); } return 'done'; };\n",
+  );
+  assert.equal(lambent("deploy", "slow", "--timeout", "20").status, 0);
+  const child = spawn(process.execPath, [MAIN, "invoke", "slow", '{"slow":true}'], { env: environment(), stdio: "ignore" });
+  await eventually("it runs", () => /began/.test(lambent("logs", "slow").stdout), 20_000);
+  child.kill("SIGINT");
+  await once(child, "close");
+  assert.ok(child.exitCode === 130 || child.signalCode === "SIGINT", `${child.exitCode} ${child.signalCode}`);
+  assert.equal(lambent("invoke", "slow").stdout, '"done"\n');
+});
+
+test("a second server is told what is in its way", async () => {
+  const { port } = new URL(server.endpoint);
+  const other = await mkdtemp(join(tmpdir(), "lambent-second-"));
+  const taken = lambent("up", "--port", port, "--data", other);
+  assert.equal(taken.status, 1, taken.stderr);
+  assert.match(taken.stderr, new RegExp(`port ${port} on 127\\.0\\.0\\.1 is taken \\(another Lambent\\?\\)`));
+  const locked = lambent("up", "--port", "0", "--data", server.dataDirectory);
+  assert.equal(locked.status, 1, locked.stderr);
+  assert.ok(locked.stderr.includes(server.dataDirectory), locked.stderr);
+  for (const { stderr } of [taken, locked]) assert.doesNotMatch(stderr, /\n\s+at /);
+  await rm(other, { recursive: true });
+});
+
+test("every command has a help, and wrong words are answered in two lines", () => {
+  const { status, stdout } = lambent("--help");
+  assert.equal(status, 0);
+  const commands = [...stdout.matchAll(/^ {2}([a-z]+)\b/gm)].map((match) => match[1] ?? "");
+  assert.ok(commands.length >= 10, stdout);
+  for (const command of commands) {
+    const help = lambent(command, "--help");
+    assert.equal(help.status, 0, command);
+    assert.match(help.stdout, /^Usage: lambent/);
+  }
+  for (const words of [["frobnicate"], ["up", "--prot", "1"], ["list", "extra"], ["deploy"]]) {
+    const wrong = lambent(...words);
+    assert.equal(wrong.status, 2);
+    assert.ok(wrong.stderr.trimEnd().split("\n").length <= 3, wrong.stderr);
+    assert.match(wrong.stderr, /lambent --help names the commands/);
   }
 });
 

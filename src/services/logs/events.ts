@@ -1,11 +1,10 @@
 // Log events: put, get from one stream, filter over a group.
-import { InvalidParameterException$, type InputLogEvent, type RejectedLogEventsInfo } from "@aws-sdk/client-cloudwatch-logs";
+import type { InputLogEvent, RejectedLogEventsInfo } from "@aws-sdk/client-cloudwatch-logs";
 import type * as client from "@aws-sdk/client-cloudwatch-logs";
-import { Fault } from "../../aws/fault.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import type { LogQuery, StoredLogEvent } from "../../store/log-sink.ts";
 import { filterPattern, type Matches } from "./filter-pattern.ts";
-import { existingGroup, groupNameOf, noSuchStream, type LogsDeps } from "./model.ts";
+import { existingGroup, groupNamedIn, invalid, noSuchStream, type LogsDeps } from "./model.ts";
 
 // PutLogEvents: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 const BATCH_BYTES_MAX = 1_048_576;
@@ -16,8 +15,6 @@ const SPAN_MS_MAX = 86_400_000;
 const PAGE_EVENTS = 10_000;
 /** One call reads at most this many events before it answers with what it found and a token, as AWS does. */
 const SCANNED_EVENTS_MAX = 100_000;
-
-const invalid = (message: string) => new Fault(InvalidParameterException$, message);
 
 export function logEvents(deps: LogsDeps) {
   return {
@@ -85,7 +82,7 @@ function cursorOf(text: string): NonNullable<LogQuery["cursor"]> {
 }
 
 async function getLogEvents(deps: LogsDeps, context: Context, input: client.GetLogEventsCommandInput) {
-  const group = groupNameOf(input.logGroupName ?? input.logGroupIdentifier ?? "");
+  const group = groupNamedIn(context, input);
   const { logStreamName: stream = "", startTime, endTime, limit = PAGE_EVENTS, startFromHead = false, nextToken } = input;
   await existingGroup(deps, context, group);
   const streams = await deps.logs.streams(context.account, context.region, group);
@@ -119,7 +116,7 @@ function matcher(pattern: string | undefined): Matches {
 }
 
 async function filterLogEvents(deps: LogsDeps, context: Context, input: client.FilterLogEventsCommandInput) {
-  const group = groupNameOf(input.logGroupName ?? input.logGroupIdentifier ?? "");
+  const group = groupNamedIn(context, input);
   const { logStreamNames, logStreamNamePrefix, startTime, endTime, limit = PAGE_EVENTS, nextToken } = input;
   if (logStreamNames !== undefined && logStreamNamePrefix !== undefined)
     throw invalid("logStreamNamePrefix and logStreamNames cannot be specified together");

@@ -1,20 +1,18 @@
-// Log groups: create, describe, delete, retention, tags.
-import {
-  InvalidParameterException$,
-  OperationAbortedException$,
-  ResourceAlreadyExistsException$,
-  type LogGroup,
-} from "@aws-sdk/client-cloudwatch-logs";
+// Log groups: create, describe, delete, retention.
+import { ResourceAlreadyExistsException$, type LogGroup } from "@aws-sdk/client-cloudwatch-logs";
 import type * as client from "@aws-sdk/client-cloudwatch-logs";
 import { Fault } from "../../aws/fault.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
-import { StorageError } from "../../store/storage.ts";
 import {
+  changeGroup,
   existingGroup,
   GROUP_KIND,
   groupArn,
   groupKey,
   groupNameOf,
+  invalid,
+  isConflict,
+  isOwn,
   nameBefore,
   tokenAfter,
   type LogGroupRecord,
@@ -25,38 +23,9 @@ import {
 const RETENTION_DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 const PAGE_GROUPS = 50;
 
-const invalid = (message: string) => new Fault(InvalidParameterException$, message);
-
-type Names =
-  | "CreateLogGroup"
-  | "DeleteLogGroup"
-  | "DescribeLogGroups"
-  | "PutRetentionPolicy"
-  | "DeleteRetentionPolicy"
-  | "ListTagsForResource"
-  | "TagResource"
-  | "UntagResource"
-  | "ListTagsLogGroup"
-  | "TagLogGroup"
-  | "UntagLogGroup";
+type Names = "CreateLogGroup" | "DeleteLogGroup" | "DescribeLogGroups" | "PutRetentionPolicy" | "DeleteRetentionPolicy";
 
 export function logGroups(deps: LogsDeps) {
-  const change = async (context: Context, name: string, edit: (record: LogGroupRecord) => LogGroupRecord) => {
-    const { record, revision } = await existingGroup(deps, context, name);
-    const write = { key: groupKey(context, name), value: edit(record), expect: revision };
-    await deps.meta.write([write]).catch((error: unknown) => {
-      if (isConflict(error))
-        throw new Fault(OperationAbortedException$, "Multiple concurrent requests to update the same resource were in conflict.");
-      throw error;
-    });
-  };
-  const setTags = (context: Context, name: string, tags: Readonly<Record<string, string>> = {}) =>
-    change(context, name, (record) => ({ ...record, tags: { ...record.tags, ...tags } }));
-  const removeTags = (context: Context, name: string, keys: readonly string[] = []) =>
-    change(context, name, (record) => ({
-      ...record,
-      tags: Object.fromEntries(Object.entries(record.tags).filter(([key]) => !keys.includes(key))),
-    }));
   return {
     async CreateLogGroup(context, { logGroupName = "", tags = {}, logGroupClass = "STANDARD", kmsKeyId, deletionProtectionEnabled }) {
       if (kmsKeyId !== undefined) throw invalid("Lambent does not encrypt log groups with keys of KMS: leave out kmsKeyId.");
@@ -81,28 +50,17 @@ export function logGroups(deps: LogsDeps) {
         throw invalid(
           `1 validation error detected: Value '${retentionInDays}' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum value set: [${RETENTION_DAYS.join(", ")}]`,
         );
-      await change(context, logGroupName, (record) => ({ ...record, retentionInDays }));
+      await changeGroup(deps, context, logGroupName, (record) => ({ ...record, retentionInDays }));
       return {};
     },
     async DeleteRetentionPolicy(context, { logGroupName = "" }) {
-      await change(context, logGroupName, ({ retentionInDays: _gone, ...record }) => record);
+      await changeGroup(deps, context, logGroupName, ({ retentionInDays: _gone, ...record }) => record);
       return {};
     },
-    ListTagsForResource: async (context, { resourceArn = "" }) => ({
-      tags: { ...(await existingGroup(deps, context, groupNameOf(resourceArn))).record.tags },
-    }),
-    TagResource: async (context, { resourceArn = "", tags }) => (await setTags(context, groupNameOf(resourceArn), tags), {}),
-    UntagResource: async (context, { resourceArn = "", tagKeys }) => (await removeTags(context, groupNameOf(resourceArn), tagKeys), {}),
-    ListTagsLogGroup: async (context, { logGroupName = "" }) => ({
-      tags: { ...(await existingGroup(deps, context, logGroupName)).record.tags },
-    }),
-    TagLogGroup: async (context, { logGroupName = "", tags }) => (await setTags(context, logGroupName, tags), {}),
-    UntagLogGroup: async (context, { logGroupName = "", tags }) => (await removeTags(context, logGroupName, tags), {}),
   } satisfies Pick<Operations<typeof client>, Names>;
 }
 
 const alreadyExists = () => new Fault(ResourceAlreadyExistsException$, "The specified log group already exists");
-const isConflict = (error: unknown) => error instanceof StorageError && error.failure === "Conflict";
 
 function ignoreMissing(error: unknown): undefined {
   if (error instanceof Fault && error.name === "ResourceNotFoundException") return undefined;
@@ -113,6 +71,8 @@ async function describeLogGroups(deps: LogsDeps, context: Context, input: client
   const { logGroupNamePrefix = "", logGroupNamePattern = "", logGroupIdentifiers, nextToken, limit = PAGE_GROUPS, logGroupClass } = input;
   if (input.accountIdentifiers !== undefined || input.includeLinkedAccounts === true)
     throw invalid("Lambent has no linked monitoring accounts.");
+  if (input.logGroupNamePrefix !== undefined && input.logGroupNamePattern !== undefined)
+    throw invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.");
   const records = new Map<string, LogGroupRecord>();
   for (const name of await deps.logs.groups(context.account, context.region)) {
     const found = await existingGroup(deps, context, name).catch(ignoreMissing);
@@ -125,7 +85,7 @@ async function describeLogGroups(deps: LogsDeps, context: Context, input: client
     limit: 100_000,
   });
   for (const entry of stored) records.set(entry.key.id, entry.value);
-  const wanted = logGroupIdentifiers?.map(groupNameOf);
+  const wanted = logGroupIdentifiers?.filter((identifier) => isOwn(context, identifier)).map(groupNameOf);
   const names = [...records.keys()]
     .filter((name) => name.startsWith(logGroupNamePrefix) && name.toLowerCase().includes(logGroupNamePattern.toLowerCase()))
     .filter(

@@ -1,16 +1,11 @@
 // StartLiveTail: an event stream of what is being appended, about once a second, at most 500 events each time.
-import {
-  InvalidParameterException$,
-  type LiveTailSessionLogEvent,
-  type StartLiveTailResponseStream,
-} from "@aws-sdk/client-cloudwatch-logs";
+import type { LiveTailSessionLogEvent, StartLiveTailResponseStream } from "@aws-sdk/client-cloudwatch-logs";
 import type * as client from "@aws-sdk/client-cloudwatch-logs";
-import { Fault } from "../../aws/fault.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import { sleep } from "../../base/clock.ts";
 import { requestId } from "../../base/id.ts";
 import { filterPattern } from "./filter-pattern.ts";
-import { groupArn, groupNameOf, type LogsDeps } from "./model.ts";
+import { existingGroup, groupArn, invalid, ownGroupName, type LogsDeps } from "./model.ts";
 
 const UPDATE_INTERVAL_MS = 250;
 const EVENTS_PER_UPDATE_MAX = 500;
@@ -21,14 +16,13 @@ type Input = client.StartLiveTailCommandInput;
 
 export function liveTail(deps: LogsDeps) {
   return {
-    StartLiveTail(context, input) {
+    async StartLiveTail(context, input) {
       const matches = filterPattern(input.logEventFilterPattern ?? "");
       if (matches === undefined)
-        throw new Fault(
-          InvalidParameterException$,
-          "Lambent filters text patterns only: JSON, column and regular expression patterns are not built yet.",
-        );
-      return { responseStream: session(deps, context, input, matches) };
+        throw invalid("Lambent filters text patterns only: JSON, column and regular expression patterns are not built yet.");
+      const groups = (input.logGroupIdentifiers ?? []).map((identifier) => ownGroupName(context, identifier));
+      for (const group of groups) await existingGroup(deps, context, group);
+      return { responseStream: session(deps, context, input, groups, matches) };
     },
   } satisfies Pick<Operations<typeof client>, "StartLiveTail">;
 }
@@ -37,9 +31,9 @@ async function* session(
   deps: LogsDeps,
   context: Context,
   input: Input,
+  groups: readonly string[],
   matches: (message: string) => boolean,
 ): AsyncGenerator<StartLiveTailResponseStream> {
-  const groups = (input.logGroupIdentifiers ?? []).map(groupNameOf);
   const waiting: LiveTailSessionLogEvent[] = [];
   let isSampled = false;
   const follow = (group: string) =>

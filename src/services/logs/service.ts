@@ -2,12 +2,14 @@
 import * as client from "@aws-sdk/client-cloudwatch-logs";
 import type { AccessNeed, ServiceDefinition } from "../../aws/definition.ts";
 import { notBuilt, type Context, type Operations } from "../../aws/operations.ts";
+import type { PolicyDocument } from "../../aws/policy.ts";
 import type { Timer } from "../../base/clock.ts";
 import { logEvents } from "./events.ts";
 import { logGroups } from "./groups.ts";
 import { liveTail } from "./live-tail.ts";
 import { GROUP_KIND, groupArn, groupNameOf, type LogGroupRecord, type LogsDeps } from "./model.ts";
 import { logStreams } from "./streams.ts";
+import { groupTags } from "./tags.ts";
 
 const RETENTION_CHECK_MS = 3_600_000;
 const DAY_MS = 86_400_000;
@@ -120,12 +122,26 @@ const NOT_BUILT = {
 function operationsOf(deps: LogsDeps) {
   return {
     ...logGroups(deps),
+    ...groupTags(deps),
     ...logStreams(deps),
     ...logEvents(deps),
     ...liveTail(deps),
     ...NOT_BUILT,
   } satisfies Operations<typeof client>;
 }
+
+/** What AWS's console grants when a rule gets a log group as its target; PutResourcePolicy is not built. */
+const EVENTS_POLICY: PolicyDocument = {
+  Version: "2012-10-17",
+  Statement: [
+    {
+      Effect: "Allow",
+      Principal: { Service: "events.amazonaws.com" },
+      Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
+      Resource: "arn:*:logs:*:*:log-group:/aws/events/*",
+    },
+  ],
+};
 
 /** Operations on one group name its ARN with `:*`, those on a stream the stream's, the others every group (service authorization reference). */
 function access(operation: string, context: Context, input: Readonly<Record<string, unknown>>): readonly AccessNeed[] {
@@ -134,7 +150,12 @@ function access(operation: string, context: Context, input: Readonly<Record<stri
   const names = Array.isArray(identifiers) ? identifiers.map(String) : typeof named === "string" ? [named] : ["*"];
   const stream = input["logStreamName"];
   const suffix = typeof stream === "string" ? `:log-stream:${stream}` : ":*";
-  return names.map((name) => ({ action: `logs:${operation}`, resource: `${groupArn(context, groupNameOf(name))}${suffix}` }));
+  return names.map((name) => ({
+    action: `logs:${operation}`,
+    resource: `${groupArn(context, groupNameOf(name))}${suffix}`,
+    // For services only: of callers it says nothing.
+    ...(context.caller.kind === "service" ? { resourcePolicy: EVENTS_POLICY } : {}),
+  }));
 }
 
 export async function logsService(deps: LogsDeps) {

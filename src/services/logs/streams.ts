@@ -1,10 +1,10 @@
 // Log streams: create, describe, delete.
-import { InvalidParameterException$, ResourceAlreadyExistsException$, type LogStream } from "@aws-sdk/client-cloudwatch-logs";
+import { ResourceAlreadyExistsException$, type LogStream } from "@aws-sdk/client-cloudwatch-logs";
 import type * as client from "@aws-sdk/client-cloudwatch-logs";
 import { Fault } from "../../aws/fault.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import type { LogStreamInfo } from "../../store/log-sink.ts";
-import { existingGroup, groupArn, groupNameOf, nameBefore, noSuchStream, tokenAfter, type LogsDeps } from "./model.ts";
+import { existingGroup, groupArn, groupNamedIn, invalid, nameBefore, noSuchStream, tokenAfter, type LogsDeps } from "./model.ts";
 
 const PAGE_STREAMS = 50;
 
@@ -31,10 +31,10 @@ export function logStreams(deps: LogsDeps) {
       return {};
     },
     async DescribeLogStreams(context, input) {
-      const group = groupNameOf(input.logGroupName ?? input.logGroupIdentifier ?? "");
+      const group = groupNamedIn(context, input);
       const { logStreamNamePrefix = "", orderBy = "LogStreamName", descending = false, nextToken, limit = PAGE_STREAMS } = input;
       if (orderBy === "LastEventTime" && logStreamNamePrefix !== "")
-        throw new Fault(InvalidParameterException$, "Cannot order by LastEventTime with a logStreamNamePrefix.");
+        throw invalid("Cannot order by LastEventTime with a logStreamNamePrefix.");
       await existingGroup(deps, context, group);
       const streams = await deps.logs.streams(context.account, context.region, group);
       const sortKey = (info: LogStreamInfo) =>

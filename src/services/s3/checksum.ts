@@ -131,6 +131,9 @@ export function contentMd5(value: string | undefined): Buffer | undefined {
   return bytes;
 }
 
+/** Without a digest AWS takes neither of them; other operations only check the one that they are given. */
+const WANTS_DIGEST: ReadonlySet<string> = new Set(["DeleteObjects", "PutBucketTagging"]);
+
 /**
  * Whether a body that is no object's content (the XML of DeleteObjects, of a policy) is what its client has digested; `headers` by lower-case
  * name. Throws CommonFault: BadDigest, InvalidDigest, InvalidRequest.
@@ -142,6 +145,8 @@ export function checkBody(operation: string, headers: ReadonlyMap<string, string
   if (operation === "CompleteMultipartUpload") return;
   const members = NAMES.map((name) => [`Checksum${name}`, headers.get(headerOf(name))] as const);
   const expected = expectedChecksum(Object.fromEntries(members));
+  if (md5 === undefined && expected?.value === undefined && WANTS_DIGEST.has(operation))
+    throw invalidRequest("Missing required header for this request: Content-MD5");
   if (expected?.value === undefined) return;
   const digest = newDigest(expected.algorithm);
   digest.update(bytes);

@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { test } from "node:test";
-import { CreateAccessKeyCommand, CreateUserCommand } from "@aws-sdk/client-iam";
+import {
+  AttachUserPolicyCommand,
+  CreateAccessKeyCommand,
+  CreateUserCommand,
+  DeleteAccessKeyCommand,
+  UpdateAccessKeyCommand,
+} from "@aws-sdk/client-iam";
+import { GetSessionTokenCommand } from "@aws-sdk/client-sts";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { Sha256 } from "../../bench/signed-requests.ts";
 import type { ServiceDefinition } from "../../src/aws/definition.ts";
@@ -29,14 +36,27 @@ interface Case {
   readonly plain: Sent;
   readonly isS3: boolean;
   readonly sign: (how?: Signing) => Promise<Sent>;
-  readonly presign: (expiresIn: number) => Promise<Sent>;
-  readonly stranger: Credentials;
+  readonly presign: (expiresIn: number, atMs?: number) => Promise<Sent>;
   readonly keys: Credentials;
+  readonly others: Others;
+}
+/** Whose keys are right, and may do nothing here. */
+interface Others {
+  /** A user without a permission. */
+  readonly stranger: Credentials;
+  /** Of users who may do everything. */
+  readonly deleted: Credentials;
+  readonly inactive: Credentials;
+  /** The root's session, made by the server of another account. */
+  readonly foreign: Credentials;
 }
 
 /** Who may call them without a permission; what they tell is the caller's own. */
 const NEEDS_NO_PERMISSION = new Set(["sts:GetCallerIdentity", "sts:GetSessionToken"]);
 const MINUTE_MS = 60_000;
+const NO_PERMISSION = "a user without a permission";
+/** What is not built is refused by the same code: that no signature is missed there. */
+const WAYS_OF_ALL: ReadonlySet<string> = new Set(["no signature", "a wrong secret"]);
 const OTHER_SERVICE = "a signature for another service";
 
 const changed = (sent: Sent, headers: Headers): Sent => ({ ...sent, headers: { ...sent.headers, ...headers } });
@@ -78,6 +98,16 @@ const WAYS: Readonly<Record<string, (one: Case) => Promise<Sent | undefined> | S
     path: `${plain.path}${plain.path.includes("?") ? "&" : "?"}X-Amz-Credential=${keys.accessKeyId}%2F20260101%2Fus-east-1%2Fs3%2Faws4_request`,
   }),
   "a signature in the header and one in the query": async ({ sign, presign }) => ({ ...(await sign()), path: (await presign(60)).path }),
+  "a header that is not the signed one": async ({ sign }) => {
+    const sent = await sign();
+    const date = sent.headers["x-amz-date"] ?? "";
+    return changed(sent, { "x-amz-date": date.replace(/\d(?=\dZ$)/, (digit) => String((Number(digit) + 1) % 6)) });
+  },
+  "a region that is not the signed one": async ({ sign }) => {
+    const sent = await sign();
+    return changed(sent, { authorization: authorization(sent).replace("/us-east-1/", "/eu-west-1/") });
+  },
+  "a presigned URL that has expired": async ({ presign, isS3 }) => (isS3 ? await presign(1, Date.now() - MINUTE_MS) : undefined),
   "a signature of 16 minutes ago": ({ sign }) => sign({ atMs: Date.now() - 16 * MINUTE_MS }),
   "a signature of the future": ({ sign }) => sign({ atMs: Date.now() + 16 * MINUTE_MS }),
   [OTHER_SERVICE]: ({ sign, isS3 }) => sign({ service: isS3 ? "lambda" : "s3" }),
@@ -87,7 +117,10 @@ const WAYS: Readonly<Record<string, (one: Case) => Promise<Sent | undefined> | S
     const sent = await sign();
     return changed(sent, { authorization: `${authorization(sent)},${authorization(sent)}` });
   },
-  "a user without a permission": ({ sign, stranger }) => sign({ credentials: stranger }),
+  "a deleted key": ({ sign, others }) => sign({ credentials: others.deleted }),
+  "a key that was switched off": ({ sign, others }) => sign({ credentials: others.inactive }),
+  "a session of another account": ({ sign, others }) => sign({ credentials: others.foreign }),
+  [NO_PERMISSION]: ({ sign, others }) => sign({ credentials: others.stranger }),
 };
 
 function send(endpoint: URL, { method, path, headers, body }: Sent): Promise<{ status: number; body: string }> {
@@ -106,7 +139,7 @@ function send(endpoint: URL, { method, path, headers, body }: Sent): Promise<{ s
   });
 }
 
-const VERSIONS: Readonly<Record<string, string>> = { iam: "2010-05-08", sts: "2011-06-15" };
+const VERSIONS: Readonly<Record<string, string>> = { iam: "2010-05-08", sts: "2011-06-15", sns: "2010-03-31" };
 
 /** A request of the operation as a client would send it, with each of its required members. */
 function plainRequest({ name, client, clientClass }: ServiceDefinition, operation: string, host: string): Sent {
@@ -121,7 +154,7 @@ function signerOf(service: string, credentials: Credentials): SignatureV4 {
   return new SignatureV4({ ...options, service, credentials });
 }
 
-function caseOf(service: string, plain: Sent, keys: Credentials, stranger: Credentials): Case {
+function caseOf(service: string, plain: Sent, keys: Credentials, others: Others): Case {
   const [path = "/", search = ""] = plain.path.split("?");
   const query = Object.fromEntries(new URLSearchParams(search));
   const message = { method: plain.method, protocol: "http:", hostname: "127.0.0.1", path, query, body: plain.body };
@@ -129,48 +162,71 @@ function caseOf(service: string, plain: Sent, keys: Credentials, stranger: Crede
     plain,
     isS3: service === "s3",
     keys,
-    stranger,
+    others,
     async sign({ credentials = keys, service: scope = service, atMs = Date.now(), headers = {}, unsignableHeaders } = {}) {
       const options = { signingDate: new Date(atMs), ...(unsignableHeaders === undefined ? {} : { unsignableHeaders }) };
       const signed = await signerOf(scope, credentials).sign({ ...message, headers: { ...plain.headers, ...headers } }, options);
       return { ...plain, headers: signed.headers };
     },
-    async presign(expiresIn) {
-      const signed = await signerOf(service, keys).presign({ ...message, headers: plain.headers }, { expiresIn });
+    async presign(expiresIn, atMs = Date.now()) {
+      const signingDate = new Date(atMs);
+      const signed = await signerOf(service, keys).presign({ ...message, headers: plain.headers }, { expiresIn, signingDate });
       const pairs = Object.entries(signed.query ?? {}).map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
       return { ...plain, path: `${path}?${pairs.join("&")}`, headers: signed.headers };
     },
   };
 }
 
+type Clients = ReturnType<Awaited<ReturnType<typeof startApi>>["clients"]>;
+
+async function keyOf({ iam }: Clients, UserName: string): Promise<Credentials> {
+  await iam.send(new CreateUserCommand({ UserName }));
+  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName }));
+  return { accessKeyId: AccessKey?.AccessKeyId ?? "", secretAccessKey: AccessKey?.SecretAccessKey ?? "" };
+}
+
+async function othersOf(clients: Clients, elsewhere: Clients): Promise<Others> {
+  const { iam } = clients;
+  const stranger = await keyOf(clients, "stranger");
+  const [deleted, inactive] = [await keyOf(clients, "deleted"), await keyOf(clients, "inactive")];
+  for (const UserName of ["deleted", "inactive"])
+    await iam.send(new AttachUserPolicyCommand({ UserName, PolicyArn: "arn:aws:iam::aws:policy/AdministratorAccess" }));
+  await iam.send(new DeleteAccessKeyCommand({ UserName: "deleted", AccessKeyId: deleted.accessKeyId }));
+  await iam.send(new UpdateAccessKeyCommand({ UserName: "inactive", AccessKeyId: inactive.accessKeyId, Status: "Inactive" }));
+  const { Credentials: session } = await elsewhere.sts.send(new GetSessionTokenCommand());
+  assert.ok(session?.AccessKeyId !== undefined && session.SecretAccessKey !== undefined && session.SessionToken !== undefined);
+  const foreign = { accessKeyId: session.AccessKeyId, secretAccessKey: session.SecretAccessKey, sessionToken: session.SessionToken };
+  return { stranger, deleted, inactive, foreign };
+}
+
 test("no way to be someone else is accepted by any operation", { timeout: 240_000 }, async (t) => {
   const { server, clients } = await startApi(t);
   const endpoint = new URL(server.endpoint);
-  const { iam } = clients();
-  await iam.send(new CreateUserCommand({ UserName: "stranger" }));
-  const { AccessKey } = await iam.send(new CreateAccessKeyCommand({ UserName: "stranger" }));
-  const stranger = { accessKeyId: AccessKey?.AccessKeyId ?? "", secretAccessKey: AccessKey?.SecretAccessKey ?? "" };
+  const elsewhere = await startApi(t, undefined, { account: "222222222222" });
+  const others = await othersOf(clients(), elsewhere.clients());
   let sentCount = 0;
   const wrong: string[] = [];
   for (const definition of await server.services())
     for (const [operation, perform] of Object.entries(definition.operations)) {
-      if (typeof perform !== "function") continue;
-      const one = caseOf(definition.name, plainRequest(definition, operation, endpoint.host), server.keys, stranger);
+      const isBuilt = typeof perform === "function";
+      const one = caseOf(definition.name, plainRequest(definition, operation, endpoint.host), server.keys, others);
       for (const [way, make] of Object.entries(WAYS)) {
-        if (way === "a user without a permission" && NEEDS_NO_PERMISSION.has(`${definition.name}:${operation}`)) continue;
+        if (!isBuilt && !WAYS_OF_ALL.has(way)) continue;
+        if (way === NO_PERMISSION && NEEDS_NO_PERMISSION.has(`${definition.name}:${operation}`)) continue;
         const sent = await make(one);
         if (sent === undefined) continue;
         sentCount += 1;
         const { status, body } = await send(endpoint, sent);
         // There it is a right signature, for something that the other service does not know.
-        const isRefused = status === 400 || status === 403 || (way === OTHER_SERVICE && (status === 404 || status === 405));
+        const isRefused =
+          status === 400 || status === 403 || (!isBuilt && status === 501) || (way === OTHER_SERVICE && (status === 404 || status === 405));
         if (!isRefused) wrong.push(`${definition.name}:${operation} with ${way}: ${status} ${body.slice(0, 200)}`);
       }
       const { status, body } = await send(endpoint, await one.sign());
       // The same request with a right signature comes as far as its operation.
-      if (status === 403) wrong.push(`${definition.name}:${operation} with a right signature: 403 ${body.slice(0, 200)}`);
+      if (status === 403) wrong.push(`${definition.name}:${operation} with a right signature: ${status} ${body.slice(0, 200)}`);
     }
   assert.deepEqual(wrong, []);
-  assert.ok(sentCount > 2_000, String(sentCount));
+  assert.ok(sentCount > 5_000, String(sentCount));
   t.diagnostic(`${sentCount} requests`);
 });
