@@ -2,7 +2,7 @@
 
 interface Excuse {
   readonly reason: string;
-  readonly client: "Lambda" | "S3" | "IAM" | "SQS" | "SNS" | "EventBridge" | "Scheduler" | "CloudWatch" | "CloudWatchLogs" | "STS";
+  readonly client: "Lambda" | "S3" | "ECR" | "IAM" | "SQS" | "SNS" | "EventBridge" | "Scheduler" | "CloudWatch" | "CloudWatchLogs" | "STS";
   /** An error, or `success`. */
   readonly outcome: string;
   readonly operations: readonly string[] | "all";
@@ -11,6 +11,18 @@ interface Excuse {
 }
 
 export const EXCUSES: readonly Excuse[] = [
+  {
+    reason: "Its one parameter is deprecated and without effect at AWS as well.",
+    client: "ECR",
+    outcome: "InvalidParameterException",
+    operations: ["GetAuthorizationToken"],
+  },
+  {
+    reason: "Fewer tags are never too many.",
+    client: "ECR",
+    outcome: "TooManyTagsException",
+    operations: ["UntagResource"],
+  },
   {
     reason: "A 500 is a bug, or a sandbox that broke: there is no request that asks for one.",
     client: "Lambda",
