@@ -16,6 +16,7 @@ export interface Config {
   readonly runtimesDirectory: string;
   /** Where to look for interpreters that the host has already. */
   readonly pythonSearchPath: readonly string[];
+  readonly javaSearchPath: readonly string[];
   /** Twelve digits. */
   readonly account: string;
   /** For `lambent env`; a request's own region comes from its signature. */
@@ -123,6 +124,7 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     dataDirectory: resolve(text(flags.data, "LAMBENT_DATA", join(state, "data"))),
     runtimesDirectory: resolve(text(flags.runtimes, "LAMBENT_RUNTIMES", join(state, "runtimes"))),
     pythonSearchPath: pythonPlaces(environment),
+    javaSearchPath: JAVA_PLACES,
     account: matching("account", text(flags.account, "LAMBENT_ACCOUNT", "000000000000"), /^\d{12}$/, "twelve digits"),
     region: matching("region", text(flags.region, "LAMBENT_REGION", "us-east-1"), /^[a-z]{2}(?:-[a-z]+)+-\d$/, "a region's name"),
     acceptTestCredentials,
@@ -165,6 +167,8 @@ function webhookProblems(networks: readonly string[]): readonly string[] {
     return problem === undefined ? [] : [`webhook allow: "${one}" ${problem}`];
   });
 }
+
+const JAVA_PLACES: readonly string[] = ["/usr/lib/jvm", "/usr/local/lib/jvm"];
 
 function pythonPlaces(environment: Environment): readonly string[] {
   const home = environment["HOME"] ?? homedir();

@@ -25,7 +25,7 @@ const CONTEXT: DeliveryContext = {
   objectKey: "a/b",
 };
 
-const OPERATIONS = ["Invoke", "PutObject", "SendMessage", "PutEvents", "CreateLogStream", "PutLogEvents"];
+const OPERATIONS = ["Invoke", "PutObject", "SendMessage", "PutEvents", "CreateLogStream", "PutLogEvents", "Publish"];
 
 /** Services with the same operations each, which keep what they were called with or throw what they are told to. */
 function setUp(names: readonly string[], options: { failure?: Error; isStranger?: boolean; resourcePolicy?: PolicyDocument } = {}) {

@@ -38,6 +38,7 @@ import type { SandboxHost } from "./sandbox/sandbox.ts";
 import { cloudWatchService, type CloudWatchService } from "./services/cloudwatch/service.ts";
 import { snsService, type SnsService } from "./services/sns/service.ts";
 import { eventsService, type EventsService } from "./services/events/service.ts";
+import { ecrService, type EcrService } from "./services/ecr/service.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
 import { s3Service, type S3Service } from "./services/s3/service.ts";
@@ -218,6 +219,15 @@ function objectsFor(s3: S3Service, { identities }: IamService, clock: Clock): La
   };
 }
 
+function imagesFrom(ecr: EcrService, { hostNames }: Config): LambdaDeps["getImage"] {
+  return async (context, ImageUri, architecture) => {
+    const found = await ecr.image(context, ImageUri, hostNames, architecture);
+    if (typeof found === "string") return found;
+    const { sha256, resolvedUri: ResolvedImageUri, ...image } = found;
+    return { sha256, image: { ImageUri, ResolvedImageUri, ...image } };
+  };
+}
+
 /** What the services around Lambda and Lambda itself share. */
 interface Common extends IdentityServices {
   readonly parts: Started;
@@ -264,6 +274,7 @@ function ownRoutes(config: Config, common: Common, { cloudWatch }: Neighbours): 
 }
 
 interface Neighbours {
+  readonly ecr: EcrService;
   readonly s3: S3Service;
   readonly sqs: SqsService;
   readonly cloudWatch: CloudWatchService;
@@ -307,7 +318,10 @@ async function startNeighbours(common: Common, life: Lifecycle, endpoint: () => 
   const cloudWatch = cloudWatchService({ metrics: parts.metrics, clock, log });
   life.onStop("cloudwatch", () => cloudWatch.stop());
   add(cloudWatch.definition);
-  return { s3, sqs, sns, cloudWatch, events, scheduler, downloads };
+  const ecr = await ecrService({ meta, blobs, clock, log, identities: iam.identities, sealingKey: parts.secrets.sealingKey });
+  life.onStop("ecr", () => ecr.stop());
+  add(ecr.definition);
+  return { s3, sqs, sns, ecr, cloudWatch, events, scheduler, downloads };
 }
 
 async function startEvents(
@@ -334,7 +348,8 @@ function openDoor(config: Config, common: Common, neighbours: Neighbours, functi
   const { clock, log } = parts;
   const { identities } = iam;
   const documents = (path: string) => neighbours.sns.document(path);
-  const routes = { own, functionUrls, documents };
+  const registry = (request: WireRequest) => neighbours.ecr.registry(request);
+  const routes = { own, functionUrls, documents, registry };
   const door = frontDoor({ services, identities, clock, log, account, region, hostNames, bodyBytesMax, ...routes });
   life.onStop("front door", () => door.close());
   life.onStop("waiting receivers", () => neighbours.sqs.endWaits());
@@ -343,7 +358,7 @@ function openDoor(config: Config, common: Common, neighbours: Neighbours, functi
 
 async function startLambda(config: Config, common: Common, neighbours: Neighbours, plane: DataPlane): Promise<LambdaService> {
   const { parts, iam, sts, senders, ways, outgoing } = common;
-  const { s3, cloudWatch, downloads } = neighbours;
+  const { s3, ecr, cloudWatch, downloads } = neighbours;
   const { clock, log, storage, blobs } = parts;
   return await lambdaService({
     meta: storage.meta,
@@ -361,6 +376,7 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
     pace: parts.pace,
     log,
     getObject: objectsFor(s3, iam, clock),
+    getImage: imagesFrom(ecr, config),
     canAssume: (roleArn) => typeof sts.assumeAsService(roleArn, "check", LAMBDA_PRINCIPAL) !== "string",
     runtimes: {
       state: (runtime) => KNOWN_RUNTIMES.get(runtime),
@@ -416,7 +432,7 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   neighbours.events.begin();
   neighbours.scheduler.begin();
   const code = { has: (sha256: string) => lambda.isReferenced(sha256), release: () => undefined };
-  const references = async () => [code, await neighbours.s3.referencedBlobs()];
+  const references = async () => [code, neighbours.ecr.referencedBlobs(), await neighbours.s3.referencedBlobs()];
   const collection = startBlobCollection({ blobs, clock, log, references });
   life.onStop("blob collection", () => collection.stop());
   return {

@@ -22,6 +22,8 @@ export interface FrontDoorOptions extends ServicesOptions {
   /** What anybody may read by its path, without a signature; undefined for paths that are for the services. */
   readonly documents?: (path: string) => Promise<WireResponse> | undefined;
   readonly timeouts?: Partial<Timeouts>;
+  /** Answers requests below `/v2/` that carry no signature of AWS's: Docker's protocol. Must not reject. */
+  readonly registry?: (request: WireRequest) => Promise<WireResponse>;
   /** Serves function URLs; absent: they are refused. */
   readonly functionUrls?: (request: WireRequest, host: FunctionUrlHost) => Promise<WireResponse>;
   /** Lambent's own API, under OWN_PATH; never rejects. */
@@ -188,7 +190,8 @@ class Listener implements FrontDoor {
 
   #handle(wire: WireRequest, functionUrl: FunctionUrlHost | undefined): Promise<WireResponse> {
     if (functionUrl !== undefined) return this.#serveUrl(wire, functionUrl);
-    const { own } = this.#options;
+    const { own, registry } = this.#options;
+    if (registry !== undefined && isForRegistry(wire)) return registry(wire);
     // In the host of a bucket it is a key like any other.
     const isOwn = own !== undefined && wire.rawPath.startsWith(OWN_PATH) && wire.hostBucket === undefined;
     return isOwn ? own(wire) : this.#services.handle(wire);
@@ -318,6 +321,12 @@ class Listener implements FrontDoor {
 /** Unsigned and without parameters, so that it can't be taken for a bucket of that name by anyone who may see one. */
 function isPlainGet(request: Request, admitted: Admitted): boolean {
   return request.method === "GET" && admitted.rawQuery === "" && !admitted.headers.has("authorization");
+}
+
+/** No bucket has so short a name; what other services of AWS's have below `/v2/` is signed. */
+function isForRegistry({ rawPath, rawQuery, headers }: WireRequest): boolean {
+  const isSigned = headers.get("authorization")?.startsWith("AWS4-") === true || /(?:^|&)X-Amz-(?:Signature|Credential)=/.test(rawQuery);
+  return rawPath.startsWith("/v2/") && !isSigned;
 }
 
 function wireRequest(id: string, request: Request, admitted: Admitted, signal: AbortSignal): WireRequest {

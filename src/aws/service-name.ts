@@ -6,6 +6,7 @@ import { credentialScope } from "./signature-claim.ts";
 const BY_TARGET: ReadonlyMap<string, string> = new Map([
   ["AWSEvents", "events"],
   ["AmazonSQS", "sqs"],
+  ["AmazonEC2ContainerRegistry_V20150921", "ecr"],
   ["Logs_20140328", "logs"],
   ["GraniteServiceVersion20100801", "monitoring"],
 ]);

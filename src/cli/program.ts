@@ -9,6 +9,7 @@ import { deploy, describeDeployed, watchAndDeploy, type DeployOptions } from "./
 import { doctor } from "./doctor.ts";
 import { listFailed, redrive, showFailed, type EventsOptions } from "./events.ts";
 import { describeInvoked, eventText, invoke, invokeLater } from "./invoke.ts";
+import { pushImage, type PushOptions } from "./image.ts";
 import { describeLayers, describePublished, listLayers, publishLayer, type PublishOptions } from "./layer.ts";
 import { logs, type LogsOptions } from "./logs.ts";
 import { removeRole } from "./role.ts";
@@ -44,6 +45,7 @@ function definitions(run: (action: Action, options: Shared) => Promise<void>): C
   addServing(program, run);
   addFunctions(program, run);
   addLayers(program, run);
+  addImages(program, run);
   addEvents(program, run);
   addMachine(program, run);
   return program;
@@ -142,6 +144,26 @@ function addLayers(program: Command, run: Run): void {
     .action((options: Shared) => run(listLayersCommand, options));
 }
 
+function addImages(program: Command, run: Run): void {
+  const image = program.command("image").description("container images, for functions whose package type is Image");
+  serverOptions(image.command("push <name>").description("push NAME or NAME:TAG into the server's registry, and print its URI"))
+    .requiredOption("--from <image>", "an OCI layout, or a tar of docker save or podman save")
+    .option("--image <tag>", "which image of several")
+    .action((name: string, options: Shared & PushOptions) =>
+      run((config, terminal) => pushCommand(config, terminal, name, options), options),
+    );
+}
+
+async function pushCommand(config: Config, terminal: Terminal, name: string, options: PushOptions): Promise<number> {
+  const to = await connection(config);
+  try {
+    terminal.out(await pushImage(to, name, options, terminal));
+  } catch (error) {
+    throw explain(error, to.endpoint);
+  }
+  return 0;
+}
+
 function addEvents(program: Command, run: Run): void {
   const events = program.command("events").description("asynchronous events and deliveries that failed for good");
   serverOptions(events.command("failed").description("list them, oldest first"))
@@ -176,7 +198,10 @@ function addMachine(program: Command, run: Run): void {
     .command("install <id...>")
     .description("install runtimes, e.g. nodejs22.x")
     .option("--runtimes <dir>", "directory of interpreters and SDKs (LAMBENT_RUNTIMES)")
-    .action((ids: string[], options: Shared) => run((config, terminal) => installRuntimes(config, terminal, ids), options));
+    .option("--from <image>", "from an image on this disk: an OCI layout, or a tar of docker save")
+    .action((ids: string[], options: Shared & { from?: string }) =>
+      run((config, terminal) => installRuntimes(config, terminal, ids, options.from), options),
+    );
   program
     .command("doctor")
     .description("what this machine can and cannot isolate, and the command that mends it")

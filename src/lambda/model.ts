@@ -36,9 +36,14 @@ export const VERSION_COUNTER_KIND = "lambda.version-counter";
 
 /** What a function can see of itself and what decides how it runs. Members as in FunctionConfiguration. */
 export interface Configuration {
-  readonly Runtime: string;
+  /** Absent: Zip. */
+  readonly PackageType?: "Image";
+  /** This and the handler: of packages only. */
+  readonly Runtime?: string;
   readonly Role: string;
-  readonly Handler: string;
+  readonly Handler?: string;
+  /** Of images only: what replaces the image's own. */
+  readonly ImageConfig?: client.ImageConfig;
   readonly Description: string;
   readonly Timeout: number;
   readonly MemorySize: number;
@@ -60,6 +65,23 @@ export interface CodePackage {
   readonly bytes: number;
 }
 
+/** What a function keeps of its image: the registry may forget it. */
+export interface ImageCode {
+  readonly ImageUri: string;
+  readonly ResolvedImageUri: string;
+  /** Names of blobs, the lowest layer first. */
+  readonly layers: readonly string[];
+  readonly Entrypoint: readonly string[];
+  readonly Cmd: readonly string[];
+  readonly WorkingDir: string;
+  readonly Env: readonly string[];
+}
+
+/** Of an image, the name is that of its manifest, and the bytes are none: they are the registry's. */
+export interface FunctionCode extends CodePackage {
+  readonly image?: ImageCode;
+}
+
 /** A layer version as a function keeps it: with its content, since the version may be deleted while the function goes on. */
 export interface FunctionLayer extends CodePackage {
   readonly Arn: string;
@@ -67,7 +89,7 @@ export interface FunctionLayer extends CodePackage {
 
 export interface Deployed {
   readonly configuration: Configuration;
-  readonly code: CodePackage;
+  readonly code: FunctionCode;
   /** New with every change: environments of another deployment are never used. */
   readonly id: string;
 }
@@ -114,6 +136,14 @@ export interface LambdaDeps {
     key: string,
     version: string | undefined,
   ) => Promise<{ readonly body: Readable; readonly bytes: number }>;
+  /**
+   * The image that a URI means in the registry, of several the one for the architecture, with the caller's own rights. Throws what IAM refuses.
+   */
+  readonly getImage: (
+    context: Context,
+    uri: string,
+    architecture: Configuration["Architecture"],
+  ) => Promise<{ readonly sha256: string; readonly image: ImageCode } | "malformed" | "absent" | "unsupported">;
   /** Whether the role exists and its trust policy names Lambda. */
   readonly canAssume: (roleArn: string) => boolean;
   readonly runtimes: { state(runtime: string): "preview" | "active" | "deprecated" | "blocked" | undefined; names(): readonly string[] };

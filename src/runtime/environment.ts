@@ -7,6 +7,7 @@ import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import { entrypointOf } from "./entrypoint.ts";
 import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
 import { verdictOf, type Ending, type Verdict } from "./failures.ts";
+import { imageEntrypoint } from "./image-entrypoint.ts";
 import { lateBinding, type PreparedSandboxes } from "./late-binding.ts";
 import type { LinkInvocation } from "./link.ts";
 import type { InitializationType, PlatformEvent } from "./report.ts";
@@ -139,7 +140,8 @@ export class Environment {
     this.#enter("initialising");
     const { functionName, version: functionVersion, memoryMiB } = settings;
     const named = { initializationType, functionName, functionVersion, memoryMiB };
-    this.#log.platform({ kind: "initStart", ...named, ...runtimeVersion(settings, layout) });
+    // An image has no version of a runtime to tell.
+    if (settings.image === undefined) this.#log.platform({ kind: "initStart", ...named, ...runtimeVersion(settings, layout) });
     const startedMs = clock.monotonic();
     const isOnDemand = initializationType === "on-demand";
     const ending = await this.#boot(isOnDemand ? INIT_MS_MAX : Math.max(PROVISIONED_INIT_MS_MAX, settings.timeoutMs));
@@ -235,8 +237,8 @@ export class Environment {
 
   async #bootNow(limitMs: number): Promise<InitEnding> {
     const { settings, layout, sandboxes, prepared, clock, log, endpoint, network, initializationType } = this.#options;
-    const found = await entrypointOf(layout, settings);
-    if ("problem" in found) return { kind: "no-entrypoint", problem: found.problem };
+    const found = settings.image === undefined ? await entrypointOf(layout, settings) : await imageEntrypoint(settings.image, settings);
+    if ("problem" in found) return { kind: "no-entrypoint", ...found };
     this.#runs++;
     const id = `${this.#id}-${this.#runs}`;
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");

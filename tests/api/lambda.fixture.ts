@@ -169,6 +169,7 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
           : new CommonFault("NoSuchBucket", "The specified bucket does not exist", 404),
       );
     },
+    getImage: () => Promise.resolve("absent"),
     canAssume: (role) => role !== UNTRUSTED_ROLE,
     runtimes: {
       state: (runtime) => RUNTIMES.get(runtime as "nodejs24.x"),

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { ECRClient } from "@aws-sdk/client-ecr";
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { LambdaClient } from "@aws-sdk/client-lambda";
@@ -52,6 +53,7 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
     return {
       lambda: new LambdaClient(settings),
       iam: new IAMClient(settings),
+      ecr: new ECRClient(settings),
       sqs: new SQSClient(settings),
       sns: new SNSClient(settings),
       events: new EventBridgeClient(settings),

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { ECRClient } from "@aws-sdk/client-ecr";
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { LambdaClient } from "@aws-sdk/client-lambda";
@@ -24,6 +25,7 @@ export interface LambentProcess {
   readonly stderr: () => string;
   clients(): {
     lambda: LambdaClient;
+    ecr: ECRClient;
     iam: IAMClient;
     s3: S3Client;
     logs: CloudWatchLogsClient;
@@ -80,6 +82,7 @@ export async function startLambent(
       const settings = { endpoint, region: "us-east-1", credentials: keys, maxAttempts: 1, disableHostPrefix: true };
       return {
         lambda: new LambdaClient(settings),
+        ecr: new ECRClient(settings),
         iam: new IAMClient(settings),
         s3: new S3Client({ ...settings, forcePathStyle: true }),
         logs: new CloudWatchLogsClient(settings),

@@ -1,5 +1,5 @@
 // Metrics in SQL: one row for each metric, unit and period of a tier; what arrives later in a period is merged into its row.
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { Gathered, type Distribution } from "../distribution.ts";
 import {
   METRICS_MAX,
@@ -11,6 +11,7 @@ import {
   type MetricPoint,
   type MetricQuery,
 } from "../metric-store.ts";
+import { Prepared, type Row } from "./prepared.ts";
 
 // `seconds` is the tier. A point is in one tier only, so that reading all of them counts nothing twice.
 const SCHEMA = `
@@ -24,8 +25,6 @@ const SCHEMA = `
 
 /** Rows that one step of `expire` moves: bounds how long others wait for it. */
 const EXPIRED_MAX = 5000;
-
-type Row = Record<string, SQLOutputValue>;
 
 const distributionOf = (row: Row): Distribution => ({
   count: Number(row["count"]),
@@ -48,17 +47,18 @@ function metricOf(row: Row): ListedMetric {
 
 export class MetricDatabase {
   readonly #database: DatabaseSync;
-  readonly #prepared = new Map<string, StatementSync>();
+  readonly #sql: Prepared;
 
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
     this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA user_version = 1; PRAGMA busy_timeout = 5000;");
     this.#database.exec(SCHEMA);
+    this.#sql = new Prepared(this.#database);
   }
 
   /** Several puts in one transaction, each of which stands or falls alone. */
   putAll(puts: readonly (readonly MetricPoint[])[]): ("stored" | "full")[] {
-    return this.#transaction(() => puts.map((points) => this.#put(points)));
+    return this.#sql.transaction(() => puts.map((points) => this.#put(points)));
   }
 
   query({ metric, unit, fromMs, toMs, periodMs, limit, backwards }: MetricQuery): MetricPeriod[] {
@@ -67,7 +67,7 @@ export class MetricDatabase {
     const where = unit === undefined ? "" : "AND unit = ?";
     const sql = `SELECT * FROM point WHERE metric = ? AND start_ms >= ? AND start_ms < ? ${where} ORDER BY start_ms ${backwards === true ? "DESC" : "ASC"}, unit`;
     const periods = new Map<string, { startMs: number; unit: string; gathered: Gathered }>();
-    for (const row of this.#statement(sql).iterate(id, fromMs, toMs, ...(unit === undefined ? [] : [unit]))) {
+    for (const row of this.#sql.iterate(sql, id, fromMs, toMs, ...(unit === undefined ? [] : [unit]))) {
       const startMs = fromMs + floorTo(Number(row["start_ms"]) - fromMs, periodMs);
       const key = `${startMs} ${String(row["unit"])}`;
       let period = periods.get(key);
@@ -92,7 +92,7 @@ export class MetricDatabase {
       values.push(name);
     }
     const found: ListedMetric[] = [];
-    for (const row of this.#statement(`SELECT * FROM metric WHERE ${where.join(" AND ")} ORDER BY id`).iterate(...values)) {
+    for (const row of this.#sql.iterate(`SELECT * FROM metric WHERE ${where.join(" AND ")} ORDER BY id`, ...values)) {
       if (found.length === limit) break;
       const listed = metricOf(row);
       const has = (wanted: MetricList["dimensions"][number]) =>
@@ -104,10 +104,10 @@ export class MetricDatabase {
 
   /** Whether there is more to do. */
   expire(nowMs: number): boolean {
-    return this.#transaction(() => {
+    return this.#sql.transaction(() => {
       let isDone = true;
       for (const [index, tier] of TIERS.entries()) {
-        const old = this.#all(
+        const old = this.#sql.all(
           "SELECT * FROM point WHERE seconds = ? AND start_ms < ? ORDER BY start_ms LIMIT ?",
           tier.seconds,
           nowMs - tier.keptMs,
@@ -116,12 +116,12 @@ export class MetricDatabase {
         isDone &&= old.length < EXPIRED_MAX;
         const next = TIERS[index + 1]?.seconds;
         for (const row of old) {
-          this.#run("DELETE FROM point WHERE metric = ? AND start_ms = ? AND seconds = ? AND unit = ?", ...keyOf(row));
+          this.#sql.run("DELETE FROM point WHERE metric = ? AND start_ms = ? AND seconds = ? AND unit = ?", ...keyOf(row));
           if (next !== undefined)
             this.#merge(Number(row["metric"]), Number(row["start_ms"]), next, String(row["unit"]), distributionOf(row));
         }
       }
-      this.#run(
+      this.#sql.run(
         "DELETE FROM metric WHERE last_ms < ? AND NOT EXISTS (SELECT 1 FROM point WHERE metric = metric.id)",
         nowMs - (TIERS.at(-1)?.keptMs ?? 0),
       );
@@ -135,7 +135,7 @@ export class MetricDatabase {
 
   #put(points: readonly MetricPoint[]): "stored" | "full" {
     const fresh = new Set(points.filter(({ metric }) => this.#idOf(metric) === undefined).map(({ metric }) => JSON.stringify(metric)));
-    if (fresh.size > 0 && Number(this.#first("SELECT count(*) AS n FROM metric")?.["n"]) + fresh.size > METRICS_MAX) return "full";
+    if (fresh.size > 0 && Number(this.#sql.first("SELECT count(*) AS n FROM metric")?.["n"]) + fresh.size > METRICS_MAX) return "full";
     for (const { metric, timestampMs, resolution, unit, values } of points)
       this.#merge(this.#seen(metric, timestampMs), timestampMs, resolution, unit, values);
     return "stored";
@@ -143,7 +143,7 @@ export class MetricDatabase {
 
   #merge(metric: number, timeMs: number, seconds: number, unit: string, values: Distribution): void {
     const startMs = floorTo(timeMs, seconds * 1000);
-    const present = this.#first(
+    const present = this.#sql.first(
       "SELECT * FROM point WHERE metric = ? AND start_ms = ? AND seconds = ? AND unit = ?",
       metric,
       startMs,
@@ -154,7 +154,7 @@ export class MetricDatabase {
     if (present !== undefined) gathered.merge(distributionOf(present));
     gathered.merge(values);
     const { count, sum, min, max, values: ranges } = gathered.distribution();
-    this.#run(
+    this.#sql.run(
       "INSERT OR REPLACE INTO point (metric, start_ms, seconds, unit, count, sum, min, max, vals) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       metric,
       startMs,
@@ -169,7 +169,7 @@ export class MetricDatabase {
   }
 
   #seen(metric: MetricName, timestampMs: number): number {
-    const row = this.#first(
+    const row = this.#sql.first(
       `INSERT INTO metric (account, region, namespace, name, dimensions, last_ms) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET last_ms = max(last_ms, excluded.last_ms) RETURNING id`,
       ...addressOf(metric),
@@ -179,41 +179,11 @@ export class MetricDatabase {
   }
 
   #idOf(metric: MetricName): number | undefined {
-    const row = this.#first(
+    const row = this.#sql.first(
       "SELECT id FROM metric WHERE account = ? AND region = ? AND namespace = ? AND name = ? AND dimensions = ?",
       ...addressOf(metric),
     );
     return row === undefined ? undefined : Number(row["id"]);
-  }
-
-  #transaction<T>(work: () => T): T {
-    this.#database.exec("BEGIN IMMEDIATE");
-    try {
-      const result = work();
-      this.#database.exec("COMMIT");
-      return result;
-    } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
-      throw error;
-    }
-  }
-
-  #statement(sql: string): StatementSync {
-    const found = this.#prepared.get(sql) ?? this.#database.prepare(sql);
-    this.#prepared.set(sql, found);
-    return found;
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]) {
-    return this.#statement(sql).run(...values);
-  }
-
-  #all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#statement(sql).all(...values);
-  }
-
-  #first(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#statement(sql).get(...values);
   }
 }
 
