@@ -7,7 +7,7 @@ import { limits } from "../limits.ts";
 import type { AsyncInvocations } from "../pool/async.ts";
 import type { Invoker } from "../pool/invocation.ts";
 import { Turns } from "../base/turns.ts";
-import type { Key, MetaStore } from "../store/storage.ts";
+import type { Key } from "../store/storage.ts";
 import { View } from "../store/view.ts";
 import { accessOf } from "./access.ts";
 import { ALIAS_KIND, type AliasRecord } from "./alias-records.ts";
