@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { env } from "node:process";
 import { createInterface } from "node:readline";
 import { awsClients } from "./aws-clients.ts";
 
@@ -38,6 +39,8 @@ export interface LambentOptions {
   readonly port?: number;
   /** Another program that takes the words of `lambent`. */
   readonly program?: string;
+  /** Added to this process's own variables. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 export async function startLambent(options: LambentOptions = {}): Promise<LambentProcess> {
@@ -47,9 +50,9 @@ export async function startLambent(options: LambentOptions = {}): Promise<Lamben
 
 /** The process at once, and the server when it is ready. */
 export function spawnLambent(options: LambentOptions & { dataDirectory: string }): { child: ChildProcess; ready: Promise<LambentProcess> } {
-  const { dataDirectory, port = 0, flags = [], program = MAIN } = options;
+  const { dataDirectory, port = 0, flags = [], program = MAIN, variables = {} } = options;
   const words = [program, "up", "--port", String(port), "--data", dataDirectory, "--log-level", "warn", ...flags];
-  const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"], env: { ...env, ...variables } });
   return { child, ready: whenReady(child, dataDirectory) };
 }
 

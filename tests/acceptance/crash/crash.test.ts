@@ -1,7 +1,7 @@
 // The server is killed at random points of a mixed load, started again, and asked afterwards: what was acknowledged is there, was delivered, in order.
 //
 // CRASH_KILLS=1000 for a long run, SEED for another course of kills. Most servers have fake sandboxes, so that there are many kills; every
-// twelfth has real ones.
+// twelfth has real ones. Every third one has a slow disk, so that it is killed while clients wait for it.
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -15,6 +15,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { eventually } from "../../support/eventually.ts";
 import { spawnLambent, type LambentProcess } from "../../support/lambent-process.ts";
 import { leftovers, nothingLeftSince } from "../../support/leftovers.ts";
+import { compileLibrary } from "../../support/preload.ts";
 import { seededRandom, type SeededRandom } from "../../support/seeded-random.ts";
 import { Attempts } from "./attempts.ts";
 import { checkObjects, depth, drain, notificationsOf, resultsOf, Seen, ticksOf } from "./check.ts";
@@ -26,12 +27,14 @@ import { DELIVERIES, FIFO, makeResources, queueUrl, STANDARD, type Clients } fro
 const KILLS = Number(env["CRASH_KILLS"] ?? 60);
 const SEED = Number(env["SEED"] ?? 20_261_127);
 const FAKE = join(import.meta.dirname, "../../support/fake-lambent.ts");
+const SLOW_DISK = join(import.meta.dirname, "slow-disk.c");
 const LOAD = join(import.meta.dirname, "load.ts");
 /** Time under load before a kill. */
-const LOADED_MS = { least: 100, most: 900 };
+const LOADED_MS = { least: 100, most: 700 };
 /** A kill while the server starts comes so soon. */
 const STARTING_MS = 300;
 const REAL_EVERY = 12;
+const SLOW_EVERY = 3;
 const CHECKED_EVERY = 20;
 
 /** How a server ends: killed under load, while it starts, after it was asked to stop, or as it was asked. */
@@ -49,22 +52,36 @@ class Course {
   readonly #random = seededRandom(SEED);
   readonly #startsMs: number[] = [];
   readonly ends = new Map<End, number>();
+  /** Undefined: there is no compiler to make it. */
+  readonly #slowDisk: string | undefined;
   #port = 0;
   #count = 0;
   server: ChildProcess | undefined;
 
-  constructor(dataDirectory: string) {
-    this.dataDirectory = dataDirectory;
+  constructor(directory: string) {
+    this.dataDirectory = join(directory, "data");
+    this.#slowDisk = compileLibrary(SLOW_DISK, directory);
+  }
+
+  get hasSlowDisk(): boolean {
+    return this.#slowDisk !== undefined;
   }
 
   get startsMs(): readonly number[] {
     return this.#startsMs.toSorted((a, b) => a - b);
   }
 
-  /** A server on the same port and directory; with real sandboxes now and then. */
+  /** A server on the same port and directory. */
   #spawn() {
-    const isReal = this.#count++ % REAL_EVERY === REAL_EVERY - 1;
-    const spawned = spawnLambent({ dataDirectory: this.dataDirectory, port: this.#port, ...(isReal ? {} : { program: FAKE }) });
+    const count = this.#count++;
+    const isReal = count % REAL_EVERY === REAL_EVERY - 1;
+    const isSlow = !isReal && count % SLOW_EVERY === SLOW_EVERY - 1;
+    const spawned = spawnLambent({
+      dataDirectory: this.dataDirectory,
+      port: this.#port,
+      ...(isReal ? {} : { program: FAKE }),
+      ...(isSlow && this.#slowDisk !== undefined ? { variables: { LD_PRELOAD: this.#slowDisk } } : {}),
+    });
     this.server = spawned.child;
     return spawned;
   }
@@ -184,7 +201,7 @@ async function check(server: LambentProcess, ledger: string): Promise<Seen> {
 test(`${KILLS} kills under a mixed load: acknowledged and lost = 0 (seed ${SEED})`, { timeout: 280_000 + KILLS * 5000 }, async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "lambent-crash-"));
   const before = leftovers();
-  const course = new Course(join(directory, "data"));
+  const course = new Course(directory);
   const ledger = join(directory, "ledger");
   let load: ChildProcess | undefined;
   t.after(async () => {
@@ -210,6 +227,7 @@ test(`${KILLS} kills under a mixed load: acknowledged and lost = 0 (seed ${SEED}
   const seen = await check(last, ledger);
   assert.equal(await last.end("SIGTERM"), 0);
   await checkIntegrity(course.dataDirectory);
+  if (!course.hasSlowDisk) t.diagnostic("NOT TESTED: a slow disk needs a C compiler, cc");
   const { startsMs } = course;
   const lines = readLedger(ledger);
   t.diagnostic([...course.ends].map(([end, count]) => `${count} ${end}`).join(", "));

@@ -59,9 +59,9 @@ const put = (n: number) =>
     events.send(new PutEventsCommand({ Entries: [{ Source: "shop", DetailType: "made", Detail: JSON.stringify({ n }) }] })),
   );
 
-/** For the second after next, so that many fall into a time in which there is no server. */
+/** For three seconds later, so that many fall into a time in which there is no server. */
 async function schedule(n: number): Promise<void> {
-  const at = new Date(Date.now() + 2000).toISOString().slice(0, 19);
+  const at = new Date(Date.now() + 3000).toISOString().slice(0, 19);
   const input = {
     Name: `s${n}`,
     ScheduleExpression: `at(${at})`,
@@ -69,7 +69,11 @@ async function schedule(n: number): Promise<void> {
     ActionAfterCompletion: "DELETE" as const,
     Target: { Arn: queueArn("ticks"), RoleArn: SCHEDULER_ROLE, Input: `{"n":${n},"execution":"<aws.scheduler.execution-id>"}` },
   };
-  await attempts.once("ticks", String(n), () => scheduler.send(new CreateScheduleCommand(input)));
+  await attempts.once("ticks", String(n), async () => {
+    await scheduler.send(new CreateScheduleCommand(input));
+    // A schedule that comes too late for its time is kept and has nothing to fire.
+    if (Date.now() >= Date.parse(`${at}Z`)) throw new Error("it may have come too late");
+  });
 }
 
 /** Every fourth is removed again. */

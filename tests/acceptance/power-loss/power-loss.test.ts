@@ -13,6 +13,7 @@ import { env } from "node:process";
 import { after, before, suite, test } from "node:test";
 import { checkAcknowledged } from "../../support/acknowledged.ts";
 import { eventually } from "../../support/eventually.ts";
+import { compileLibrary } from "../../support/preload.ts";
 import { seededRandom } from "../../support/seeded-random.ts";
 import type { Acknowledged } from "../../support/store-writer.ts";
 import { Disk, LOSSES, readNotes, type Loss, type Note } from "./disk.ts";
@@ -34,18 +35,6 @@ interface Recording {
   /** Where the writer thought that its data directory stood. */
   readonly root: string;
   readonly notes: readonly Note[];
-}
-
-/** The machine's compiler makes the recorder; without one nothing is tested. */
-function compile(directory: string): string | undefined {
-  const library = join(directory, "recorder.so");
-  try {
-    execFileSync("cc", ["-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", library, RECORDER, "-ldl"]);
-    return library;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw cause;
-  }
 }
 
 async function write(root: string, log: string, library: string): Promise<void> {
@@ -126,7 +115,7 @@ suite(`the power goes (seed ${SEED})`, { timeout: Math.max(120_000, IMAGES * 100
   before(async () => {
     // In memory, where there is such a place: what is synced on these disks is noted, and need not be waited for.
     directory = await mkdtemp(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "lambent-power-"));
-    const library = compile(directory);
+    const library = compileLibrary(RECORDER, directory);
     if (library === undefined) return;
     const root = join(directory, "root");
     execFileSync("mkdir", [root]);
