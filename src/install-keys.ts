@@ -1,7 +1,8 @@
 // The install's own secrets: the key pair of the account's root, and the key that seals session tokens. Made at the first start.
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, stat } from "node:fs/promises";
+import { open, readFile, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { makeDurableDirectory, syncDirectory } from "./base/durable-directory.ts";
 
 export interface InstallKeys {
   readonly accessKeyId: string;
@@ -41,7 +42,7 @@ export async function readInstallKeys(dataDirectory: string): Promise<InstallKey
 
 /** Reads the secrets, or makes them: file mode 0600, complete or absent. */
 export async function installSecrets(dataDirectory: string): Promise<InstallSecrets> {
-  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  await makeDurableDirectory(dataDirectory);
   const present = await readSecrets(dataDirectory);
   if (present !== undefined) return present;
   const made = {
@@ -55,5 +56,7 @@ export async function installSecrets(dataDirectory: string): Promise<InstallSecr
   await file.sync();
   await file.close();
   await rename(temporary, join(dataDirectory, FILE));
+  // What is sealed with a key that a power loss takes away could never be opened again.
+  await syncDirectory(dataDirectory);
   return { ...made, sealingKey: Buffer.from(made.sealingKey, "base64") };
 }

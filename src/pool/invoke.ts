@@ -167,7 +167,7 @@ class LocalDataPlane implements DataPlane {
     if ("missing" in layout) return unavailable("runtime-not-installed", layout.missing);
     if (!this.#scaling.take(deployment.functionArn))
       return { kind: "throttled", reason: "ConcurrentInvocationLimitExceeded", retryAfterSeconds: 1 };
-    const environment = await this.#pool.room(deployment, this.#environmentOf(deployment, layout), request.signal);
+    const environment = await this.#pool.room(deployment, this.#environmentOf(deployment, layout), request);
     if (environment?.state !== "starting") this.#scaling.giveBack(deployment.functionArn);
     if (environment === undefined)
       return this.#stopped === undefined

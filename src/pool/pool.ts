@@ -2,9 +2,9 @@
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Environment, EnvironmentEvents } from "../runtime/environment.ts";
 import type { InitializationType } from "../runtime/report.ts";
-import { FairQueue } from "./fair-queue.ts";
-import { environmentKey, type Deployment, type Provisioned } from "./invocation.ts";
+import { environmentKey, type Deployment, type InvocationRequest, type Provisioned } from "./invocation.ts";
 import { ProvisionedEnvironments } from "./provisioned.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 export interface PoolOptions {
   readonly clock: Clock;
@@ -46,9 +46,13 @@ const FAILING_MAX = 10_000;
 interface Waiter {
   readonly deployment: Deployment;
   readonly create: CreateEnvironment;
+  readonly isEvent: boolean;
   isRetired: boolean;
   readonly resolve: (environment: Environment | undefined) => void;
 }
+
+/** Who waits: a caller, who may give up, or an event. */
+type Waiting = Pick<InvocationRequest, "signal" | "isEvent">;
 
 export class Pool {
   readonly #options: PoolOptions;
@@ -58,7 +62,7 @@ export class Pool {
   /** All idle ones with the time since when, the longest idle first. */
   readonly #idleSince = new Map<Environment, number>();
   readonly #stopping = new Set<Environment>();
-  readonly #waiters: FairQueue<Waiter>;
+  readonly #waiters: WaitingLine<Waiter>;
   readonly #failing = new Set<string>();
   readonly #events: EnvironmentEvents;
   readonly #provisioned: ProvisionedEnvironments;
@@ -69,7 +73,7 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    this.#waiters = new FairQueue(options.waitersMax);
+    this.#waiters = new WaitingLine(options.waitersMax);
     this.#provisioned = new ProvisionedEnvironments(options.clock, Math.floor(options.environmentsMax * PROVISIONED_SHARE_MAX));
     this.#events = {
       initialised: (environment, mayWork) => this.#remember(this.#present.get(environment)?.key ?? environment.key, mayWork),
@@ -96,10 +100,10 @@ export class Pool {
    * Room for one more: a new environment, not started yet, or another's that has just become free. Undefined: there is none, not
    * even after waiting; or the pool is stopping. A waiter whose signal is aborted gives up its place.
    */
-  room(deployment: Deployment, create: CreateEnvironment, signal: AbortSignal | undefined): Promise<Environment | undefined> {
+  room(deployment: Deployment, create: CreateEnvironment, request: Waiting): Promise<Environment | undefined> {
     if (this.#isStopping) return Promise.resolve(undefined);
     if (this.#free > 0 && this.#waiters.length === 0) return Promise.resolve(this.#create(deployment, create));
-    return this.#wait(deployment, create, signal);
+    return this.#wait(deployment, create, request);
   }
 
   /** Whether nobody waits, and there would be room for one more. */
@@ -190,7 +194,8 @@ export class Pool {
     return environment;
   }
 
-  #wait(deployment: Deployment, create: CreateEnvironment, signal: AbortSignal | undefined): Promise<Environment | undefined> {
+  #wait(deployment: Deployment, create: CreateEnvironment, request: Waiting): Promise<Environment | undefined> {
+    const { signal, isEvent = false } = request;
     return new Promise((resolve) => {
       const key = environmentKey(deployment);
       const giveUp = () => {
@@ -201,6 +206,7 @@ export class Pool {
       const waiter: Waiter = {
         deployment,
         create,
+        isEvent,
         isRetired: false,
         resolve: (environment) => {
           timer.cancel();

@@ -4,6 +4,7 @@ import { access, mkdir, open, opendir, readdir, rename, rm, stat, unlink, type F
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import type { Clock } from "../base/clock.ts";
+import { makeDurableDirectory, syncDirectory } from "../base/durable-directory.ts";
 import { checkBlobName } from "./blob-name.ts";
 import type { BlobInfo, BlobStore, BlobWriter } from "./blob-store.ts";
 
@@ -18,15 +19,6 @@ async function ifPresent<T>(looking: Promise<T>): Promise<T | undefined> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 
@@ -108,13 +100,13 @@ class DiskBlobWriter implements BlobWriter {
 async function prepare(directory: string): Promise<void> {
   // What a process that was killed had begun to write.
   await rm(join(directory, TEMPORARY), { recursive: true, force: true });
-  await mkdir(join(directory, TEMPORARY), { recursive: true, mode: 0o700 });
+  await makeDurableDirectory(directory);
+  await mkdir(join(directory, TEMPORARY), { mode: 0o700 });
   const present = new Set(await readdir(directory));
   const missing = SHARDS.filter((shard) => !present.has(shard));
-  if (missing.length === 0) return;
   await Promise.all(missing.map((shard) => mkdir(join(directory, shard), { mode: 0o700 })));
+  // Also when all of them are there: a process that was killed may have made them and not come to this.
   await syncDirectory(directory);
-  await syncDirectory(dirname(directory));
 }
 
 async function read(path: string, range: { start: number; end: number } | undefined): Promise<Readable | undefined> {

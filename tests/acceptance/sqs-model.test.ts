@@ -15,6 +15,7 @@ import { sqsService, type SqsService } from "../../src/services/sqs/service.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
 import { sqliteStorage } from "../../src/store/sqlite/sqlite-storage.ts";
 import type { Storage } from "../../src/store/storage.ts";
+import { seededRandom } from "../support/seeded-random.ts";
 import { ModelQueue, type Seen } from "./sqs-model.ts";
 
 const OPERATIONS = Number(env["SQS_OPERATIONS"] ?? 50_000);
@@ -36,19 +37,6 @@ const context = {
   signal: new AbortController().signal,
 };
 
-/** mulberry32: the same course for the same seed. */
-function random(seed: number) {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const below = (limit: number) => Math.floor(next() * limit);
-  return { below, chance: (share: number) => next() < share, of: <T>(all: readonly T[]) => all[below(all.length)] };
-}
-
 interface Pair {
   readonly url: string;
   readonly isFifo: boolean;
@@ -69,7 +57,7 @@ class Course {
   readonly done = new Map<string, number>();
 
   private constructor(seed: number, clock: ManualClock, open: () => Promise<Storage>, storage: Storage, service: SqsService) {
-    this.#random = random(seed);
+    this.#random = seededRandom(seed);
     this.#clock = clock;
     this.#open = open;
     this.#storage = storage;

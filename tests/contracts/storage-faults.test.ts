@@ -15,6 +15,7 @@ import { sqliteStorage } from "../../src/store/sqlite/sqlite-storage.ts";
 import type { Storage } from "../../src/store/storage.ts";
 import { eventually } from "../support/eventually.ts";
 import { withSmallDisk } from "../support/small-disk.ts";
+import { checkAcknowledged, idsOf } from "../support/acknowledged.ts";
 import type { Acknowledged } from "../support/store-writer.ts";
 import { failsWith, key, message } from "./storage-values.ts";
 
@@ -31,47 +32,11 @@ after(async () => {
 const openIn = (directory: string, options: { clock?: Clock; failed?: (cause: Error) => void } = {}) =>
   sqliteStorage({ directory, clock: systemClock, log: silentLog, ...options });
 
-/** A clock on which every claim has run out. */
-const tomorrow: Clock = { ...systemClock, now: () => systemClock.now() + 86_400_000 };
-
 // --- what was acknowledged is there
 
 async function* linesOf(child: ChildProcess): AsyncGenerator<Acknowledged> {
   assert.ok(child.stdout !== null);
   for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line) as Acknowledged;
-}
-
-const idsOf = (acknowledged: readonly Acknowledged[], did: "record" | "enqueue" | "process") =>
-  acknowledged.flatMap((one) => (one.did === did && "id" in one ? [one.id] : []));
-
-async function recordsOf(storage: Storage, kind: string): Promise<Set<string>> {
-  const entries = await storage.meta.list({ account: "0", region: "", kind, limit: 1e6 });
-  return new Set(entries.map((entry) => entry.key.id));
-}
-
-async function checkAcknowledged(directory: string, acknowledged: readonly Acknowledged[]): Promise<void> {
-  const storage = await openIn(directory, { clock: tomorrow });
-  const [records, twins, done] = [await recordsOf(storage, "record"), await recordsOf(storage, "twin"), await recordsOf(storage, "done")];
-  assert.deepEqual(
-    idsOf(acknowledged, "record").filter((id) => !records.has(id)),
-    [],
-    "a record is lost",
-  );
-  assert.deepEqual(twins, records, "half of a batch was written");
-  assert.deepEqual(
-    idsOf(acknowledged, "process").filter((id) => !done.has(id)),
-    [],
-    "an effect is lost",
-  );
-  const left = await storage.queue.claim("work", 1e6, 1000);
-  for (const { id, body } of left) assert.equal(Buffer.from(body).toString(), `body of ${id}`);
-  const waiting = new Set(left.map((one) => one.id));
-  for (const id of idsOf(acknowledged, "enqueue"))
-    assert.ok(waiting.has(id) !== done.has(id), `${id} must be in the queue or done, not both`);
-  const events = await storage.journal.read("journal", 0, 1e6);
-  for (const [index, event] of events.entries()) assert.equal(Buffer.from(event.body).toString(), String(index + 1));
-  for (const one of acknowledged) if (one.did === "append") assert.ok(one.sequence <= events.length, "an event is lost");
-  await storage.close();
 }
 
 test("a server killed 20 times loses nothing that it has acknowledged", { timeout: 120_000 }, async () => {

@@ -4,15 +4,9 @@ import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { env } from "node:process";
 import { createInterface } from "node:readline";
-import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
-import { ECRClient } from "@aws-sdk/client-ecr";
-import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
-import { IAMClient } from "@aws-sdk/client-iam";
-import { LambdaClient } from "@aws-sdk/client-lambda";
-import { S3Client } from "@aws-sdk/client-s3";
-import { SchedulerClient } from "@aws-sdk/client-scheduler";
-import { SQSClient } from "@aws-sdk/client-sqs";
+import { awsClients } from "./aws-clients.ts";
 
 const MAIN = join(import.meta.dirname, "..", "..", "src", "main.ts");
 
@@ -23,16 +17,7 @@ export interface LambentProcess {
   /** For child processes: what `eval "$(lambent env)"` sets. */
   readonly environment: Record<string, string>;
   readonly stderr: () => string;
-  clients(): {
-    lambda: LambdaClient;
-    ecr: ECRClient;
-    iam: IAMClient;
-    s3: S3Client;
-    logs: CloudWatchLogsClient;
-    sqs: SQSClient;
-    events: EventBridgeClient;
-    scheduler: SchedulerClient;
-  };
+  clients(): ReturnType<typeof awsClients>;
   /** Sends the signal and resolves with the exit code when the process has ended. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
   /** Ends the process if need be, and removes its data. */
@@ -48,12 +33,30 @@ async function readyEndpoint(child: ChildProcess, stderr: () => string): Promise
   throw new Error(`lambent up ended before it was ready:\n${stderr()}`);
 }
 
-export async function startLambent(
-  options: { dataDirectory?: string; flags?: readonly string[]; port?: number } = {},
-): Promise<LambentProcess> {
+export interface LambentOptions {
+  readonly dataDirectory?: string;
+  readonly flags?: readonly string[];
+  readonly port?: number;
+  /** Another program that takes the words of `lambent`. */
+  readonly program?: string;
+  /** Added to this process's own variables. */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+export async function startLambent(options: LambentOptions = {}): Promise<LambentProcess> {
   const dataDirectory = options.dataDirectory ?? (await mkdtemp(join(tmpdir(), "lambent-e2e-")));
-  const words = [MAIN, "up", "--port", String(options.port ?? 0), "--data", dataDirectory, "--log-level", "warn", ...(options.flags ?? [])];
-  const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
+  return await spawnLambent({ ...options, dataDirectory }).ready;
+}
+
+/** The process at once, and the server when it is ready. */
+export function spawnLambent(options: LambentOptions & { dataDirectory: string }): { child: ChildProcess; ready: Promise<LambentProcess> } {
+  const { dataDirectory, port = 0, flags = [], program = MAIN, variables = {} } = options;
+  const words = [program, "up", "--port", String(port), "--data", dataDirectory, "--log-level", "warn", ...flags];
+  const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"], env: { ...env, ...variables } });
+  return { child, ready: whenReady(child, dataDirectory) };
+}
+
+async function whenReady(child: ChildProcess, dataDirectory: string): Promise<LambentProcess> {
   let text = "";
   child.stderr?.on("data", (chunk: Buffer) => (text += chunk.toString()));
   const endpoint = await readyEndpoint(child, () => text);
@@ -78,19 +81,7 @@ export async function startLambent(
       AWS_DEFAULT_REGION: "us-east-1",
     },
     stderr: () => text,
-    clients() {
-      const settings = { endpoint, region: "us-east-1", credentials: keys, maxAttempts: 1, disableHostPrefix: true };
-      return {
-        lambda: new LambdaClient(settings),
-        ecr: new ECRClient(settings),
-        iam: new IAMClient(settings),
-        s3: new S3Client({ ...settings, forcePathStyle: true }),
-        logs: new CloudWatchLogsClient(settings),
-        sqs: new SQSClient(settings),
-        events: new EventBridgeClient(settings),
-        scheduler: new SchedulerClient(settings),
-      };
-    },
+    clients: () => awsClients(endpoint, keys),
     end,
     async dispose() {
       await end();

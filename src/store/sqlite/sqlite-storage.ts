@@ -1,7 +1,8 @@
 // The embedded Storage: SQLite in a thread of its own, FULL durability, group commit; one server per directory.
-import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../base/clock.ts";
+import { makeDurableDirectory } from "../../base/durable-directory.ts";
 import type { Log } from "../../base/log.ts";
 import { StorageError, type Storage } from "../storage.ts";
 import { storageOver } from "../storage-over.ts";
@@ -24,7 +25,7 @@ export async function sqliteStorage(options: {
   failed?: (cause: Error) => void;
 }): Promise<Storage> {
   const { directory, clock, log } = options;
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  await makeDurableDirectory(directory);
   chmodSync(directory, 0o700);
   const lock = lockDirectory(directory);
   try {
