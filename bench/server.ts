@@ -13,11 +13,16 @@ import { startServer, type Parts } from "../src/server.ts";
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
+export interface BenchSettings {
+  readonly memoryMiB?: number;
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
 export interface BenchServer {
   readonly endpoint: string;
   readonly keys: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly lambda: LambdaClient;
-  make(name: string, runtime: Runtime, handler: string, files: Files, memoryMiB?: number): Promise<void>;
+  make(name: string, runtime: Runtime, handler: string, files: Files, settings?: BenchSettings): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -38,11 +43,11 @@ export async function startBenchServer(parts: Partial<Parts> = {}): Promise<Benc
     endpoint: server.endpoint,
     keys: server.keys,
     lambda,
-    async make(FunctionName, Runtime, Handler, files, MemorySize = 1769) {
+    async make(FunctionName, Runtime, Handler, files, { memoryMiB: MemorySize = 1769, variables = {} } = {}) {
       const Role = await ensureRole(iam, FunctionName, []);
-      await lambda.send(
-        new CreateFunctionCommand({ FunctionName, Runtime, Handler, Role, MemorySize, Timeout: 30, Code: { ZipFile: await zipOf(files) } }),
-      );
+      const Code = { ZipFile: await zipOf(files) };
+      const Environment = { Variables: { ...variables } };
+      await lambda.send(new CreateFunctionCommand({ FunctionName, Runtime, Handler, Role, MemorySize, Timeout: 30, Code, Environment }));
       await waitUntilFunctionActiveV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName });
     },
     async stop() {

@@ -244,8 +244,11 @@ void cgroup_exit(void) {
 
 static bool limit_memory(const struct hierarchy *in, const char *name, uint64_t bytes) {
   if (in->is_v2) return write_number(in, name, "memory.max", bytes) && (write_number(in, name, "memory.swap.max", 0) || errno == ENOENT);
-  // Memory and swap together, so that a full sandbox is not swapped out instead of ended; absent where swap is not accounted.
-  return write_number(in, name, "memory.limit_in_bytes", bytes) && (write_number(in, name, "memory.memsw.limit_in_bytes", bytes) || errno == ENOENT);
+  // Memory and swap together, so that a full sandbox is not swapped out instead of ended; absent where swap is not accounted. The first may
+  // not be above the second: a limit that rises is written once more after it.
+  bool is_written = write_number(in, name, "memory.limit_in_bytes", bytes);
+  return (write_number(in, name, "memory.memsw.limit_in_bytes", bytes) || errno == ENOENT) &&
+         (is_written || write_number(in, name, "memory.limit_in_bytes", bytes));
 }
 
 static bool limit_cpu(const struct hierarchy *in, const char *name, uint64_t millis) {
@@ -260,15 +263,16 @@ static bool limit_cpu(const struct hierarchy *in, const char *name, uint64_t mil
   return write_file(path, text) && write_number(in, name, "cpu.weight", millis / 10 < 1 ? 1 : millis / 10 > 10000 ? 10000 : millis / 10);
 }
 
+static bool write_limits(const struct hierarchy *in, const char *name, const struct cgroup_limits *limits) {
+  return (!(in->roles & ROLE_MEMORY) || limit_memory(in, name, limits->memory_bytes)) && (!(in->roles & ROLE_CPU) || limit_cpu(in, name, limits->cpu_millis)) &&
+         (!(in->roles & ROLE_PIDS) || write_number(in, name, "pids.max", limits->processes_max));
+}
+
 static const char *create_in(const struct hierarchy *in, const char *name, const struct cgroup_limits *limits) {
   static char reason[PATH_MAX_BYTES + 64];
   char path[PATH_MAX_BYTES];
   path_of(path, in, name, NULL);
-  bool made = mkdir(path, 0755) == 0;
-  if (made && in->roles & ROLE_MEMORY) made = limit_memory(in, name, limits->memory_bytes);
-  if (made && in->roles & ROLE_CPU) made = limit_cpu(in, name, limits->cpu_millis);
-  if (made && in->roles & ROLE_PIDS) made = write_number(in, name, "pids.max", limits->processes_max);
-  if (made) return NULL;
+  if (mkdir(path, 0755) == 0 && write_limits(in, name, limits)) return NULL;
   snprintf(reason, sizeof reason, "control group %s", path);
   return reason;
 }
@@ -297,6 +301,12 @@ const char *cgroup_join(const char *name, const struct cgroup_limits *limits) {
   return NULL;
 }
 
+const char *cgroup_limit(const char *name, const struct cgroup_limits *limits) {
+  for (size_t i = 0; i < hierarchy_count; i++)
+    if (!write_limits(&hierarchies[i], name, limits)) return "limits of the control groups";
+  return NULL;
+}
+
 static const struct hierarchy *hierarchy_with(enum role role) {
   for (size_t i = 0; i < hierarchy_count; i++)
     if (hierarchies[i].roles & role) return &hierarchies[i];
@@ -305,6 +315,16 @@ static const struct hierarchy *hierarchy_with(enum role role) {
 
 const char *cgroup_limit_cpu(const char *name, uint64_t cpu_millis) {
   return limit_cpu(hierarchy_with(ROLE_CPU), name, cpu_millis) ? NULL : "can't limit the CPU";
+}
+
+size_t cgroup_processes(const char *name) {
+  char path[PATH_MAX_BYTES];
+  path_of(path, hierarchy_with(ROLE_FREEZER), name, "cgroup.procs");
+  FILE *members = fopen(path, "re");
+  size_t count = 0;
+  for (int pid; members && fscanf(members, "%d", &pid) == 1;) count++;
+  if (members) fclose(members);
+  return count;
 }
 
 const char *cgroup_freeze(const char *name, bool frozen) {

@@ -20,8 +20,12 @@ const char *cgroup_init(const char *parent);
 const char *cgroup_create(const char *name, const struct cgroup_limits *limits, int *into);
 // In the sandbox's process 1: makes its version 1 directories with their limits, and joins them.
 const char *cgroup_join(const char *name, const struct cgroup_limits *limits);
+// Changes all limits of a sandbox that is there. Returns 0 or a reason.
+const char *cgroup_limit(const char *name, const struct cgroup_limits *limits);
 // Changes the share of CPU of a running sandbox.
 const char *cgroup_limit_cpu(const char *name, uint64_t cpu_millis);
+// How many processes are alive in it, frozen ones included.
+size_t cgroup_processes(const char *name);
 const char *cgroup_freeze(const char *name, bool frozen);
 // Lets killed processes end where a freezer holds back even SIGKILL (version 1).
 void cgroup_let_die(const char *name);

@@ -49,10 +49,15 @@ static const char *const HIDDEN[] = {
   "/proc/asound", "/proc/dynamic_debug",
 };
 
+// Where a prepared sandbox gets its mounts. The dynamic linker never again looks into a library directory that was not there when the
+// process started, so these have theirs from the beginning.
+static const char *const EMPTY_PLACES[] = {"/var/task/lib", "/opt/lib"};
+
 static char links[LINKS_MAX][2][64];
 static size_t link_count;
 static const char *shared[LINKS_MAX + 2];  // what each sandbox clones from the stage
 static size_t shared_count;
+static int own_namespace = -1, own_root = -1;
 
 #define LENGTH(array) (sizeof(array) / sizeof *(array))
 
@@ -60,8 +65,9 @@ static int clone_tree(const char *path) {
   return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
 }
 
-static int protect(int tree, uint64_t attributes) {
-  struct mount_attr change = {.attr_set = attributes};
+// `propagation` 0: as it is.
+static int protect(int tree, uint64_t attributes, uint64_t propagation) {
+  struct mount_attr change = {.attr_set = attributes, .propagation = propagation};
   return (int)syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
 }
 
@@ -156,6 +162,9 @@ static const char *share_parts(void) {
 // A slave of the host's tree: what the host mounts later is seen here, and nothing of this is seen there.
 const char *filesystem_prepare(void) {
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) return "a mount namespace of the launcher's own";
+  own_namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  own_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (own_namespace < 0 || own_root < 0) return "a way back into the launcher's mount namespace";
   if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64k,nr_inodes=64")) return "a place for the shared parts";
   const char *failed = share_parts();
   if (failed) return failed;
@@ -164,10 +173,10 @@ const char *filesystem_prepare(void) {
     char place[128];
     snprintf(place, sizeof place, STAGE "%s", shared[i]);
     int tree = open(place, O_PATH | O_CLOEXEC);
-    if (tree < 0 || protect(tree, READ_ONLY) || close(tree)) return shared[i];
+    if (tree < 0 || protect(tree, READ_ONLY, 0) || close(tree)) return shared[i];
   }
   int devices = open(STAGE "/dev", O_PATH | O_CLOEXEC);
-  if (devices < 0 || protect(devices, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC) || close(devices)) return "/dev";
+  if (devices < 0 || protect(devices, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0) || close(devices)) return "/dev";
   shared[shared_count++] = "/dev";
   return NULL;
 }
@@ -175,9 +184,15 @@ const char *filesystem_prepare(void) {
 static const char *open_requested(const struct request *request, int *trees) {
   for (size_t i = 0; i < request->mount_count; i++) {
     trees[i] = clone_tree(request->mounts[i].source);
-    if (trees[i] < 0 || protect(trees[i], READ_ONLY)) return request->mounts[i].source;
+    if (trees[i] < 0 || protect(trees[i], READ_ONLY, MS_PRIVATE)) return request->mounts[i].source;
   }
   return NULL;
+}
+
+enum { TMP_OPTIONS_MAX = 96 };
+
+static void tmp_options(char *options, const struct request *request) {
+  snprintf(options, TMP_OPTIONS_MAX, "mode=1777,size=%llu,nr_inodes=%llu", (unsigned long long)request->tmp_bytes, (unsigned long long)request->tmp_inodes);
 }
 
 static const char *assemble(const struct request *request) {
@@ -192,8 +207,12 @@ static const char *assemble(const struct request *request) {
     if (attach(trees[i], shared[i])) return shared[i];
   for (size_t i = 0; i < link_count; i++)
     if (make_link(links[i][0], links[i][1])) return links[i][0];
-  char options[96];
-  snprintf(options, sizeof options, "mode=1777,size=%llu,nr_inodes=%llu", (unsigned long long)request->tmp_bytes, (unsigned long long)request->tmp_inodes);
+  for (size_t i = 0; i < LENGTH(EMPTY_PLACES); i++) {
+    int place = make_place(EMPTY_PLACES[i], true);
+    if (place < 0 || close(place)) return EMPTY_PLACES[i];
+  }
+  char options[TMP_OPTIONS_MAX];
+  tmp_options(options, request);
   if (mount_new("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, options)) return "/tmp";
   return mount_new("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) ? "/proc" : NULL;
 }
@@ -221,4 +240,37 @@ const char *filesystem_enter(const struct request *request) {
   if (hide_host_details()) return "details of the host below /proc";
   if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL)) return "read-only root";
   return NULL;
+}
+
+// Inside the sandbox. Every place is looked up before anything is mounted: then the root has only what we made, and no link of a package's.
+static const char *add(const struct request *request, const int *trees) {
+  int places[MOUNTS_MAX];
+  char options[TMP_OPTIONS_MAX];
+  tmp_options(options, request);
+  const char *failed = mount(NULL, "/tmp", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV, options) ? "/tmp" : NULL;
+  size_t found = 0;
+  for (; !failed && found < request->mount_count; found++)
+    if ((places[found] = open(request->mounts[found].target, O_PATH | O_CLOEXEC | O_NOFOLLOW)) < 0) failed = request->mounts[found].target;
+  for (size_t i = 0; !failed && i < found; i++)
+    if (syscall(SYS_move_mount, trees[i], "", places[i], "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)) failed = request->mounts[i].target;
+  int cause = errno;
+  for (size_t i = 0; i < found; i++)
+    if (places[i] >= 0) close(places[i]);
+  errno = cause;
+  return failed;
+}
+
+// Sources are the host's, so they are opened before the launcher goes in.
+const char *filesystem_add(int mount_namespace, const struct request *request) {
+  int trees[MOUNTS_MAX];
+  for (size_t i = 0; i < request->mount_count; i++) trees[i] = -1;
+  const char *failed = open_requested(request, trees);
+  if (!failed) failed = setns(mount_namespace, CLONE_NEWNS) ? "mount namespace" : add(request, trees);
+  int cause = errno;
+  for (size_t i = 0; i < request->mount_count; i++)
+    if (trees[i] >= 0) close(trees[i]);
+  // Namespace, root and working directory are the launcher's for everything that follows: without them it can't go on.
+  if (setns(own_namespace, CLONE_NEWNS) || fchdir(own_root) || chroot(".")) _exit(1);
+  errno = cause;
+  return failed;
 }

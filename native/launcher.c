@@ -36,6 +36,7 @@ struct sandbox {
   pid_t pid;
   int pidfd;
   int report;
+  int mount_namespace;  // of one that waits to be specialised; else -1: nobody enters it again
   bool has_ended;    // process 1 is gone, control groups may not be
   bool was_killed;
   unsigned char code;
@@ -168,6 +169,12 @@ static const char *create(struct sandbox *sandbox, const struct request *request
   return failed;
 }
 
+static void refuse(uint32_t id, const char *failed) {
+  char text[600];
+  snprintf(text, sizeof text, "%s: %s", failed, strerror(errno));
+  tell_text(EVENT_REFUSED, id, text);
+}
+
 static void start(struct request *request) {
   if (request->slot && !has_gateway) {
     tell_text(EVENT_REFUSED, request->id, "this launcher was started without a gateway to the internet");
@@ -180,6 +187,7 @@ static void start(struct request *request) {
     return;
   }
   sandbox->id = request->id;
+  sandbox->mount_namespace = -1;
   snprintf(sandbox->name, sizeof sandbox->name, "%s", request->name);
   const char *failed = create(sandbox, request);
   if (!failed) {
@@ -188,9 +196,7 @@ static void start(struct request *request) {
     watch(sandbox->pidfd, sandbox, true);
     return;
   }
-  char text[600];
-  snprintf(text, sizeof text, "%s: %s", failed, strerror(errno));
-  tell_text(EVENT_REFUSED, request->id, text);
+  refuse(request->id, failed);
   free(sandbox);
 }
 
@@ -220,6 +226,7 @@ static void hear(struct sandbox *sandbox) {
     case 'L':
       if (descriptor >= 0 && size == 3) hand_over(sandbox, "listener", (unsigned char)text[1] | (unsigned)(unsigned char)text[2] << 8, descriptor);
       break;
+    case 'M': sandbox->mount_namespace = descriptor; break;
     case 'S':
       if (!sandbox->failure[0]) tell(EVENT_STARTED, sandbox->id, &sandbox->pid, sizeof sandbox->pid);
       break;
@@ -238,6 +245,8 @@ static void reap(struct sandbox *sandbox) {
   if (waitid(P_PIDFD, (id_t)sandbox->pidfd, &how, WEXITED | WNOHANG) || how.si_pid == 0) return;
   while (sandbox->report >= 0) hear(sandbox);
   close(sandbox->pidfd);
+  if (sandbox->mount_namespace >= 0) close(sandbox->mount_namespace);
+  sandbox->mount_namespace = -1;
   sandbox->has_ended = true;
   ended_count++;
   if (how.si_code != CLD_EXITED && sandbox->signal == 0) sandbox->signal = SIGKILL;
@@ -253,6 +262,24 @@ static bool finish(struct sandbox *sandbox) {
   if (sandbox->failure[0]) tell_text(EVENT_FAILED, sandbox->id, sandbox->failure);
   else tell(EVENT_EXITED, sandbox->id, &how, sizeof how);
   return true;
+}
+
+// Once, and before anybody's code runs inside. What could only be done in part must not go on.
+static const char *specialise(struct sandbox *sandbox, const struct request *request) {
+  int mount_namespace = sandbox->mount_namespace;
+  if (mount_namespace < 0) return errno = EPERM, "not prepared, or serving already";
+  sandbox->mount_namespace = -1;
+  struct cgroup_limits limits = {request->memory_bytes, request->cpu_millis, request->processes_max};
+  const char *failed = cgroup_limit(sandbox->name, &limits);
+  if (!failed) failed = filesystem_add(mount_namespace, request);
+  // Process 1 can't tell the end of the first process while it is frozen.
+  if (!failed && cgroup_processes(sandbox->name) < 2) errno = ESRCH, failed = "the first process";
+  if (!failed) failed = cgroup_freeze(sandbox->name, false);
+  int cause = errno;
+  close(mount_namespace);
+  if (failed) end(sandbox);
+  errno = cause;
+  return failed;
 }
 
 static void obey(struct request *request) {
@@ -271,9 +298,10 @@ static void obey(struct request *request) {
     uint64_t peak = cgroup_memory_peak(sandbox->name);
     tell(EVENT_USAGE, request->id, &peak, sizeof peak);
     return;
-  } else if (request->operation == OP_LIMIT_CPU) failed = cgroup_limit_cpu(sandbox->name, request->cpu_millis);
+  } else if (request->operation == OP_SPECIALISE) failed = specialise(sandbox, request);
+  else if (request->operation == OP_LIMIT_CPU) failed = cgroup_limit_cpu(sandbox->name, request->cpu_millis);
   else failed = cgroup_freeze(sandbox->name, request->operation == OP_FREEZE);
-  if (failed) tell_text(EVENT_REFUSED, request->id, failed);
+  if (failed) refuse(request->id, failed);
   else tell(EVENT_DONE, request->id, "", 0);
 }
 

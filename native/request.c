@@ -110,16 +110,20 @@ static const char *read_field(enum field tag, char *bytes, size_t length, struct
     case FIELD_TMP_INODES: return read_number(bytes, length, &request->tmp_inodes);
     case FIELD_UID: return read_number(bytes, length, &request->uid);
     case FIELD_SLOT: return read_number(bytes, length, &request->slot);
+    case FIELD_PREPARED: return read_number(bytes, length, &request->prepared);
     default: return "unknown field";
   }
+}
+
+// What a sandbox that is there can still be given.
+static bool has_limits(const struct request *request) {
+  return request->memory_bytes && request->cpu_millis && request->processes_max && request->tmp_bytes && request->tmp_inodes;
 }
 
 // A sandbox without a limit must not exist, so a start that leaves one out is refused.
 static const char *check_start(const struct request *request) {
   if (!request->name || !request->directory || request->argument_count == 0) return "a start needs a name, a directory and arguments";
-  if (!request->memory_bytes || !request->cpu_millis || !request->processes_max || !request->open_files_max || !request->tmp_bytes ||
-      !request->tmp_inodes || !request->uid)
-    return "a start needs every limit";
+  if (!has_limits(request) || !request->open_files_max || !request->uid) return "a start needs every limit";
   if (request->uid > UINT32_MAX - 1) return "the uid is out of range";
   if (request->slot > SLOT_MAX) return "the slot is out of range";
   return NULL;
@@ -132,7 +136,7 @@ const char *request_parse(char *frame, size_t length, struct request *request) {
   if (!take(&reader, 5, &bytes)) return "short frame";
   request->operation = (enum operation)(unsigned char)bytes[0];
   request->id = (uint32_t)integer(bytes + 1, 4);
-  if (request->operation < OP_START || request->operation > OP_LIMIT_CPU) return "unknown operation";
+  if (request->operation < OP_START || request->operation > OP_SPECIALISE) return "unknown operation";
   while (reader.left > 0) {
     char *head;
     if (!take(&reader, 5, &head)) return "short field";
@@ -141,5 +145,6 @@ const char *request_parse(char *frame, size_t length, struct request *request) {
     if (refusal) return refusal;
   }
   if (request->operation == OP_LIMIT_CPU && !request->cpu_millis) return "a limit on CPU needs a number";
+  if (request->operation == OP_SPECIALISE && !has_limits(request)) return "to specialise needs every limit";
   return request->operation == OP_START ? check_start(request) : NULL;
 }

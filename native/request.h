@@ -7,11 +7,12 @@
 
 enum { FRAME_BYTES_MAX = 1 << 20, MOUNTS_MAX = 64, WORDS_MAX = 512, LISTENERS_MAX = 8, NAME_BYTES_MAX = 64, SLOT_MAX = 65534 };
 
-enum operation { OP_START = 1, OP_KILL = 2, OP_FREEZE = 3, OP_THAW = 4, OP_USAGE = 5, OP_LIMIT_CPU = 6 };
+enum operation { OP_START = 1, OP_KILL = 2, OP_FREEZE = 3, OP_THAW = 4, OP_USAGE = 5, OP_LIMIT_CPU = 6, OP_SPECIALISE = 7 };
 
 enum field {
   FIELD_NAME = 1, FIELD_MOUNT, FIELD_ARGUMENT, FIELD_VARIABLE, FIELD_DIRECTORY, FIELD_MEMORY, FIELD_CPU, FIELD_PROCESSES,
   FIELD_OPEN_FILES, FIELD_TMP_BYTES, FIELD_TMP_INODES, FIELD_LISTENER, FIELD_UID, FIELD_SLOT,
+  FIELD_PREPARED,
 };
 
 struct mount_request {
@@ -40,7 +41,8 @@ struct request {
   uint16_t listeners[LISTENERS_MAX];
   size_t listener_count;
   uint64_t uid;
-  uint64_t slot;  // at the gateway to the internet; 0: no way there
+  uint64_t slot;      // at the gateway to the internet; 0: no way there
+  uint64_t prepared;  // not 0: what is missing comes with one OP_SPECIALISE, before anybody's code runs inside
 };
 
 // Reads a frame without its length: u8 operation, u32 id, then fields (u8 tag, u32 length, bytes); integers are little-endian.

@@ -31,10 +31,9 @@ __attribute__((noreturn)) static void fail(const char *step, const char *what) {
   _exit(FAILED);
 }
 
-static void send_listener(uint16_t port) {
-  char text[3] = {'L', (char)(port & 255), (char)(port >> 8)};
-  int descriptor = network_listen(port);
-  if (descriptor < 0) fail("listener", NULL);
+static void send_descriptor(char kind, uint16_t port, int descriptor, const char *what) {
+  char text[3] = {kind, (char)(port & 255), (char)(port >> 8)};
+  if (descriptor < 0) fail(what, NULL);
   char space[CMSG_SPACE(sizeof(int))] = {0};
   struct iovec part = {text, sizeof text};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
@@ -43,7 +42,7 @@ static void send_listener(uint16_t port) {
   head->cmsg_type = SCM_RIGHTS;
   head->cmsg_len = CMSG_LEN(sizeof(int));
   memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
-  if (sendmsg(REPORT, &message, MSG_NOSIGNAL) < 0) fail("listener", "handing over");
+  if (sendmsg(REPORT, &message, MSG_NOSIGNAL) < 0) fail(what, "handing over");
   close(descriptor);
 }
 
@@ -201,8 +200,9 @@ void sandbox_main(const struct request *request, const struct sandbox_descriptor
   if (prctl(PR_SET_NAME, "init", 0, 0, 0)) fail("name", NULL);
   make_namespaces((unsigned)request->slot);
   if (sethostname("sandbox", 7) || setdomainname("", 0)) fail("host name", NULL);
-  for (size_t i = 0; i < request->listener_count; i++) send_listener(request->listeners[i]);
+  for (size_t i = 0; i < request->listener_count; i++) send_descriptor('L', request->listeners[i], network_listen(request->listeners[i]), "listener");
   if ((failed = filesystem_enter(request))) fail("file system", failed);
+  if (request->prepared) send_descriptor('M', 0, open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), "mount namespace");
   if (open("/dev/null", O_RDWR) != 0) fail("descriptors", "/dev/null");
   set_limits(request);
   pid_t first = start_first(request);

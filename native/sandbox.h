@@ -11,8 +11,8 @@
 struct sandbox_descriptors {
   int control;  // becomes 3
   int output;   // becomes 1 and 2
-  int report;   // sequenced packets to the launcher: 'L' + port brings a listener, 'S' says that the first process runs,
-                // 'X' + code + signal how it ended, 'E' + reason that a layer could not be made
+  int report;   // sequenced packets to the launcher: 'L' + port brings a listener, 'M' the mount namespace of a prepared sandbox,
+                // 'S' says that the first process runs, 'X' + code + signal how it ended, 'E' + reason that a layer could not be made
   int gateway;  // to the internet, or -1
 };
 
@@ -22,6 +22,8 @@ __attribute__((noreturn)) void sandbox_main(const struct request *request, const
 // Each returns 0 or a reason; errno has the cause. Once, in the launcher: its own mount namespace and what all sandboxes share.
 const char *filesystem_prepare(void);
 const char *filesystem_enter(const struct request *request);
+// In the launcher: the requested mounts and the size of /tmp, in a prepared sandbox.
+const char *filesystem_add(int mount_namespace, const struct request *request);
 const char *network_up(void);
 // A listening socket on every address of the namespace, or -1.
 int network_listen(uint16_t port);

@@ -49,6 +49,15 @@ export interface BootstrapOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What comes with the boot frame, as on the path through the pool. */
   readonly variables?: Readonly<Record<string, string>>;
+  /** It boots before there are any files, is asked whether it waits, and only then gets them. */
+  readonly isPrepared?: boolean;
+}
+
+async function writeFiles(directory: string, files: BootstrapOptions["files"]): Promise<void> {
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(directory, name)), { recursive: true });
+    await writeFile(join(directory, name), text);
+  }
 }
 
 export class BootstrapProcess {
@@ -68,11 +77,14 @@ export class BootstrapProcess {
 
   static async start(options: BootstrapOptions): Promise<BootstrapProcess> {
     const directory = await mkdtemp(join(tmpdir(), "lambent-runtime-"));
-    for (const [name, text] of Object.entries(options.files)) {
-      await mkdir(dirname(join(directory, name)), { recursive: true });
-      await writeFile(join(directory, name), text);
-    }
+    if (options.isPrepared !== true) await writeFiles(directory, options.files);
     const process = new BootstrapProcess(directory, options);
+    if (options.isPrepared === true) {
+      process.control.write(encode("P", {}));
+      const { type } = await process.frame();
+      if (type !== "W") throw new Error(`a prepared bootstrap says ${type}`);
+      await writeFiles(directory, options.files);
+    }
     process.control.write(encode("B", { handler: options.handler, variables: options.variables ?? {} }));
     return process;
   }

@@ -86,6 +86,18 @@ function others(argv: readonly string[], runtime: string, major: number): void {
     for (const one of started) await one.dispose();
   });
 
+  test("one that waits finds what has come since, and where it is", async () => {
+    const files = {
+      "index.mjs":
+        "import { a } from './a.mjs'; import found from 'found'; import fs from 'node:fs'; export const handler = async () => [a, found.name, fs.existsSync('index.mjs')]",
+      "a.mjs": "export const a = 1",
+      "node_modules/found/index.js": "exports.name = 'a package'",
+    };
+    const one = await start({ files, isPrepared: true });
+    assert.equal((await one.frame()).type, "R");
+    assert.deepEqual((await one.invoke({})).value, [1, "a package", true]);
+  });
+
   test("an environment serves many invocations, and goes on after errors", async () => {
     const one = await start({
       files: {

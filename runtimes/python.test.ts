@@ -310,6 +310,14 @@ function others(argv: readonly string[], runtime: string): void {
     for (const one of started) await one.dispose();
   });
 
+  test("one that waits finds what has come since, and what time it is there", async () => {
+    const code = `import os, time\nimport beside.it\n${def("return [beside.it.x, os.path.exists('app.py'), time.strftime('%Z', time.localtime(0))]")}`;
+    const files = { "app.py": code, "beside/it.py": "x = 1" };
+    const one = await start(code, { files, isPrepared: true, variables: { TZ: "XYZ-5" } });
+    assert.equal((await one.frame()).type, "R");
+    assert.deepEqual((await one.invoke({})).value, [1, true, "XYZ"]);
+  });
+
   test("an environment serves many invocations, and goes on after errors", async () => {
     const one = await start(`n = 0\n${def("global n", "n += 1", "if event == 'raise': raise ValueError(n)", "return n")}`);
     assert.equal((await one.frame()).type, "R");

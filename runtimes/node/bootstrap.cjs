@@ -7,7 +7,7 @@
 const { patchConsole } = require("./console.cjs");
 const { listen, send, sendLater } = require("./control.cjs");
 const { RuntimeError, errorDocument } = require("./errors.cjs");
-const { STREAMING, loadHandler } = require("./handler.cjs");
+const { STREAMING, loadHandler, warmUp } = require("./handler.cjs");
 
 const RESPONSE_BYTES_MAX = 6_291_556;
 const NODE_MAJOR = Number.parseInt(process.versions.node, 10);
@@ -30,7 +30,8 @@ let early;
 let isLoading = false;
 
 const socket = listen((type, head, text) => {
-  if (type === "B") void boot(head);
+  if (type === "P") void warmUp().then(() => send("W", {}));
+  else if (type === "B") void boot(head);
   else if (type === "I" && handler === undefined) early = [head, text];
   else if (type === "I") void invoke(head, text);
 });
@@ -39,6 +40,9 @@ async function boot({ handler: name, variables }) {
   for (const [variable, value] of Object.entries(variables)) process.env[variable] = value;
   // Node reads this one once, when it starts.
   if (variables.NODE_PATH !== undefined) require("node:module")._initPaths();
+  const task = process.env.LAMBDA_TASK_ROOT ?? "/var/task";
+  // What was mounted there since the process started is found by entering it again.
+  process.chdir(task);
   logFailure = patchConsole(
     (timestampMs, text) => send("L", { timestampMs }, text),
     () => logged,
@@ -48,7 +52,7 @@ async function boot({ handler: name, variables }) {
   isLoading = true;
   socket.unref();
   try {
-    const loaded = await loadHandler(process.env.LAMBDA_TASK_ROOT ?? "/var/task", name, NODE_MAJOR);
+    const loaded = await loadHandler(task, name, NODE_MAJOR);
     warnOfCallbacks(loaded);
     handler = loaded;
   } catch (error) {

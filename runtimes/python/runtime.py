@@ -195,7 +195,10 @@ class Runtime:
         self.tenant_id = None
 
     def run(self):
-        _, head, _ = self.control.receive()
+        kind, head, _ = self.control.receive()
+        while kind == b"P":
+            self.control.send(b"W", {})
+            kind, head, _ = self.control.receive()
         self.boot(head)
         while True:
             _, head, body = self.control.receive()
@@ -203,6 +206,10 @@ class Runtime:
 
     def boot(self, head):
         os.environ.update(head["variables"])
+        time.tzset()
+        # What was mounted since the process started is found by entering it again, and by forgetting what was not there.
+        os.chdir(os.environ.get("LAMBDA_TASK_ROOT", "/var/task"))
+        sys.path_importer_cache.clear()
         LoggingHook(self)
         try:
             self.handler = load_handler(head["handler"])

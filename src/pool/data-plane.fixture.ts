@@ -47,7 +47,8 @@ export function request(event: unknown = {}, changes: Partial<InvocationRequest>
   };
 }
 
-const LIMITS: DataPlaneLimits = { accountConcurrency: 1000, environmentsMax: 100, idleExpiryMs: 600_000 };
+/** Without prepared sandboxes: most tests count what was started. */
+const LIMITS: DataPlaneLimits = { accountConcurrency: 1000, environmentsMax: 100, idleExpiryMs: 600_000, preparedMax: 0 };
 
 export function plane(script: FakeScript, limits: Partial<DataPlaneLimits> = {}, deps: Partial<DataPlaneDeps> = {}) {
   const clock = manualClock();

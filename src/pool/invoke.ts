@@ -1,8 +1,10 @@
 // The path of an invocation through the data plane: concurrency, environment, answer.
 import type { Socket } from "node:net";
+import { freemem, totalmem } from "node:os";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Environment } from "../runtime/environment.ts";
+import type { PreparedSandboxes } from "../runtime/late-binding.ts";
 import type { RuntimeLayout } from "../runtime/settings.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import type { LogSink } from "../store/log-sink.ts";
@@ -11,12 +13,15 @@ import { cachedCredentials, type CredentialSource } from "./credentials.ts";
 import { environmentKey, type Deployment, type InvocationRequest, type Invoker, type Outcome, type Provisioned } from "./invocation.ts";
 import { Pool, type CreateEnvironment } from "./pool.ts";
 import { ScalingRate } from "./scaling-rate.ts";
+import { PreparedPool } from "./prepared.ts";
 
 export interface DataPlaneLimits {
   /** Concurrent invocations for each account and region. AWS: 1,000. */
   readonly accountConcurrency: number;
   /** Execution environments at once, of all accounts: what this machine's memory allows. */
   readonly environmentsMax: number;
+  /** Of these, sandboxes that wait without a function, so that a cold start finds its runtime booted. 0: none. Default an eighth, at most 8. */
+  readonly preparedMax?: number;
   /** An environment that is idle for so long is destroyed. */
   readonly idleExpiryMs: number;
   /** Idle time after which the processes of an environment are frozen. Default 5. */
@@ -42,15 +47,22 @@ export interface DataPlaneDeps {
   readonly endpoint: { readonly port: number; onConnection(socket: Socket, sandboxId: string): void };
   /** What functions reach besides. Default `endpoint`: nothing. */
   readonly network?: "endpoint" | "internet";
+  /** Whether there is memory for sandboxes that nobody has asked for. Default: more than a tenth of the machine's is free. */
+  readonly hasMemory?: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: DataPlaneLimits;
 }
 
 export interface DataPlane extends Invoker {
+  /** Sandboxes that wait for a function now, and how many cold starts have found one so far. */
+  prepared(): { readonly ready: number; readonly taken: number };
   /** New invocations are refused, running ones get a little time, then everything is destroyed. */
   stop(): Promise<void>;
 }
+
+const PREPARED_MAX = 8;
+const FREE_MEMORY_SHARE_MIN = 0.1;
 
 const unavailable = (code: Extract<Outcome, { kind: "unavailable" }>["code"], message: string): Outcome => ({
   kind: "unavailable",
@@ -67,6 +79,7 @@ class LocalDataPlane implements DataPlane {
   readonly #concurrency: Concurrency;
   readonly #scaling: ScalingRate;
   readonly #pool: Pool;
+  readonly #prepared: PreparedPool;
   readonly #environmentOf: (deployment: Deployment, layout: RuntimeLayout) => CreateEnvironment;
   #stopped: Promise<void> | undefined;
 
@@ -76,8 +89,19 @@ class LocalDataPlane implements DataPlane {
     this.#deps = deps;
     this.#concurrency = new Concurrency(limits.accountConcurrency, clock);
     this.#scaling = new ScalingRate(clock);
-    this.#environmentOf = environmentFactory(deps);
-    this.#pool = new Pool({ clock, environmentsMax, idleExpiryMs, waitersMax, waitMsMax });
+    this.#prepared = new PreparedPool({
+      sandboxes: deps.sandboxes,
+      clock,
+      log: deps.log,
+      preparedMax: limits.preparedMax ?? Math.min(PREPARED_MAX, Math.floor(environmentsMax / 8)),
+      keepMs: idleExpiryMs,
+      hasMemory: deps.hasMemory ?? (() => freemem() > totalmem() * FREE_MEMORY_SHARE_MIN),
+      hasRoom: () => this.#pool.hasRoom,
+      isShort: () => this.#pool.isShort,
+      freed: () => this.#pool.roomFreed(),
+    });
+    this.#environmentOf = environmentFactory(deps, this.#prepared);
+    this.#pool = new Pool({ clock, environmentsMax, idleExpiryMs, waitersMax, waitMsMax, spare: this.#prepared });
   }
 
   async invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome> {
@@ -112,6 +136,11 @@ class LocalDataPlane implements DataPlane {
     if (this.#stopped !== undefined || !this.#pool.provision(deployment, count, create)) return false;
     this.#concurrency.provision(deployment, count);
     return true;
+  }
+
+  prepared(): { readonly ready: number; readonly taken: number } {
+    const { ready, taken } = this.#prepared;
+    return { ready, taken };
   }
 
   provisioned(key: string): Provisioned | undefined {
@@ -168,11 +197,11 @@ class LocalDataPlane implements DataPlane {
     const timer = clock.after(limits.stopGraceMs ?? 5000, grace.resolve);
     await Promise.race([this.#concurrency.drained(), grace.promise]);
     timer.cancel();
-    await this.#pool.stop();
+    await Promise.all([this.#pool.stop(), this.#prepared.stop()]);
   }
 }
 
-function environmentFactory(deps: DataPlaneDeps) {
+function environmentFactory(deps: DataPlaneDeps, prepared: PreparedSandboxes) {
   const { sandboxes, clock, log, endpoint, logs, limits } = deps;
   const credentials = cachedCredentials(deps.credentials, clock);
   return (deployment: Deployment, layout: RuntimeLayout): CreateEnvironment => {
@@ -184,6 +213,7 @@ function environmentFactory(deps: DataPlaneDeps) {
         settings: deployment,
         layout,
         sandboxes,
+        prepared,
         clock,
         log,
         credentials: () => credentials(roleArn, functionName),

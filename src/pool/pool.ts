@@ -14,6 +14,18 @@ export interface PoolOptions {
   /** Invocations that may wait for room, and how long. */
   readonly waitersMax: number;
   readonly waitMsMax: number;
+  /** What takes up room and is nobody's. */
+  readonly spare?: Spare;
+}
+
+/** Room that is used for what is not needed: prepared sandboxes. */
+export interface Spare {
+  /** Environments' worth of room. */
+  readonly count: number;
+  /** Of these, on their way out. */
+  readonly ending: number;
+  /** Gives up one; the pool is told by `roomFreed`. False: there is nothing to give up. */
+  drop(): boolean;
 }
 
 export interface Creation {
@@ -86,9 +98,26 @@ export class Pool {
    */
   room(deployment: Deployment, create: CreateEnvironment, signal: AbortSignal | undefined): Promise<Environment | undefined> {
     if (this.#isStopping) return Promise.resolve(undefined);
-    if (this.#present.size < this.#options.environmentsMax && this.#waiters.length === 0)
-      return Promise.resolve(this.#create(deployment, create));
+    if (this.#free > 0 && this.#waiters.length === 0) return Promise.resolve(this.#create(deployment, create));
     return this.#wait(deployment, create, signal);
+  }
+
+  /** Whether nobody waits, and there would be room for one more. */
+  get hasRoom(): boolean {
+    return !this.#isStopping && this.#free > 0 && !this.isShort;
+  }
+
+  /** Whether somebody waits for room. */
+  get isShort(): boolean {
+    return this.#waiters.length > 0;
+  }
+
+  get #leaving(): number {
+    return this.#stopping.size + (this.#options.spare?.ending ?? 0);
+  }
+
+  get #free(): number {
+    return this.#options.environmentsMax - this.#present.size - (this.#options.spare?.count ?? 0);
   }
 
   /**
@@ -147,9 +176,9 @@ export class Pool {
 
   /** Those who wait for room come first. */
   #createKept(deployment: Deployment, create: CreateEnvironment): Environment | undefined {
-    this.#isShort = this.#present.size >= this.#options.environmentsMax || this.#waiters.length > 0;
+    this.#isShort = this.#free <= 0 || this.#waiters.length > 0;
     if (this.#isShort) {
-      if (this.#stopping.size === 0) void this.#oldest()?.stop();
+      if (this.#leaving === 0) this.#giveUpOne();
       return undefined;
     }
     const environment = create(this.#events, { skipsInit: false, initializationType: "provisioned-concurrency" });
@@ -183,7 +212,11 @@ export class Pool {
 
   /** Makes room for those who wait: the environment goes that nobody has used for longest, whosever it is. */
   #evict(): void {
-    if (this.#stopping.size < this.#waiters.length) void this.#oldest()?.stop();
+    if (this.#leaving < this.#waiters.length) this.#giveUpOne();
+  }
+
+  #giveUpOne(): void {
+    if (this.#options.spare?.drop() !== true) void this.#oldest()?.stop();
   }
 
   #oldest(): Environment | undefined {
@@ -242,7 +275,12 @@ export class Pool {
   #onDead(environment: Environment): void {
     this.#stopping.delete(environment);
     this.#present.delete(environment);
-    while (!this.#isStopping && this.#present.size < this.#options.environmentsMax) {
+    this.roomFreed();
+  }
+
+  /** Those who wait are served, in their order. */
+  roomFreed(): void {
+    while (!this.#isStopping && this.#free > 0) {
       const waiter = this.#waiters.shift();
       if (waiter === undefined) break;
       const fresh = this.#create(waiter.deployment, waiter.create);

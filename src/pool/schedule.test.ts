@@ -55,6 +55,8 @@ function counters() {
   return { handler, most, problems };
 }
 
+let taken = 0;
+
 for (const seed of [1, 2, 3, 4, 5, 6, 7, 8])
   test(`limits and purity hold under a random schedule (seed ${seed})`, async () => {
     const next = random(seed);
@@ -65,12 +67,11 @@ for (const seed of [1, 2, 3, 4, 5, 6, 7, 8])
       plane: one,
       host,
       clock,
-    } = plane(() => handler, {
-      accountConcurrency: ACCOUNT_LIMIT,
-      environmentsMax,
-      idleExpiryMs: 50,
-      waitMsMax: 100,
-    });
+    } = plane(
+      () => handler,
+      { accountConcurrency: ACCOUNT_LIMIT, environmentsMax, idleExpiryMs: 50, waitMsMax: 100, preparedMax: seed % 2 === 0 ? 3 : 0 },
+      { hasMemory: () => next() < 0.9 },
+    );
     for (const [name, limit] of RESERVED) one.reserve(deployment(name), limit);
     const generation = new Map(NAMES.map((name) => [name, 1]));
     const answers: Promise<string>[] = [];
@@ -100,7 +101,12 @@ for (const seed of [1, 2, 3, 4, 5, 6, 7, 8])
     assert.ok(host.ledger().runningMost <= environmentsMax);
     assert.ok(kinds.has("returned") && kinds.has("failed") && kinds.has("throttled"));
     assert.equal(one.concurrency("000000000000", "us-east-1").busy, 0);
+    taken += one.prepared().taken;
     await one.stop();
     const { runningNow, frozenNow, started, killed } = host.ledger();
     assert.deepEqual([runningNow, frozenNow, started - killed], [0, 0, 0]);
   });
+
+test("some of that was run in prepared sandboxes", () => {
+  assert.ok(taken > 10, `${taken}`);
+});

@@ -7,6 +7,7 @@ import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import { entrypointOf } from "./entrypoint.ts";
 import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
 import { verdictOf, type Ending, type Verdict } from "./failures.ts";
+import { lateBinding, type PreparedSandboxes } from "./late-binding.ts";
 import type { LinkInvocation } from "./link.ts";
 import type { InitializationType, PlatformEvent } from "./report.ts";
 import { RuntimeProcess, type InitEnding } from "./runtime-process.ts";
@@ -48,6 +49,8 @@ export interface EnvironmentOptions {
   readonly settings: FunctionSettings;
   readonly layout: RuntimeLayout;
   readonly sandboxes: SandboxHost;
+  /** Where its sandbox comes from when one that fits is ready. Absent: each is made anew. */
+  readonly prepared?: PreparedSandboxes;
   readonly clock: Clock;
   readonly log: Log;
   credentials(): Promise<SessionCredentials>;
@@ -231,7 +234,7 @@ export class Environment {
   }
 
   async #bootNow(limitMs: number): Promise<InitEnding> {
-    const { settings, layout, sandboxes, clock, log, endpoint, network, initializationType } = this.#options;
+    const { settings, layout, sandboxes, prepared, clock, log, endpoint, network, initializationType } = this.#options;
     const found = await entrypointOf(layout, settings);
     if ("problem" in found) return { kind: "no-entrypoint", problem: found.problem };
     this.#runs++;
@@ -239,6 +242,7 @@ export class Environment {
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
     const given = { credentials: this.#credentials, logStream: this.logStream, initializationType };
     const spec = sandboxSpec({ id, settings, layout, argv: found.argv, endpoint, network, ...given });
+    const late = prepared === undefined ? undefined : lateBinding(spec, settings, layout);
     const ended = () => this.#onExit();
     const { protocol } = layout;
     const process = await RuntimeProcess.start({
@@ -246,6 +250,8 @@ export class Environment {
       clock,
       log,
       spec,
+      late,
+      prepared,
       protocol,
       handler: settings.handler,
       cpuMillis: cpuMillisOf(settings.memoryMiB),

@@ -6,6 +6,7 @@ import { Allowance, EVENT_COST_BYTES } from "./allowance.ts";
 import { controlLink } from "./control-link.ts";
 import type { EnvironmentLog } from "./environment-log.ts";
 import type { Ending } from "./failures.ts";
+import { startSandbox, type LateBinding, type PreparedSandboxes, type StartedSandbox } from "./late-binding.ts";
 import type { Answer, Link, LinkEvents, LinkInvocation } from "./link.ts";
 import { Output } from "./output.ts";
 import { RuntimeApi } from "./runtime-api.ts";
@@ -27,6 +28,9 @@ export interface RuntimeProcessOptions {
   readonly log: Log;
   /** Without the Runtime API's listener, which is added where the protocol needs it. */
   readonly spec: SandboxSpec;
+  /** Undefined: the function can't be given to a sandbox that is there already. */
+  readonly late?: LateBinding | undefined;
+  readonly prepared?: PreparedSandboxes | undefined;
   readonly protocol: "framed" | "runtime-api";
   readonly handler: string;
   /** Share of CPU from the end of initialisation on, in thousandths of one. */
@@ -59,14 +63,14 @@ export class RuntimeProcess implements LinkEvents {
     const early: ((events: LinkEvents) => void)[] = [];
     const api = options.protocol === "runtime-api" ? new RuntimeApi(forward(() => process, early)) : undefined;
     const listeners = api === undefined ? spec.listeners : [...spec.listeners, api.listener];
-    const starting = sandboxes.start({ ...spec, listeners });
+    const starting = startSandbox(sandboxes, { ...spec, listeners }, options.late, options.prepared);
     const late = () => new SandboxError(`sandbox ${spec.id} did not start within ${START_MS_MAX} ms`);
     try {
       process = new RuntimeProcess(options, await within(clock, START_MS_MAX, starting, late), api);
     } catch (cause) {
       // One that starts after all must not be left over.
       void starting.then(
-        (sandbox) => sandbox.kill(),
+        ({ sandbox }) => sandbox.kill(),
         () => undefined,
       );
       throw cause;
@@ -75,12 +79,11 @@ export class RuntimeProcess implements LinkEvents {
     return process;
   }
 
-  private constructor(options: RuntimeProcessOptions, sandbox: Sandbox, api: RuntimeApi | undefined) {
+  private constructor(options: RuntimeProcessOptions, { sandbox, variables }: StartedSandbox, api: RuntimeApi | undefined) {
     this.#options = options;
     this.#sandbox = sandbox;
     const { clock, handler, output } = options;
-    // Variables are in the sandbox's environment already: NODE_OPTIONS and their like only work there.
-    this.#link = api ?? controlLink({ control: sandbox.control, handler, variables: {}, clock, events: this });
+    this.#link = api ?? controlLink({ control: sandbox.control, handler, variables, clock, events: this });
     this.#output = new Output({ output: sandbox.output, clock, allowance: this.#allowance, lines: (lines) => output.lines(lines) });
     if (api === undefined) void this.#link.ended.then(() => this.#onSilence());
     else sandbox.control.on("error", () => undefined /* nothing is said there, so nothing is lost */);

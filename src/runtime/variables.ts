@@ -24,6 +24,12 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   AWS_XRAY_DAEMON_ADDRESS: "169.254.100.1:2000",
 };
 
+/** As AWS's own entry point leaves it behind. */
+const STARTED: Readonly<Record<string, string>> = { SHLVL: "0", PWD: "/var/task" };
+
+/** What of the environment does not depend on the function, and what interpreters read when they start. */
+export const startVariables = (layout: RuntimeLayout): Readonly<Record<string, string>> => ({ ...DEFAULTS, ...STARTED, ...layout.env });
+
 function reserved({ settings, credentials, logStream, initializationType, runtimeApi }: VariablesInput): Record<string, string> {
   const isOwnRuntime = settings.runtime.startsWith("provided");
   const { logging } = settings;
@@ -52,7 +58,7 @@ function reserved({ settings, credentials, logStream, initializationType, runtim
 
 /** Of equal names the later one counts: defaults, the runtime's, the user's, and those that AWS reserves. */
 export function functionVariables(input: VariablesInput): Readonly<Record<string, string>> {
-  const started = input.settings.runtime.startsWith("provided") ? {} : { SHLVL: "0", PWD: "/var/task" };
+  const started = input.settings.runtime.startsWith("provided") ? {} : STARTED;
   const sources = [DEFAULTS, started, { AWS_ENDPOINT_URL: input.endpointUrl }, input.layout.env, input.settings.variables, reserved(input)];
   // A null prototype, since a user may well call a variable `__proto__`.
   const variables: Record<string, string> = Object.create(null) as Record<string, string>;

@@ -2,7 +2,16 @@
 import { duplexPair, PassThrough, type Duplex } from "node:stream";
 import { createConnection, createServer, type Socket } from "node:net";
 import { encodeFrame, FrameReader, frameType } from "./control-frames.ts";
-import type { Sandbox, SandboxExit, SandboxHost, SandboxInfo, SandboxSpec, SandboxUsage } from "./sandbox.ts";
+import {
+  SandboxError,
+  type Sandbox,
+  type SandboxExit,
+  type SandboxHost,
+  type SandboxInfo,
+  type SandboxSpec,
+  type SandboxUsage,
+  type Specialisation,
+} from "./sandbox.ts";
 
 /** What a scripted function can do besides returning or throwing. */
 export interface FakeContext {
@@ -45,7 +54,10 @@ export interface FakeFunction {
   readonly handler: FakeHandler;
 }
 
-/** Finds what a sandbox runs, usually by `spec.env["AWS_LAMBDA_FUNCTION_NAME"]`; throws SandboxError to make the start fail. */
+/**
+ * Finds what a sandbox runs, usually by `spec.env["AWS_LAMBDA_FUNCTION_NAME"]`; throws SandboxError to make the start fail. A prepared
+ * sandbox is asked for when it boots: its specification is complete then.
+ */
 export type FakeScript = (spec: SandboxSpec) => FakeHandler | FakeFunction | Promise<FakeHandler | FakeFunction>;
 
 /** What has been started and what is left; all `…Now` are zero after `stop`. */
@@ -84,8 +96,12 @@ export function fakeSandboxHost(script: FakeScript): FakeSandboxHost {
   return {
     sandboxes: present,
     async start(spec) {
-      const found = await script(spec);
-      const sandbox = new FakeSandbox(spec, typeof found === "function" ? { handler: found } : found, tally, () => present.delete(spec.id));
+      const load = async (whole: SandboxSpec) => {
+        const found = await script(whole);
+        return typeof found === "function" ? { handler: found } : found;
+      };
+      const loaded = spec.isPrepared === true ? undefined : await load(spec);
+      const sandbox = new FakeSandbox(spec, loaded ?? load, tally, () => present.delete(spec.id));
       if (present.has(spec.id)) throw new Error(`a sandbox called ${spec.id} is there already`);
       present.set(spec.id, sandbox);
       tally.started++;
@@ -111,13 +127,14 @@ export function fakeSandboxHost(script: FakeScript): FakeSandboxHost {
 
 export class FakeSandbox implements Sandbox {
   readonly id: string;
-  readonly spec: SandboxSpec;
+  /** With what a prepared sandbox got since its start. */
+  spec: SandboxSpec;
   readonly control: Duplex;
   readonly output = new PassThrough({ highWaterMark: 64 * 1024 });
   readonly exited: Promise<SandboxExit>;
   readonly #inside: Duplex;
   readonly #reader: FrameReader;
-  readonly #function: FakeFunction;
+  #function: FakeFunction | ((spec: SandboxSpec) => Promise<FakeFunction>);
   readonly #tally: Tally;
   readonly #gone: () => void;
   readonly #exit = Promise.withResolvers<SandboxExit>();
@@ -125,15 +142,17 @@ export class FakeSandbox implements Sandbox {
   #isKilled = false;
   /** What it may use; nothing here takes CPU of its own. */
   cpuMillis: number;
+  #isOpen: boolean;
   #memoryPeakBytes = 30 * 2 ** 20;
   #thawed: PromiseWithResolvers<void> | undefined;
   /** Frames are handled one after the other, and none while frozen. */
   #work: Promise<void> = Promise.resolve();
 
-  constructor(spec: SandboxSpec, script: FakeFunction, tally: Tally, gone: () => void) {
+  constructor(spec: SandboxSpec, script: FakeFunction | ((spec: SandboxSpec) => Promise<FakeFunction>), tally: Tally, gone: () => void) {
     this.id = spec.id;
     this.spec = spec;
     this.cpuMillis = spec.cpuMillis;
+    this.#isOpen = spec.isPrepared === true;
     this.#function = script;
     this.#tally = tally;
     this.#gone = gone;
@@ -152,6 +171,13 @@ export class FakeSandbox implements Sandbox {
 
   get isFrozen(): boolean {
     return this.#thawed !== undefined;
+  }
+
+  async specialise(given: Specialisation): Promise<void> {
+    if (!this.#isOpen || this.#hasEnded) throw new SandboxError(`sandbox ${this.id} is not prepared, or serves already`);
+    this.#isOpen = false;
+    this.spec = { ...this.spec, ...given, mounts: [...this.spec.mounts, ...given.mounts] };
+    await this.thaw();
   }
 
   limitCpu(cpuMillis: number): Promise<void> {
@@ -223,7 +249,8 @@ export class FakeSandbox implements Sandbox {
     this.#work = this.#work.then(async () => {
       while (this.#thawed !== undefined) await this.#thawed.promise;
       const fields = JSON.parse(head.toString()) as Record<string, unknown>;
-      if (type === frameType("B")) await this.#boot();
+      if (type === frameType("P")) this.#send("W", {});
+      if (type === frameType("B")) await this.#boot((fields["variables"] ?? {}) as Record<string, string>);
       if (type === frameType("I")) await this.#invoke(fields, body);
     });
   }
@@ -233,8 +260,10 @@ export class FakeSandbox implements Sandbox {
     for (const piece of encodeFrame(letter, head, body)) this.#inside.write(piece);
   }
 
-  async #boot(): Promise<void> {
+  async #boot(variables: Readonly<Record<string, string>>): Promise<void> {
+    this.spec = { ...this.spec, env: { ...this.spec.env, ...variables } };
     try {
+      if (typeof this.#function === "function") this.#function = await this.#function(this.spec);
       await this.#function.init?.(this.#toolbox());
       this.#send("R", {});
     } catch (cause) {
@@ -249,6 +278,7 @@ export class FakeSandbox implements Sandbox {
     const { requestId } = context;
     try {
       const event: unknown = body.length === 0 ? {} : JSON.parse(body.toString());
+      if (typeof this.#function === "function") throw new Error("an invocation came before the boot frame");
       const result = await this.#function.handler(event, context);
       this.#send("S", { requestId }, Buffer.from(JSON.stringify(result) ?? "null"));
     } catch (cause) {

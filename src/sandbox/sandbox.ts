@@ -35,6 +35,19 @@ export interface SandboxSpec {
   readonly listeners: readonly SandboxListener[];
   /** `endpoint`: only the listeners above can be reached. `internet`: routed outside as well, private ranges excluded. */
   readonly network: "endpoint" | "internet";
+  /** Its first process waits for what comes with `specialise`; until then nobody's code may run inside. */
+  readonly isPrepared?: boolean;
+}
+
+/** What a prepared sandbox gets when it is known whom it serves; everything else was decided at its start. */
+export interface Specialisation {
+  /** At `/var/task` and `/opt`: in every sandbox these are there, and empty when nothing is mounted. */
+  readonly mounts: readonly SandboxMount[];
+  readonly memoryBytes: number;
+  readonly cpuMillis: number;
+  readonly processesMax: number;
+  readonly tmpBytes: number;
+  readonly tmpInodes: number;
 }
 
 export interface SandboxExit {
@@ -58,6 +71,11 @@ export interface Sandbox {
   readonly output: Readable;
   /** Resolves once, when the first process has ended, for whatever reason. */
   readonly exited: Promise<SandboxExit>;
+  /**
+   * Completes a prepared sandbox, once, and thaws it: new limits, size of /tmp, mounts. Rejects with SandboxError; one that could be
+   * completed only in part is ended.
+   */
+  specialise(given: Specialisation): Promise<void>;
   /** Changes the share of CPU: initialisation has more than the function will have. */
   limitCpu(cpuMillis: number): Promise<void>;
   freeze(): Promise<void>;

@@ -57,7 +57,15 @@ test(
     const frames = [
       startFrame(1, SPEC, { uid: 70_000, slot: 0 }),
       commandFrame(2, "kill", "sandbox-1"),
-      commandFrame(3, "limitCpu", "sandbox-1", 500),
+      commandFrame(3, "limitCpu", "sandbox-1", { cpuMillis: 500 }),
+      commandFrame(4, "specialise", "sandbox-1", {
+        mounts: [{ source: "/srv/code", target: "/var/task" }],
+        memoryBytes: 2 ** 27,
+        cpuMillis: 72,
+        processesMax: 1024,
+        tmpBytes: 2 ** 29,
+        tmpInodes: 65_536,
+      }),
     ];
     const chance = random(SEED);
     const input = Buffer.concat([...frames, ...Array.from({ length: FRAMES }, () => mutated(frames, chance))]);

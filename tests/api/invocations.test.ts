@@ -7,7 +7,7 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import { createHash, createHmac } from "node:crypto";
 import { FAKE_ROOT, type ClientError } from "../../src/aws/fake-service.ts";
 import type { Outcome } from "../../src/pool/invocation.ts";
-import { arnOf, check, covered, makeFunction, REGION, send, startLambda, UUID, type Row, type Started } from "./lambda.fixture.ts";
+import { arnOf, check, covered, makeFunction, REGION, startLambda, UUID, type Row, type Started } from "./lambda.fixture.ts";
 
 const REPORT = { durationMs: 1, billedMs: 1, memoryPeakMiB: 1 };
 const invoke = (started: Started, more: Partial<lambda.InvokeCommandInput> = {}) =>

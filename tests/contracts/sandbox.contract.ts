@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { test } from "node:test";
 import { encodeFrame, FrameReader } from "../../src/sandbox/control-frames.ts";
-import type { Sandbox, SandboxHost, SandboxSpec } from "../../src/sandbox/sandbox.ts";
+import { SandboxError, type Sandbox, type SandboxHost, type SandboxSpec, type Specialisation } from "../../src/sandbox/sandbox.ts";
 
 /** What a program does when it gets a `B` frame; before that it does nothing. */
 export type Program =
@@ -17,7 +17,9 @@ export type Program =
   /** Writes `last words` to its output and ends with status 0. */
   | "speaks"
   /** Connects to port 4566 and writes `hello`. */
-  | "connects";
+  | "connects"
+  /** Answers an `R` frame if something is mounted at /var/task, and ends with status 1 if not. */
+  | "looks";
 
 export interface SandboxDriver {
   readonly name: string;
@@ -155,6 +157,38 @@ export function sandboxContract({ name, skip, host: open, spec }: SandboxDriver)
     const [hello] = (await once(socket, "data")) as [Buffer];
     assert.equal(hello.toString(), "hello");
     socket.destroy();
+  });
+
+  const given = (program: Program): Specialisation => ({
+    ...spec(program),
+    mounts: [{ source: "/usr/share", target: "/var/task" }],
+  });
+
+  promise("a prepared sandbox is completed and thawed at once", async (host) => {
+    const sandbox = await host.start(spec("looks", { isPrepared: true }));
+    await sandbox.freeze();
+    const answer = nextFrame(sandbox);
+    boot(sandbox);
+    await sandbox.specialise(given("looks"));
+    assert.equal(await answer, "R");
+  });
+
+  promise("a sandbox is completed once, and only if it was prepared", async (host) => {
+    const [prepared, ordinary] = await Promise.all([host.start(spec("answers", { isPrepared: true })), host.start(spec("answers"))]);
+    await prepared.specialise(given("answers"));
+    for (const sandbox of [prepared, ordinary]) {
+      await assert.rejects(sandbox.specialise(given("answers")), SandboxError);
+      const answer = nextFrame(sandbox);
+      boot(sandbox);
+      assert.equal(await answer, "R", "it goes on");
+    }
+  });
+
+  promise("a prepared sandbox that has ended can't be completed", async (host) => {
+    const sandbox = await host.start(spec("answers", { isPrepared: true }));
+    await sandbox.kill();
+    await assert.rejects(sandbox.specialise(given("answers")), SandboxError);
+    assert.deepEqual(await ids(host), []);
   });
 
   promise("a stopped host has nothing left", async (host) => {

@@ -15,6 +15,7 @@ const FAKES: Readonly<Record<Program, FakeFunction["init"]>> = {
   async connects({ sandbox }) {
     (await sandbox.connect(4566)).write("hello");
   },
+  looks: ({ sandbox, exit }) => (sandbox.spec.mounts.length > 0 ? undefined : exit(1)),
 };
 
 sandboxContract({
@@ -31,12 +32,14 @@ sandboxContract({
 });
 
 const WAIT = "os.read(3, 65536)\n";
+const ANSWER = 'os.write(3, b"\\0\\0\\0\\x07R\\0\\0\\0\\x02{}")\nos.read(3, 1)';
 const PROGRAMS: Readonly<Record<Program, string>> = {
-  answers: `${WAIT}os.write(3, b"\\0\\0\\0\\x07R\\0\\0\\0\\x02{}")\nos.read(3, 1)`,
+  answers: `${WAIT}${ANSWER}`,
   exits: `${WAIT}os._exit(7)`,
   crashes: `${WAIT}ctypes.string_at(0)`,
   speaks: `${WAIT}os.write(1, b"last words")`,
   connects: `${WAIT}s = socket.create_connection(("127.0.0.1", 4566))\ns.send(b"hello")\ns.recv(1)`,
+  looks: `${WAIT}os.path.exists("/var/task/doc") or os._exit(1)\n${ANSWER}`,
 };
 
 sandboxContract({

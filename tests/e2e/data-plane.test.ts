@@ -20,6 +20,9 @@ const LAUNCHER = join(ROOT, "native", "build", "launcher");
 const ACCOUNT = "000000000000";
 const REGION = "us-east-1";
 
+/** Whether cold starts find prepared sandboxes: data-plane-prepared.test.ts runs all of this once more, with them. */
+const isPrepared = process.env["LAMBENT_TEST_PREPARED"] === "1";
+
 const catalog = runtimeCatalog({
   runtimesDirectory: RUNTIMES,
   bootstrapsDirectory: join(ROOT, "runtimes"),
@@ -123,7 +126,7 @@ function open(limits: Partial<DataPlaneLimits> = {}): DataPlane {
     endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },
     clock: systemClock,
     log: silentLog,
-    limits: { accountConcurrency: 1000, environmentsMax: 40, idleExpiryMs: 600_000, ...limits },
+    limits: { accountConcurrency: 1000, environmentsMax: 40, idleExpiryMs: 600_000, preparedMax: isPrepared ? 8 : 0, ...limits },
   });
   planes.push(plane);
   return plane;
@@ -145,11 +148,13 @@ before(async () => {
 
 after(async () => {
   if (skip !== false) return;
+  const taken = planes.reduce((sum, plane) => sum + plane.prepared().taken, 0);
   for (const plane of planes) await plane.stop();
   const left = await host.inventory();
   await host.stop();
   rmSync(directory, { recursive: true });
   assert.deepEqual(left, [], "a stopped data plane leaves no sandbox");
+  assert.ok(isPrepared ? taken > 10 : taken === 0, `${taken} cold starts had a prepared sandbox`);
 });
 
 function deployment(code: keyof typeof CODES, changes: Partial<Deployment> = {}): Deployment {

@@ -278,3 +278,52 @@ void test("output that was written before the end can be read after a kill of th
   assert.deepEqual(await sandbox.exited, { code: 0, outOfMemory: false });
   assert.equal(await output, "said\n");
 });
+
+const PREPARED = `
+print("empty", os.listdir("/var/task"), os.listdir("/opt"), os.statvfs("/tmp").f_files, flush=True)
+os.write(3, b"w")
+os.read(3, 1)
+os.chdir("/var/task")
+flags = next(line.split()[3] for line in open("/proc/self/mounts") if line.split()[1] == "/var/task")
+shared = [line for line in open("/proc/self/mountinfo") if " master:" in line or " shared:" in line]
+tmp = os.statvfs("/tmp")
+print(os.path.exists("doc"), os.listdir("/opt") == os.listdir("/usr/lib"), flags.split(",")[:3], len(shared), tmp.f_blocks * tmp.f_bsize, tmp.f_files, tries(open, "/var/task/x", "w"))
+`;
+
+const GIVEN = {
+  ...spec({ memoryBytes: 256 * 2 ** 20, cpuMillis: 500, tmpBytes: 2 ** 26, tmpInodes: 4000 }),
+  mounts: [
+    { source: "/usr/share", target: "/var/task" },
+    { source: "/usr/lib", target: "/opt" },
+  ],
+};
+
+void test("a prepared sandbox gets its directories, read-only and private, and its /tmp when it is given them", { skip }, async () => {
+  const sandbox = await host.start(spec({ argv: python(PREPARED), isPrepared: true, tmpBytes: 2 ** 20, tmpInodes: 16 }));
+  const output = outputOf(sandbox);
+  await once(sandbox.control, "data");
+  await sandbox.freeze();
+  await sandbox.specialise(GIVEN);
+  sandbox.control.write("x");
+  assert.deepEqual(await sandbox.exited, { code: 0, outOfMemory: false });
+  assert.equal(await output, "empty ['lib'] ['lib'] 16\nTrue True ['ro', 'nosuid', 'nodev'] 0 67108864 4000 EROFS\n");
+  await sandbox.kill();
+});
+
+void test("a prepared sandbox that can't get all that it is to get is ended, and the launcher goes on", { skip }, async () => {
+  const mounts = mountCount();
+  const absent = { ...GIVEN, mounts: [...GIVEN.mounts, { source: "/absent", target: "/opt" }] };
+  const elsewhere = { ...GIVEN, mounts: [{ source: "/usr/share", target: "/var/elsewhere" }] };
+  for (const [given, message] of [
+    [absent, /\/absent: No such file/],
+    [elsewhere, /\/var\/elsewhere: No such file/],
+  ] as const) {
+    const sandbox = await host.start(spec({ argv: python("os.read(3, 1)"), isPrepared: true }));
+    await sandbox.freeze();
+    await assert.rejects(sandbox.specialise(given), message);
+    assert.deepEqual(await sandbox.exited, { signal: "SIGKILL", outOfMemory: false });
+    await sandbox.kill();
+  }
+  assert.equal((await run(host, sh("ls /var/task; pwd"))).output, "lib\n/\n");
+  assert.equal(mountCount(), mounts);
+});

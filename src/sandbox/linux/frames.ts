@@ -1,10 +1,10 @@
 // The launcher's binary protocol: requests as tagged fields, events as short frames; integers are little-endian. See native/request.h.
-import { SandboxError, type SandboxSpec } from "../sandbox.ts";
+import { SandboxError, type SandboxSpec, type Specialisation } from "../sandbox.ts";
 
 /** As in native/request.h: a longer frame is a broken stream to the launcher. */
 const FRAME_BYTES_MAX = 2 ** 20;
 
-const OPERATION = { start: 1, kill: 2, freeze: 3, thaw: 4, usage: 5, limitCpu: 6 } as const;
+const OPERATION = { start: 1, kill: 2, freeze: 3, thaw: 4, usage: 5, limitCpu: 6, specialise: 7 } as const;
 const FIELD = {
   name: 1,
   mount: 2,
@@ -20,6 +20,7 @@ const FIELD = {
   listener: 12,
   uid: 13,
   slot: 14,
+  prepared: 15,
 } as const;
 
 function field(tag: number, bytes: Uint8Array): Buffer {
@@ -55,31 +56,42 @@ function frame(operation: number, id: number, fields: readonly Buffer[]): Buffer
   return Buffer.concat([head, ...fields]);
 }
 
+/** Mounts and limits: what a sandbox can also be given later. */
+const givenFields = (given: Specialisation): readonly Buffer[] => [
+  ...given.mounts.map((mount) => text(FIELD.mount, `${mount.source}\0${mount.target}`)),
+  number(FIELD.memory, given.memoryBytes),
+  number(FIELD.cpu, Math.max(1, given.cpuMillis)),
+  number(FIELD.processes, given.processesMax),
+  number(FIELD.tmpBytes, given.tmpBytes),
+  number(FIELD.tmpInodes, given.tmpInodes),
+];
+
 /** `uid` is the host's user id of everything inside; `slot` its place at the gateway to the internet, 0 without one. Texts must not hold NUL: the launcher refuses such a frame. */
 export function startFrame(id: number, spec: SandboxSpec, { uid, slot }: { uid: number; slot: number }): Buffer {
   return frame(OPERATION.start, id, [
     text(FIELD.name, spec.id),
     text(FIELD.directory, spec.workingDirectory),
-    ...spec.mounts.map((mount) => text(FIELD.mount, `${mount.source}\0${mount.target}`)),
+    ...givenFields(spec),
     ...spec.argv.map((word) => text(FIELD.argument, word)),
     ...Object.entries(spec.env).map(([name, value]) => text(FIELD.variable, `${name}=${value}`)),
     ...spec.listeners.map((listener) => port(listener.port)),
-    number(FIELD.memory, spec.memoryBytes),
-    number(FIELD.cpu, Math.max(1, spec.cpuMillis)),
-    number(FIELD.processes, spec.processesMax),
     number(FIELD.openFiles, spec.openFilesMax),
-    number(FIELD.tmpBytes, spec.tmpBytes),
-    number(FIELD.tmpInodes, spec.tmpInodes),
     number(FIELD.uid, uid),
     number(FIELD.slot, slot),
+    number(FIELD.prepared, spec.isPrepared === true ? 1 : 0),
   ]);
 }
 
 export type Command = Exclude<keyof typeof OPERATION, "start">;
 
-/** `cpuMillis` belongs to `limitCpu` only. */
-export function commandFrame(id: number, operation: Command, name: string, cpuMillis?: number): Buffer {
-  const share = cpuMillis === undefined ? [] : [number(FIELD.cpu, Math.max(1, cpuMillis))];
+/** `given` belongs to `specialise`, its CPU share alone to `limitCpu`. */
+export function commandFrame(
+  id: number,
+  operation: Command,
+  name: string,
+  given?: Specialisation | { readonly cpuMillis: number },
+): Buffer {
+  const share = given === undefined ? [] : "mounts" in given ? givenFields(given) : [number(FIELD.cpu, Math.max(1, given.cpuMillis))];
   return frame(OPERATION[operation], id, [text(FIELD.name, name), ...share]);
 }
 

@@ -5,7 +5,15 @@ import { Socket, createServer, type Server } from "node:net";
 import type { Readable } from "node:stream";
 import { systemClock, type Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
-import { SandboxError, type Sandbox, type SandboxExit, type SandboxHost, type SandboxSpec, type SandboxUsage } from "../sandbox.ts";
+import {
+  SandboxError,
+  type Sandbox,
+  type SandboxExit,
+  type SandboxHost,
+  type SandboxSpec,
+  type SandboxUsage,
+  type Specialisation,
+} from "../sandbox.ts";
 import { startFrame, type LauncherEvent } from "./frames.ts";
 import { openGateway, type Gateway } from "./gateway.ts";
 import { Launcher, type HandedOver } from "./launcher.ts";
@@ -302,8 +310,12 @@ class LinuxSandbox implements Sandbox {
     void this.exited.then(() => (this.#hasExited = true));
   }
 
+  async specialise(given: Specialisation): Promise<void> {
+    await this.#launcher.ask("specialise", this.id, given);
+  }
+
   async limitCpu(cpuMillis: number): Promise<void> {
-    await this.#launcher.ask("limitCpu", this.id, cpuMillis);
+    await this.#launcher.ask("limitCpu", this.id, { cpuMillis });
   }
 
   async freeze(): Promise<void> {

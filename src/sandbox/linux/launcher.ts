@@ -4,7 +4,7 @@ import { once } from "node:events";
 import type { Writable } from "node:stream";
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
-import { SandboxError } from "../sandbox.ts";
+import { SandboxError, type Specialisation } from "../sandbox.ts";
 import type { SubordinateIds } from "./subordinate-ids.ts";
 import { commandFrame, eventReader, type Command, type LauncherEvent } from "./frames.ts";
 
@@ -101,7 +101,7 @@ export class Launcher {
   }
 
   /** Asks something about a running sandbox; rejects with SandboxError when there is none of that name. */
-  async ask(operation: Command, name: string, cpuMillis?: number): Promise<LauncherEvent> {
+  async ask(operation: Command, name: string, given?: Specialisation | { readonly cpuMillis: number }): Promise<LauncherEvent> {
     const id = this.nextId();
     return await new Promise((resolve, reject) => {
       const deadline = this.#clock.after(ANSWER_MS_MAX, () => {
@@ -110,7 +110,7 @@ export class Launcher {
       });
       this.#waiting.set(id, { resolve, reject, deadline });
       try {
-        this.send(commandFrame(id, operation, name, cpuMillis));
+        this.send(commandFrame(id, operation, name, given));
       } catch (error) {
         this.#waiting.delete(id);
         deadline.cancel();

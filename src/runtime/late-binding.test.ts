@@ -1,0 +1,109 @@
+// What of a sandbox is decided early and what late, and which functions need everything at the start.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fakeSandboxHost } from "../sandbox/fake.ts";
+import type { SandboxMount, SandboxSpec } from "../sandbox/sandbox.ts";
+import { lateBinding, lateListeners, startSandbox, type LateBinding } from "./late-binding.ts";
+import { sandboxSpec } from "./sandbox-spec.ts";
+import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
+
+const LAYOUT: RuntimeLayout = {
+  argv: ["/var/lang/bin/node", "/var/rapid/bootstrap.cjs"],
+  argvFor: ({ memoryMiB }) => ["/var/lang/bin/node", `--max-old-space-size=${memoryMiB}`, "/var/rapid/bootstrap.cjs"],
+  mounts: [{ source: "/opt/lambent/node", target: "/var/lang" }],
+  env: { LANG: "en_US.UTF-8", NODE_PATH: "/opt/nodejs/node_modules" },
+  protocol: "framed",
+  version: "24.21.0",
+};
+
+const SETTINGS: FunctionSettings = {
+  account: "000000000000",
+  region: "us-east-1",
+  functionName: "f",
+  version: "$LATEST",
+  functionArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
+  runtime: "nodejs24.x",
+  handler: "index.handler",
+  codeDirectory: "/packages/f",
+  memoryMiB: 256,
+  timeoutMs: 3000,
+  ephemeralStorageMiB: 512,
+  variables: {},
+  roleArn: "arn:aws:iam::000000000000:role/r",
+  logging: { format: "Text", group: "/aws/lambda/f" },
+};
+
+function specOf(settings: FunctionSettings, layout: RuntimeLayout, mounts: readonly SandboxMount[] = []): SandboxSpec {
+  const spec = sandboxSpec({
+    id: "s",
+    settings,
+    layout,
+    credentials: { accessKeyId: "a", secretAccessKey: "secret", sessionToken: "t", expiresMs: 1 },
+    logStream: "stream",
+    initializationType: "on-demand",
+    endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },
+    network: "endpoint",
+  });
+  return { ...spec, mounts: [...spec.mounts, ...mounts] };
+}
+
+function bound(changes: Partial<FunctionSettings> = {}, mounts: readonly SandboxMount[] = [], layout = LAYOUT): LateBinding | undefined {
+  const settings = { ...SETTINGS, ...changes };
+  return lateBinding(specOf(settings, layout, mounts), settings, layout);
+}
+
+void test("early and late together are the whole", () => {
+  const layer = { source: "/layers/1", target: "/opt" };
+  const settings = { ...SETTINGS, variables: { TZ: "Europe/Berlin", COLOUR: "blue" } };
+  const whole = specOf(settings, LAYOUT, [layer]);
+  const late = lateBinding(whole, settings, LAYOUT);
+  assert.ok(late !== undefined);
+  const { isPrepared, ...early } = late.kind.spec;
+  assert.equal(isPrepared, true);
+  const { listeners: _, id: __, ...expected } = whole;
+  assert.deepEqual(
+    { ...early, ...late.given, mounts: [...early.mounts, ...late.given.mounts], env: { ...early.env, ...late.variables } },
+    { ...expected, env: { ...expected.env } },
+  );
+  assert.deepEqual(late.given.mounts, [{ source: "/packages/f", target: "/var/task" }, layer]);
+  assert.deepEqual(late.kind.ports, [4566]);
+});
+
+void test("nothing of a function is in its kind, but what its process is started with", () => {
+  const kind = bound()?.kind;
+  assert.doesNotMatch(kind?.key ?? "", /secret|packages|stream/);
+  const alike: Partial<FunctionSettings>[] = [
+    { functionName: "g", codeDirectory: "/packages/g", handler: "other.handler", ephemeralStorageMiB: 10_240, timeoutMs: 1 },
+    { variables: { NODE_ENV: "production", TZ: "UTC", PATH: "/bin", EVERYTHING: "else" }, account: "111111111111", version: "7" },
+    { logging: { format: "JSON", group: "mine", applicationLevel: "ERROR" } },
+  ];
+  for (const changes of alike) assert.equal(bound(changes)?.kind.key, kind?.key, JSON.stringify(changes));
+  assert.notEqual(bound({ memoryMiB: 512 })?.kind.key, kind?.key, "Node's heap is sized at its start");
+  const other = { ...LAYOUT, mounts: [{ source: "/opt/lambent/node22", target: "/var/lang" }] };
+  assert.notEqual(bound({}, [], other)?.kind.key, kind?.key);
+});
+
+void test("what is read at the start can't come late", () => {
+  const names =
+    "NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS NODE_COMPILE_CACHE NODE_NO_WARNINGS PYTHONHASHSEED PYTHONPATH PYTHONSTARTUP PYTHONUNBUFFERED LD_PRELOAD " +
+    "LD_LIBRARY_PATH LANG LC_ALL MALLOC_ARENA_MAX GLIBC_TUNABLES OPENSSL_CONF SSL_CERT_FILE UV_THREADPOOL_SIZE AWS_LAMBDA_EXEC_WRAPPER";
+  for (const name of names.split(" ")) assert.equal(bound({ variables: { [name]: "1" } }), undefined, name);
+});
+
+void test("custom runtimes, and mounts below /var/task or /opt, can't come late", () => {
+  assert.equal(bound({}, [], { ...LAYOUT, protocol: "runtime-api" }), undefined);
+  assert.equal(bound({}, [{ source: "/layers/1", target: "/opt/extensions" }]), undefined);
+});
+
+void test("a prepared sandbox that can't be completed is replaced by a new one", async () => {
+  const host = fakeSandboxHost(() => () => "answer");
+  const late = bound();
+  assert.ok(late !== undefined);
+  const waiting = await host.start({ ...late.kind.spec, ...lateListeners(late.kind.ports), id: "waiting" });
+  await waiting.kill();
+  const { connect } = lateListeners(late.kind.ports);
+  const started = await startSandbox(host, specOf(SETTINGS, LAYOUT), late, { take: () => ({ sandbox: waiting, connect }) });
+  assert.equal(started.sandbox.id, "s");
+  assert.deepEqual(started.variables, {});
+  await host.stop();
+});

@@ -1,0 +1,105 @@
+// What of a sandbox is decided before it is known whom it serves, and what afterwards: so that its runtime can be booted ahead.
+import type { Socket } from "node:net";
+import { SandboxError, type Sandbox, type SandboxHost, type SandboxSpec, type Specialisation } from "../sandbox/sandbox.ts";
+import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
+import { startVariables } from "./variables.ts";
+
+/** Sandboxes with equal keys are alike until they serve somebody. */
+export interface SandboxKind {
+  readonly key: string;
+  /** Without what is the single sandbox's own. */
+  readonly spec: Omit<SandboxSpec, "id" | "listeners">;
+  readonly ports: readonly number[];
+}
+
+export interface LateBinding {
+  readonly kind: SandboxKind;
+  readonly given: Specialisation;
+  /** What the process does not have in its environment yet. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** Booted and waiting; nobody's code has run in it. */
+export interface PreparedSandbox {
+  readonly sandbox: Sandbox;
+  /** Who takes connections from inside, from now on. */
+  connect(listeners: SandboxSpec["listeners"]): void;
+}
+
+/** Keeps prepared sandboxes; the pool does. */
+export interface PreparedSandboxes {
+  /** Undefined: there is none now. Either way it is known that this kind is in use. */
+  take(kind: SandboxKind): PreparedSandbox | undefined;
+}
+
+const LATE_TARGETS: readonly string[] = ["/var/task", "/opt"];
+/** While it waits: enough for an interpreter, and not much of the machine while it boots. */
+const WAITING = { memoryBytes: 128 * 2 ** 20, cpuMillis: 500, tmpBytes: 2 ** 20, tmpInodes: 16 };
+
+/**
+ * What interpreters, libc and the libraries below them read once, when they start. NODE_ENV is for packages, Node does not look at it.
+ * A wrapper is a program of the function's that has to be first.
+ */
+const READ_AT_START =
+  /^(?:NODE_(?!ENV$)|PYTHON|LD_|LC_|LANG$|LANGUAGE$|LOCPATH$|NLSPATH$|GCONV_PATH$|TZDIR$|MALLOC_|GLIBC_|OPENSSL_|SSL_CERT_|ICU_|UV_|RES_OPTIONS$|LOCALDOMAIN$|AWS_LAMBDA_EXEC_WRAPPER$)/;
+
+/** Undefined: something about this function has to be there when its process starts. */
+export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layout: RuntimeLayout): LateBinding | undefined {
+  if (layout.protocol !== "framed" || Object.keys(settings.variables).some((name) => READ_AT_START.test(name))) return undefined;
+  const { id: _, listeners, mounts, env, memoryBytes, cpuMillis, tmpBytes, tmpInodes, ...rest } = spec;
+  const isLate = ({ target }: SandboxSpec["mounts"][number]) => LATE_TARGETS.includes(target);
+  const early = mounts.filter((mount) => !isLate(mount));
+  if (early.some(({ target }) => LATE_TARGETS.some((place) => target.startsWith(`${place}/`)))) return undefined;
+  const started = startVariables(layout);
+  const kept = { ...rest, ...WAITING, mounts: early, env: started, isPrepared: true };
+  const ports = listeners.map(({ port }) => port);
+  return {
+    kind: { key: JSON.stringify([kept, ports]), spec: kept, ports },
+    given: { mounts: mounts.filter(isLate), memoryBytes, cpuMillis, processesMax: spec.processesMax, tmpBytes, tmpInodes },
+    variables: Object.fromEntries(Object.entries(env).filter(([name, value]) => started[name] !== value)),
+  };
+}
+
+export interface StartedSandbox {
+  readonly sandbox: Sandbox;
+  /** What has to go with the boot frame, because the process was there before it was known. */
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** A prepared sandbox where there is one that fits; else a new one. Throws SandboxError. */
+export async function startSandbox(
+  sandboxes: SandboxHost,
+  spec: SandboxSpec,
+  late: LateBinding | undefined,
+  prepared: PreparedSandboxes | undefined,
+): Promise<StartedSandbox> {
+  const ready = late === undefined ? undefined : prepared?.take(late.kind);
+  if (late === undefined || ready === undefined) return { sandbox: await sandboxes.start(spec), variables: {} };
+  const { sandbox } = ready;
+  try {
+    ready.connect(spec.listeners);
+    await sandbox.specialise(late.given);
+    return { sandbox, variables: late.variables };
+  } catch (cause) {
+    await sandbox.kill();
+    if (!(cause instanceof SandboxError)) throw cause;
+    // It may have died while it waited; what is wrong with the function itself comes out here again.
+    return { sandbox: await sandboxes.start(spec), variables: {} };
+  }
+}
+
+/** The listeners of a sandbox whose user is not known yet: until then nobody inside has a reason to call. */
+export function lateListeners(ports: readonly number[]): { listeners: SandboxSpec["listeners"]; connect: PreparedSandbox["connect"] } {
+  const targets = new Map<number, (socket: Socket) => void>();
+  const onConnection = (port: number) => (socket: Socket) => {
+    const target = targets.get(port);
+    if (target === undefined) socket.destroy();
+    else target(socket);
+  };
+  return {
+    listeners: ports.map((port) => ({ port, onConnection: onConnection(port) })),
+    connect: (listeners) => {
+      for (const listener of listeners) targets.set(listener.port, (socket) => listener.onConnection(socket));
+    },
+  };
+}
