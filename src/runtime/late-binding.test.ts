@@ -38,6 +38,7 @@ function specOf(settings: FunctionSettings, layout: RuntimeLayout, mounts: reado
     id: "s",
     settings,
     layout,
+    argv: layout.argvFor?.(settings) ?? layout.argv,
     credentials: { accessKeyId: "a", secretAccessKey: "secret", sessionToken: "t", expiresMs: 1 },
     logStream: "stream",
     initializationType: "on-demand",
