@@ -1,6 +1,7 @@
 // The life of one execution environment: a table of legal transitions, and what happens in each state.
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
@@ -16,6 +17,7 @@ import { RuntimeProcess, type InitEnding } from "./runtime-process.ts";
 import { cpuMillisOf, logStreamName, runtimeVersion, sandboxSpec } from "./sandbox-spec.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
 import { figuresOf, resultOf, type EnvironmentInvocation, type EnvironmentResult, type Figures, type Flight } from "./flight.ts";
+import { Telemetry } from "./telemetry.ts";
 import { lineageId, traceHeader } from "./trace-header.ts";
 
 /**
@@ -87,6 +89,7 @@ export class Environment {
   readonly #id = randomBytes(16).toString("hex");
   readonly #lineage: string;
   readonly #log: EnvironmentLog;
+  readonly #telemetry: Telemetry;
   #state: EnvironmentState = "starting";
   #isRetired = false;
   #credentials: SessionCredentials | undefined;
@@ -114,6 +117,8 @@ export class Environment {
     const append = (records: readonly LogRecord[]) => options.append(this.logStream, records);
     const { logging, tenantId } = options.settings;
     this.#log = new EnvironmentLog({ logging, clock: options.clock, append, ...(tenantId === undefined ? {} : { tenantId }) });
+    this.#telemetry = new Telemetry({ clock: options.clock, isJson: logging.format === "JSON", dial: (port) => this.#dial(port) });
+    this.#log.observer = this.#telemetry;
   }
 
   get state(): EnvironmentState {
@@ -161,6 +166,11 @@ export class Environment {
     await this.#endRun("FAILURE");
   }
 
+  async #dial(port: number): Promise<Duplex> {
+    if (this.#sandbox === undefined) throw new SandboxError("there is no sandbox");
+    return await this.#sandbox.dial(port);
+  }
+
   #tellInitStart(phase: "init" | "invoke"): void {
     const { settings, layout, initializationType } = this.#options;
     const { functionName, version: functionVersion, memoryMiB } = settings;
@@ -181,6 +191,7 @@ export class Environment {
     this.#freezeTimer?.cancel();
     try {
       if (this.#ending !== undefined || this.#frozen !== undefined) await this.#wake();
+      this.#telemetry.wake();
       const flight = this.#begin(invocation);
       const ending = repeatsInit ? await this.#initAgain(flight) : await this.#answer(flight);
       return await this.#finish(flight, ending);
@@ -220,6 +231,7 @@ export class Environment {
       await this.#booting?.catch(() => undefined);
       await this.#sandbox?.kill();
       this.#process?.close();
+      this.#telemetry.close();
     } catch (cause) {
       this.#options.log.error("an execution environment could not be destroyed", { stream: this.logStream, cause });
     }
@@ -277,6 +289,8 @@ export class Environment {
       command: spec,
       externalExtensions: external,
       extensionNotice: (notice) => this.#log.platform({ kind: "extension", ...notice }),
+      telemetry: this.#telemetry,
+      subscribed: ({ api, name, types }) => this.#log.platform({ kind: "subscription", api, name, types }),
       cpuMillis: cpuMillisOf(settings.memoryMiB),
       ended: () => this.#onExit(),
     });
@@ -298,6 +312,7 @@ export class Environment {
       await sandbox?.kill();
     }
     process?.close();
+    this.#telemetry.close();
   }
 
   /** A runtime that ends while nobody waits for it takes its environment along. */
@@ -334,8 +349,9 @@ export class Environment {
     const { clock, settings } = this.#options;
     const tail = invocation.wantsLogTail ? new LogTail() : undefined;
     this.#log.begin(invocation.requestId, tail);
-    this.#log.platform({ kind: "start", requestId: invocation.requestId, version: settings.version });
-    return { invocation, startedMs: clock.monotonic(), deadlineMs: clock.now() + settings.timeoutMs, tail };
+    const trace = traceHeader(invocation.traceHeader, this.#lineage, clock.now());
+    this.#log.platform({ kind: "start", requestId: invocation.requestId, version: settings.version, traceHeader: trace });
+    return { invocation, startedMs: clock.monotonic(), deadlineMs: clock.now() + settings.timeoutMs, traceHeader: trace, tail };
   }
 
   #leftMs(flight: Flight): number {
@@ -343,14 +359,14 @@ export class Environment {
     return Math.max(0, settings.timeoutMs - (clock.monotonic() - flight.startedMs));
   }
 
-  #answer({ invocation, deadlineMs }: Flight, limitMs: number = this.#options.settings.timeoutMs): Promise<Ending> {
+  #answer({ invocation, deadlineMs, traceHeader: trace }: Flight, limitMs: number = this.#options.settings.timeoutMs): Promise<Ending> {
     const { requestId, payload, invokedArn, clientContext, cognitoIdentity, response } = invocation;
     const { tenantId } = this.#options.settings;
     const sent: LinkInvocation = {
       requestId,
       deadlineMs,
       invokedArn,
-      traceHeader: traceHeader(invocation.traceHeader, this.#lineage, this.#options.clock.now()),
+      traceHeader: trace,
       ...(clientContext === undefined ? {} : { clientContext }),
       ...(cognitoIdentity === undefined ? {} : { cognitoIdentity }),
       ...(tenantId === undefined ? {} : { tenantId }),
@@ -365,6 +381,7 @@ export class Environment {
   async #initAgain(flight: Flight): Promise<Ending> {
     const { clock } = this.#options;
     const startedMs = clock.monotonic();
+    this.#telemetry.begin();
     this.#tellInitStart("invoke");
     const ending = await this.#boot(this.#leftMs(flight));
     if (!this.#is("busy")) return { kind: "timed-out" };
@@ -490,10 +507,13 @@ export class Environment {
   #freezeLater(): void {
     this.#freezeTimer = this.#options.clock.after(this.#options.freezeAfterMs, () => {
       const [process, sandbox] = [this.#process, this.#sandbox];
-      if (!this.#is("idle") || process === undefined || sandbox === undefined) return;
+      if (!this.#is("idle") || this.#frozen !== undefined || process === undefined || sandbox === undefined) return;
       // What a runtime does between its answer and its next request is work that it is to finish.
       const rested = process.rested(this.#options.settings.timeoutMs);
       if (rested !== true) return void rested.then((isRested) => this.#onRest(isRested));
+      // What is on its way to an extension is taken by it first; nothing new sets out.
+      const delivery = this.#telemetry.sleep();
+      if (delivery !== undefined) return void delivery.then(() => this.#freezeLater());
       this.#frozen = sandbox.freeze().catch((cause: unknown) => {
         // What cannot be frozen would go on spending CPU time that nobody asked for.
         this.#options.log.error("an execution environment could not be frozen", { stream: this.logStream, cause });

@@ -220,10 +220,14 @@ export class Extensions {
   }
 
   /**
-   * The end of all processes, as gently as AWS has it: the runtime first, then whoever has registered for SHUTDOWN. Resolves when they have
-   * ended or their time is over; what is left is the caller's to kill.
+   * The end of all processes, as gently as AWS has it: the runtime first, while the last telemetry is delivered, then whoever has registered
+   * for SHUTDOWN. Resolves when they have ended or their time is over; what is left is the caller's to kill.
    */
-  async shutDown(reason: ShutdownReason, runtime: Pick<SandboxProcess, "exited" | "signal"> | undefined): Promise<void> {
+  async shutDown(
+    reason: ShutdownReason,
+    runtime: Pick<SandboxProcess, "exited" | "signal"> | undefined,
+    telemetry: () => Promise<void>,
+  ): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
     const { clock } = this.#options;
@@ -232,15 +236,14 @@ export class Extensions {
     const limitMs = external.length > 0 ? SHUTDOWN_MS.external : SHUTDOWN_MS.internal;
     const startedMs = clock.monotonic();
     const deadlineMs = Math.floor(clock.now() + limitMs);
-    if (runtime !== undefined && reason === "SPINDOWN") {
-      runtime.signal("SIGTERM");
-      await this.#atMost(external.length > 0 ? limitMs * RUNTIME_SHARE : limitMs, runtime.exited);
-    }
+    const delivered = telemetry();
+    runtime?.signal(reason === "SPINDOWN" ? "SIGTERM" : "SIGKILL");
+    await this.#atMost(external.length > 0 ? limitMs * RUNTIME_SHARE : limitMs, Promise.all([runtime?.exited, delivered]));
     runtime?.signal("SIGKILL");
     for (const one of external)
       if (one.events.includes("SHUTDOWN")) this.#give(one, { eventType: "SHUTDOWN", shutdownReason: reason, deadlineMs });
       else one.process?.signal("SIGKILL");
-    const ended = Promise.all(external.map(({ process }) => process?.exited));
+    const ended = Promise.all(external.flatMap(({ process }) => (process === undefined ? [] : [process.exited])));
     await this.#atMost(limitMs - (clock.monotonic() - startedMs), ended);
   }
 

@@ -35,7 +35,7 @@ export type PlatformEvent =
     }
   | ({ readonly kind: "extension" } & ExtensionNotice)
   | { readonly kind: "subscription"; readonly api: "telemetry" | "logs"; readonly name: string; readonly types: readonly string[] }
-  | { readonly kind: "start"; readonly requestId: string; readonly version: string }
+  | { readonly kind: "start"; readonly requestId: string; readonly version: string; readonly traceHeader?: string }
   | {
       readonly kind: "runtimeDone";
       readonly requestId: string;

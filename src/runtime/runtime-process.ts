@@ -9,6 +9,9 @@ import type { Ending } from "./failures.ts";
 import type { Answer, Link, LinkEvents, LinkInvocation } from "./link.ts";
 import { RUNTIME_API_VERSION, RuntimeApi } from "./runtime-api.ts";
 import type { FunctionSettings } from "./settings.ts";
+import { LOGS_API_VERSION, TELEMETRY_API_VERSIONS, TelemetryApi } from "./telemetry-api.ts";
+import type { Subscription } from "./telemetry-subscriber.ts";
+import type { Telemetry } from "./telemetry.ts";
 import { within } from "./within.ts";
 
 /** After an exit the sockets end at once, unless a child process holds them open. */
@@ -25,6 +28,8 @@ export interface RuntimeProcessOptions {
   /** Names of the programs in /opt/extensions. */
   readonly externalExtensions: readonly string[];
   readonly extensionNotice: (notice: ExtensionNotice) => void;
+  readonly telemetry: Telemetry;
+  readonly subscribed: (subscription: Subscription) => void;
   /** Share of CPU from the end of initialisation on, in thousandths of one. */
   readonly cpuMillis: number;
   /** It has ended by itself or by `stop`. Called once, after everything that it had said was heard. */
@@ -61,7 +66,7 @@ export class RuntimeProcess implements LinkEvents {
   }
 
   private constructor(options: RuntimeProcessOptions) {
-    const { sandbox, clock, protocol, settings, command } = options;
+    const { sandbox, clock, protocol, settings, command, telemetry, subscribed } = options;
     this.#options = options;
     this.#sandbox = sandbox;
     this.extensions = new Extensions({
@@ -75,6 +80,9 @@ export class RuntimeProcess implements LinkEvents {
     this.#api = protocol === "runtime-api" ? new RuntimeApi(this) : undefined;
     if (this.#api !== undefined) sandbox.api.serve(RUNTIME_API_VERSION, this.#api);
     sandbox.api.serve(EXTENSIONS_API_VERSION, new ExtensionsApi(this.extensions, settings));
+    const { extensions } = this;
+    for (const version of [...TELEMETRY_API_VERSIONS, LOGS_API_VERSION])
+      sandbox.api.serve(version, new TelemetryApi({ extensions, telemetry, subscribed }, version));
   }
 
   async #start(): Promise<void> {
@@ -162,7 +170,7 @@ export class RuntimeProcess implements LinkEvents {
   /** Resolves when its processes have ended as gently as they may: what is left is to be killed. */
   async shutDown(reason: ShutdownReason): Promise<void> {
     this.#isOver = true;
-    await this.extensions.shutDown(reason, this.#main);
+    await this.extensions.shutDown(reason, this.#main, () => this.#options.telemetry.hurry());
   }
 
   /** Its processes have been killed. */
@@ -212,6 +220,7 @@ export class RuntimeProcess implements LinkEvents {
   }
 
   #onReady(): void {
+    this.#options.telemetry.closeRegistration();
     // Not waited for: the handler may have a millisecond at full speed. A share that can't be set ends the environment.
     void this.#sandbox.limitCpu(this.#options.cpuMillis).catch((cause: unknown) => {
       if (this.#failure === undefined && !this.#isOver) this.broken(`its CPU could not be limited: ${String(cause)}`);

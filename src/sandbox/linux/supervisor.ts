@@ -1,7 +1,7 @@
 // The server's side of native/supervisor.c: a supervised sandbox's first process, which starts, ends and connects others inside.
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import { Duplex, type Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { getSystemErrorMap } from "node:util";
 import type { Clock, Timer } from "../../base/clock.ts";
 import { SandboxError, type ProcessSpec, type SandboxListener, type SandboxProcess, type SandboxSpec } from "../sandbox.ts";
