@@ -82,10 +82,15 @@ export class Supervisor {
     this.#channel.promise.catch(() => undefined); // told to each who asks
   }
 
-  async spawn(process: ProcessSpec): Promise<Omit<SandboxProcess, "exited"> & { readonly ended: Promise<ProcessEnd> }> {
+  async spawn({
+    role,
+    argv,
+    env,
+    workingDirectory,
+  }: ProcessSpec): Promise<Omit<SandboxProcess, "exited"> & { readonly ended: Promise<ProcessEnd> }> {
     const id = ++this.#lastId;
-    const isMain = process.role === "main";
-    const variables = Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+    const isMain = role === "main";
+    const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     const token = randomBytes(TOKEN_BYTES);
     const ended = new Promise<ProcessEnd>((resolve) => this.#ends.set(id, resolve));
     const stream = this.#stream(token);
@@ -95,8 +100,8 @@ export class Supervisor {
         id,
         Buffer.of(isMain ? WITH_CONTROL : WITH_OUTPUT),
         ...(isMain ? [token, NO_TOKEN] : [NO_TOKEN, token]),
-        u16(process.argv.length, variables.length),
-        text([process.workingDirectory, ...process.argv, ...variables]),
+        u16(argv.length, variables.length),
+        text([workingDirectory, ...argv, ...variables]),
       ),
     );
     const socket: Duplex & Readable = await stream;
