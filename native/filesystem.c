@@ -1,4 +1,5 @@
 // The sandbox's root: a small read-only tmpfs with the host's /usr, a generated /etc and /dev, the request's directories, /proc and /tmp.
+// Or, of a container image, the directory that the request names as root: then nothing of the host's but /dev.
 //
 // What is the same for every sandbox is mounted once, in the launcher's own mount namespace, and cloned from there. Every target is made
 // by us, step by step and never through a link, before or beside content: no link inside a package can lead a mount elsewhere.
@@ -30,9 +31,12 @@ static const char *const SYSTEM_FILES[] = {
 static const char *const DEVICES[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"};
 static const char *const DEVICE_LINKS[][2] = {
   {"/dev/fd", "/proc/self/fd"}, {"/dev/stdin", "/proc/self/fd/0"}, {"/dev/stdout", "/proc/self/fd/1"}, {"/dev/stderr", "/proc/self/fd/2"}};
-// An empty file and an empty directory that cover what tells of the host or steers it.
+// An empty file and an empty directory, which cover what tells of the host or steers it: these two first, whatever the root is, and from there
+// the others.
 #define EMPTY_FILE "/etc/environment"
 #define EMPTY_DIRECTORY "/etc/opt"
+#define FIRST_HIDDEN_FILE "/proc/cmdline"
+#define FIRST_HIDDEN_DIRECTORY "/proc/fs"
 static const char *const GENERATED[][2] = {
   {"/etc/passwd", "root:x:0:0:root:/root:/sbin/nologin\nsbx_user1051:x:993:990::/tmp:/sbin/nologin\n"},
   {"/etc/group", "root:x:0:\nsbx_user1051:x:990:\n"},
@@ -42,10 +46,12 @@ static const char *const GENERATED[][2] = {
   {"/etc/resolv.conf", "# no resolver can be reached\n"},
   {EMPTY_FILE, ""},
 };
+// What an image leaves to who runs it; it must have files of these names.
+static const char *const OVER_IMAGE[] = {"/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"};
 static const char *const HIDDEN[] = {
   "/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/sysrq-trigger", "/proc/timer_list", "/proc/sched_debug", "/proc/kallsyms", "/proc/kmsg",
-  "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/proc/modules", "/proc/config.gz", "/proc/cmdline", "/proc/interrupts",
-  "/proc/partitions", "/proc/diskstats", "/proc/swaps", "/proc/acpi", "/proc/scsi", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/driver", "/proc/tty",
+  "/proc/kpagecount", "/proc/kpageflags", "/proc/kpagecgroup", "/proc/modules", "/proc/config.gz", "/proc/interrupts",
+  "/proc/partitions", "/proc/diskstats", "/proc/swaps", "/proc/acpi", "/proc/scsi", "/proc/irq", "/proc/bus", "/proc/driver", "/proc/tty",
   "/proc/asound", "/proc/dynamic_debug",
 };
 
@@ -189,6 +195,14 @@ static const char *open_requested(const struct request *request, int *trees) {
   return NULL;
 }
 
+// The tmpfs in which the shared parts come together, or an image.
+static int mount_root(const char *image) {
+  if (!image) return mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m,nr_inodes=512");
+  int tree = clone_tree(image);
+  if (tree < 0 || protect(tree, READ_ONLY, MS_PRIVATE)) return -1;
+  return syscall(SYS_move_mount, tree, "", AT_FDCWD, STAGE, MOVE_MOUNT_F_EMPTY_PATH) || close(tree) ? -1 : 0;
+}
+
 enum { TMP_OPTIONS_MAX = 96 };
 
 static void tmp_options(char *options, const struct request *request) {
@@ -196,32 +210,35 @@ static void tmp_options(char *options, const struct request *request) {
 }
 
 static const char *assemble(const struct request *request) {
-  int trees[LENGTH(shared)];
-  for (size_t i = 0; i < shared_count; i++) {
+  const char *const *parts = request->root ? OVER_IMAGE : shared;
+  size_t count = request->root ? LENGTH(OVER_IMAGE) : shared_count;
+  int trees[LENGTH(shared)], empty_file = clone_tree(STAGE EMPTY_FILE), empty_directory = clone_tree(STAGE EMPTY_DIRECTORY);
+  for (size_t i = 0; i < count; i++) {
     char place[128];
-    snprintf(place, sizeof place, STAGE "%s", shared[i]);
-    if ((trees[i] = clone_tree(place)) < 0) return shared[i];
+    snprintf(place, sizeof place, STAGE "%s", parts[i]);
+    if ((trees[i] = clone_tree(place)) < 0) return parts[i];
   }
-  if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m,nr_inodes=512")) return "root";
-  for (size_t i = 0; i < shared_count; i++)
-    if (attach(trees[i], shared[i])) return shared[i];
-  for (size_t i = 0; i < link_count; i++)
+  if (mount_root(request->root)) return "root";
+  for (size_t i = 0; i < count; i++)
+    if (attach(trees[i], parts[i])) return parts[i];
+  for (size_t i = 0; i < link_count && !request->root; i++)
     if (make_link(links[i][0], links[i][1])) return links[i][0];
-  for (size_t i = 0; i < LENGTH(EMPTY_PLACES); i++) {
+  for (size_t i = 0; i < LENGTH(EMPTY_PLACES) && !request->root; i++) {
     int place = make_place(EMPTY_PLACES[i], true);
     if (place < 0 || close(place)) return EMPTY_PLACES[i];
   }
   char options[TMP_OPTIONS_MAX];
   tmp_options(options, request);
   if (mount_new("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, options)) return "/tmp";
-  return mount_new("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) ? "/proc" : NULL;
+  if (mount_new("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return "/proc";
+  return attach(empty_file, FIRST_HIDDEN_FILE) || attach(empty_directory, FIRST_HIDDEN_DIRECTORY) ? "details of the host below /proc" : NULL;
 }
 
 static int hide_host_details(void) {
   struct stat found;
   for (size_t i = 0; i < LENGTH(HIDDEN); i++) {
     if (stat(HIDDEN[i], &found)) continue;
-    if (mount(S_ISDIR(found.st_mode) ? EMPTY_DIRECTORY : EMPTY_FILE, HIDDEN[i], NULL, MS_BIND, NULL)) return -1;
+    if (mount(S_ISDIR(found.st_mode) ? FIRST_HIDDEN_DIRECTORY : FIRST_HIDDEN_FILE, HIDDEN[i], NULL, MS_BIND, NULL)) return -1;
   }
   if (mount("/proc/sys", "/proc/sys", NULL, MS_BIND, NULL)) return -1;
   return mount(NULL, "/proc/sys", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);

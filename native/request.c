@@ -58,7 +58,12 @@ static const char *read_mount(char *bytes, size_t length, struct request *reques
   if (request->mount_count == MOUNTS_MAX) return "too many mounts";
   if (!middle || !is_text(middle + 1, length - (size_t)(middle + 1 - bytes))) return "malformed mount";
   if (!is_path(bytes) || !is_path(middle + 1)) return "mount paths must be absolute, without ..";
-  if (!is_target(middle + 1)) return "nothing can be mounted over /, /tmp, /proc, /dev or /sys";
+  if (strcmp(middle + 1, "/") == 0) {
+    if (request->root) return "there is one root";
+    request->root = bytes;
+    return NULL;
+  }
+  if (!is_target(middle + 1)) return "nothing can be mounted over /tmp, /proc, /dev or /sys";
   request->mounts[request->mount_count++] = (struct mount_request){bytes, middle + 1};
   return NULL;
 }

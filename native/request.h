@@ -27,6 +27,7 @@ struct request {
   const char *name;
   struct mount_request mounts[MOUNTS_MAX];
   size_t mount_count;
+  const char *root;  // of a mount over /: what is there instead of the host's system directories
   char *arguments[WORDS_MAX + 1];
   size_t argument_count;
   char *variables[WORDS_MAX + 1];

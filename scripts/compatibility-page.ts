@@ -11,6 +11,7 @@ import { MEMBERS_WITHOUT_EFFECT, REFUSED_MEMBERS } from "../src/lambda/unsupport
 import { fakeSandboxHost } from "../src/sandbox/fake.ts";
 import { startServer } from "../src/server.ts";
 import { memoryLogSink } from "../src/store/memory/memory-log-sink.ts";
+import { memoryMetrics } from "../src/store/memory/memory-metrics.ts";
 import { memoryStorage } from "../src/store/memory/memory-storage.ts";
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -20,6 +21,11 @@ const TITLES: Readonly<Record<string, string>> = {
   sts: "AWS STS",
   logs: "Amazon CloudWatch Logs",
   sqs: "Amazon SQS",
+  ecr: "Amazon ECR",
+  monitoring: "Amazon CloudWatch",
+  sns: "Amazon SNS",
+  events: "Amazon EventBridge",
+  scheduler: "Amazon EventBridge Scheduler",
 };
 
 const INTRODUCTION = `# Compatibility
@@ -38,8 +44,8 @@ ${MEMBERS_WITHOUT_EFFECT.map(({ member, operations, what }) => `- \`${member}\` 
 Get- and PutFunctionScalingConfig refuse every function: there are no capacity providers. Manual runtime management takes one ARN only, that of
 the build that the server has. The rates of operations other than invocations are not limited.
 
-Invoke: DurableExecutionName is refused. Results of asynchronous invocations go to Lambda functions, S3 buckets and SQS
-queues; SNS topics and event buses are refused when they are configured.
+Invoke: DurableExecutionName is refused. Results of asynchronous invocations go to Lambda functions, S3 buckets, SQS
+queues, SNS topics and event buses. A record of more than 256 KB goes to a topic with \`null\` for its payloads.
 
 Layers: there are no organisations, so a permission with OrganizationId admits nobody; AWS's own layers (\`awslayer\`) do not exist, and those of
 AWS's accounts are to be published here again. Content.Location is valid for ten minutes. Programs in \`/opt/extensions\` run: [extensions.md](extensions.md).
@@ -63,6 +69,13 @@ PublicPolicyException is never answered.`,
     "Filter patterns: terms, phrases, exclusions and alternatives of text; patterns over JSON, columns and regular expressions are refused.\n\n" +
     "StartLiveTail: SDKs put `stream-` before the host of the endpoint, which no name server knows for localhost: set `disableHostPrefix: true` in " +
     "JavaScript, `inject_host_prefix=False` in boto3's Config. `lambent logs --follow` does.",
+  s3: `Event notifications go to functions and queues; EventBridgeConfiguration is refused, and so are topics. Events of what does not happen here
+(restores, lifecycle, replication, retention, annotations, ACLs, which never change; forms that browsers post) can be configured and are never sent.`,
+  monitoring: `Speaks JSON, CBOR and forms. Alarms, dashboards, streams and the rest are not built. Differs from AWS, or is left out:
+- Statistics: SampleCount, Sum, Average, Minimum, Maximum and percentiles (to a hundredth of the value); trimmed means and their like are refused.
+- Expressions of GetMetricData: numbers, ids, \`+ - * /\` and parentheses; functions (SUM, SEARCH, METRICS, …) are refused.
+- EntityMetricData is refused. At most 200,000 different metrics are kept (LimitExceeded).
+- The metrics of AWS/Lambda are written every 15 s and whenever somebody asks; a killed server loses at most those 15 s of them. Provisioned concurrency, iterator age and extensions have none.`,
   sqs: `Speaks JSON and, for clients from before 2023, forms and XML. Differs from AWS, or is left out:
 - A deleted queue is gone at once, so the same name can be used again without waiting 60 seconds (QueueDeletedRecently is never answered).
 - \`KmsMasterKeyId\` is refused; \`SqsManagedSseEnabled\` is stored and returned without effect: encrypt the disk.
@@ -70,7 +83,36 @@ PublicPolicyException is never answered.`,
 - A changed DelaySeconds holds for messages sent from then on, in FIFO queues too. Counts are exact.
 - Version 1 of the AWS CLI has endpoints of its own for SQS and does not look at AWS_ENDPOINT_URL: give it \`--endpoint-url\`.
 - Every call is signed: a policy does not open a queue to callers without credentials.`,
+  ecr: `Beside the API, the registry's own protocol below \`/v2/\` of the same port: docs/images.md. Repository URIs name the host by which the server was
+reached. Encryption with KMS and exclusion filters of tag mutability are refused; \`scanOnPush\` is stored and returned without effect.`,
   iam: "Permissions boundaries and instance profiles are not built; simulations tell which policies matched, not where in them; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
+  sns: `How it delivers, what it calls and how signatures are verified: [notifications.md](notifications.md). Differs from AWS, or is left out:
+- Protocols: \`lambda\`, \`sqs\`, \`http\`, \`https\`; \`email\` and \`email-json\` are told to the server's log; \`sms\`, \`firehose\` and \`application\` are refused by Subscribe, PhoneNumber by Publish.
+- Refused: \`KmsMasterKeyId\`, \`ArchivePolicy\`, DataProtectionPolicy, \`ReplayPolicy\`, \`SubscriptionRoleArn\`.
+- Stored and returned without effect: \`TracingConfig\` (the trace header goes on to functions and queues in any case), delivery status attributes (\`…SuccessFeedbackRoleArn\` and their like).
+- Subscribing an endpoint again after unsubscribing gives the subscription the ARN that it had. Subscriptions that confirm themselves (a function or queue of the caller's account) can only be ended with a signed request. No UnsubscribeConfirmation is sent.
+- Filter policies: AWS's limits of keys, combinations and policies per topic; \`wildcard\` works, \`anything-but\` takes values and \`prefix\`. A changed policy holds at once.
+- A topic's default policy opens nothing to services; name the service's principal.`,
+  events: `How events and schedules are delivered: [docs/schedules.md](schedules.md). Differs from AWS, or is left out:
+- Targets: Lambda functions, SQS queues, SNS topics, other event buses, and CloudWatch log groups whose names begin with \`/aws/events/\` (they take events
+  without a resource policy, which is not built; events stand in one stream for each rule). Other targets, and the parameters that only they have,
+  are refused with ValidationException.
+- API destinations, connections, global endpoints and partner event sources are not built; \`EndpointId\` and \`EventSourceName\` are refused.
+- \`KmsKeyIdentifier\` is refused: encrypt the disk. A bus's \`DeadLetterConfig\` (for events that can't be decrypted) and \`LogConfig\`, and a rule's
+  own \`RoleArn\`, are stored and returned without effect; a target's \`RoleArn\` counts.
+- All entries of a PutEvents request together may have 1 MiB. Its rates and those of targets are not limited.
+- InvalidEventPatternException has the reason of AWS without the place in the text. A pattern is not refused for its number of wildcards: they cost nothing.
+- An event that came from another bus goes to no third one: buses can't send events around without end.
+- Archives have no managed rule in ListRules; EventCount and SizeBytes are exact.
+- \`State\` ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS is ENABLED: there is no CloudTrail.`,
+  scheduler: `What happens to ticks that no server saw, time zones and windows: [docs/schedules.md](schedules.md). Differs from AWS, or is left out:
+- Targets: Lambda functions, SQS queues, SNS topics and event buses, and the universal targets \`lambda:invoke\`, \`sqs:sendMessage\`,
+  \`sns:publish\` and \`eventbridge:putEvents\`. Others, parameters that only they have, and members of a universal target's input that Lambent does not know are
+  refused with ValidationException. \`lambda:invoke\` is asynchronous, also with InvocationType RequestResponse.
+- \`KmsKeyArn\` is refused: encrypt the disk.
+- \`<aws.scheduler.attempt-number>\` is 1 in each attempt.
+- A group is deleted with its schedules at once: its State is never DELETING.
+- A client token of a deletion is remembered until the server stops; those of CreateSchedule and CreateScheduleGroup as long as what they made.`,
 };
 
 function section(definition: ServiceDefinition): string {
@@ -99,6 +141,7 @@ export async function compatibilityPage(): Promise<string> {
     storage: memoryStorage({ clock }),
     log: silentLog,
     logs: memoryLogSink({ clock }),
+    metrics: memoryMetrics(),
     sandboxes: fakeSandboxHost(() => () => undefined),
   };
   const server = await startServer(loadConfig({ data, port: "0" }, {}), parts);

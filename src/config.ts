@@ -3,6 +3,7 @@ import { availableParallelism, homedir, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { networkProblem } from "./base/egress.ts";
 import type { LogLevel } from "./base/log.ts";
+import { LOOPBACK_NETWORKS, outboundNetworkProblem } from "./base/outbound-addresses.ts";
 
 export interface Config {
   /** Address to listen on. */
@@ -15,6 +16,7 @@ export interface Config {
   readonly runtimesDirectory: string;
   /** Where to look for interpreters that the host has already. */
   readonly pythonSearchPath: readonly string[];
+  readonly javaSearchPath: readonly string[];
   /** Twelve digits. */
   readonly account: string;
   /** For `lambent env`; a request's own region comes from its signature. */
@@ -26,6 +28,8 @@ export interface Config {
   readonly network: "endpoint" | "internet";
   /** With `internet`: networks that are no public addresses and yet may be reached, as `10.1.0.0/16`. */
   readonly networkAllow: readonly string[];
+  /** Networks that are no public addresses and yet may be called by the server itself, where a user names a web address (SNS). */
+  readonly webhookAllow: readonly string[];
   readonly logLevel: LogLevel;
   /** Execution environments at most; their memory limits may not all be used at once, so this bounds what idle ones hold. */
   readonly environmentsMax: number;
@@ -33,6 +37,8 @@ export interface Config {
   readonly idleExpiryMs: number;
   /** Bytes of request bodies that the server holds at a time. */
   readonly bodyBytesMax: number;
+  /** How many times faster than real time asynchronous events age and are tried again; 1 but for tests and development. */
+  readonly timeScale: number;
   readonly launcherPath: string;
   /** The repository's runtimes/ folder: our bootstraps. */
   readonly bootstrapsDirectory: string;
@@ -50,10 +56,12 @@ export interface Flags {
   readonly region?: string;
   readonly network?: string;
   readonly networkAllow?: readonly string[];
+  readonly webhookAllow?: readonly string[];
   readonly logLevel?: string;
   readonly hostName?: readonly string[];
   readonly acceptTestCredentials?: boolean;
   readonly insecureNetwork?: boolean;
+  readonly timeScale?: string;
 }
 
 /** A setting has a value that can't be used; the message names the setting and what it may be. */
@@ -66,6 +74,8 @@ export class ConfigError extends Error {
 
 const ROOT = resolve(import.meta.dirname, "..");
 const LOG_LEVELS: readonly string[] = ["debug", "info", "warn", "error"] satisfies LogLevel[];
+/** A back-off of a second is then five milliseconds: faster than that, timers are no longer exact. */
+const TIME_SCALE_MAX = 200;
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
 /** A warm Node environment holds about 10 MB and a Python one about 5; a working one up to its limit. */
 const MEMORY_PER_ENVIRONMENT_BYTES = 64 * 2 ** 20;
@@ -100,25 +110,33 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
   if (!LOG_LEVELS.includes(logLevel)) problems.push(`log level: "${logLevel}" is none of ${LOG_LEVELS.join(", ")}`);
   const acceptTestCredentials = flags.acceptTestCredentials ?? environment["LAMBENT_ACCEPT_TEST_CREDENTIALS"] === "1";
   const isLoopback = LOOPBACK.test(host);
+  const webhookAllow = webhookNetworks(flags.webhookAllow ?? list(environment["LAMBENT_WEBHOOK_ALLOW"]), isLoopback);
+  problems.push(...webhookProblems(webhookAllow));
   if (!isLoopback && !(flags.insecureNetwork ?? false))
     problems.push(`host: ${host} is not a loopback address; without TLS this needs --insecure-network, and a network that you trust`);
   if (!isLoopback && acceptTestCredentials) problems.push(`host: test credentials are accepted on loopback only, not on ${host}`);
+  const timeScale = Number(text(flags.timeScale, "LAMBENT_TIME_SCALE", "1"));
+  if (!(timeScale >= 1 && timeScale <= TIME_SCALE_MAX)) problems.push(`time scale: it is a number from 1 to ${TIME_SCALE_MAX}`);
+  if (!isLoopback && timeScale !== 1) problems.push(`host: time runs faster on loopback only, not on ${host}`);
   const config: Config = {
     host,
     port: Number(portText),
     dataDirectory: resolve(text(flags.data, "LAMBENT_DATA", join(state, "data"))),
     runtimesDirectory: resolve(text(flags.runtimes, "LAMBENT_RUNTIMES", join(state, "runtimes"))),
     pythonSearchPath: pythonPlaces(environment),
+    javaSearchPath: JAVA_PLACES,
     account: matching("account", text(flags.account, "LAMBENT_ACCOUNT", "000000000000"), /^\d{12}$/, "twelve digits"),
     region: matching("region", text(flags.region, "LAMBENT_REGION", "us-east-1"), /^[a-z]{2}(?:-[a-z]+)+-\d$/, "a region's name"),
     acceptTestCredentials,
     hostNames: flags.hostName ?? list(environment["LAMBENT_HOST_NAMES"]),
     network: network === "internet" ? "internet" : "endpoint",
     networkAllow,
+    webhookAllow,
     logLevel: logLevel as LogLevel,
     environmentsMax: Math.max(8 * availableParallelism(), Math.min(1000, Math.floor((totalmem() * 0.8) / MEMORY_PER_ENVIRONMENT_BYTES))),
     idleExpiryMs: 10 * 60_000,
     bodyBytesMax: Math.max(256 * 2 ** 20, Math.floor(totalmem() / 16)),
+    timeScale,
     launcherPath: join(ROOT, "native", "build", "launcher"),
     bootstrapsDirectory: join(ROOT, "runtimes"),
   };
@@ -136,6 +154,21 @@ function networkProblems(network: string, allowed: readonly string[]): readonly 
     return problem === undefined ? [] : [`network allow: "${one}" ${problem}`];
   });
 }
+
+/** What nobody chose: on a machine of one's own, one's own endpoints; nothing where others can ask for calls. `none` is nothing in any case. */
+function webhookNetworks(given: readonly string[], isLoopback: boolean): readonly string[] {
+  if (given.length === 0) return isLoopback ? LOOPBACK_NETWORKS : [];
+  return given.length === 1 && given[0] === "none" ? [] : given;
+}
+
+function webhookProblems(networks: readonly string[]): readonly string[] {
+  return networks.flatMap((one) => {
+    const problem = outboundNetworkProblem(one);
+    return problem === undefined ? [] : [`webhook allow: "${one}" ${problem}`];
+  });
+}
+
+const JAVA_PLACES: readonly string[] = ["/usr/lib/jvm", "/usr/local/lib/jvm"];
 
 function pythonPlaces(environment: Environment): readonly string[] {
   const home = environment["HOME"] ?? homedir();

@@ -9,6 +9,7 @@ import { CommonFault } from "./aws/fault.ts";
 import { memoryIdentities } from "./aws/memory-identities.ts";
 import type { Context } from "./aws/operations.ts";
 import type { PolicyDocument } from "./aws/policy.ts";
+import type { OutboundAnswer } from "./base/outbound-http.ts";
 import { manualClock } from "./base/manual-clock.ts";
 import { deliverer } from "./deliver.ts";
 import { StorageError } from "./store/storage.ts";
@@ -24,19 +25,22 @@ const CONTEXT: DeliveryContext = {
   objectKey: "a/b",
 };
 
-/** Services with one operation each, which keeps what it was called with or throws what it is told to. */
+const OPERATIONS = ["Invoke", "PutObject", "SendMessage", "PutEvents", "CreateLogStream", "PutLogEvents", "Publish"];
+
+/** Services with the same operations each, which keep what they were called with or throw what they are told to. */
 function setUp(names: readonly string[], options: { failure?: Error; isStranger?: boolean; resourcePolicy?: PolicyDocument } = {}) {
   const calls: { operation: string; context: Context; input: Record<string, unknown> }[] = [];
   const operation = (name: string) => (context: Context, input: Record<string, unknown>) => {
     if (options.failure !== undefined) throw options.failure;
     calls.push({ operation: name, context, input });
+    return {};
   };
   const policy = options.resourcePolicy === undefined ? {} : { resourcePolicy: options.resourcePolicy };
   const definition = (name: string): ServiceDefinition => ({
     name,
     client: {},
     clientClass: "",
-    operations: { Invoke: operation("Invoke"), PutObject: operation("PutObject"), SendMessage: operation("SendMessage") },
+    operations: Object.fromEntries(OPERATIONS.map((one) => [one, operation(one)])),
     constraints: name,
     access: (action) => [{ action: `${name}:${action}`, resource: "*", ...policy }],
   });
@@ -44,9 +48,16 @@ function setUp(names: readonly string[], options: { failure?: Error; isStranger?
     clock: manualClock(),
     identities: memoryIdentities([FAKE_ROOT, FAKE_STRANGER]),
     assume: () => (options.isStranger === true ? FAKE_STRANGER : FAKE_ROOT).caller,
+    web: { post: ({ url }) => Promise.resolve(webAnswer(url)), close() {} },
     services: new Map(names.map((name) => [name, () => Promise.resolve(definition(name))])),
   });
   return { ...one, calls };
+}
+
+/** `https://example.com/503` answers 503, and so on. */
+function webAnswer(url: string): OutboundAnswer {
+  const status = Number(new URL(url).pathname.slice(1));
+  return status === 0 ? { kind: "failed", message: "no answer" } : { kind: "answered", status };
 }
 
 const EVENT = Buffer.from('{"é":1}');
@@ -73,6 +84,41 @@ test("functions, buckets and queues get the event by their own operation, in the
   assert.deepEqual(
     calls.map(({ context }) => context.region),
     ["us-east-1", "us-east-1", "eu-west-1"],
+  );
+});
+
+test("event buses get a new event or one of another bus, log groups a line in the stream of its source", async () => {
+  const { deliver, calls } = setUp(["events", "logs"]);
+  const bus = "arn:aws:events:us-east-1:000000000000:event-bus/b";
+  const busEntry = { source: "lambda", detailType: "d", resources: [bus] };
+  const { traceHeader: TraceHeader } = CONTEXT;
+  const whole = Buffer.from('{"source":"s","detail-type":"t","detail":{"n":1.0}}');
+  const group = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/events/g:*";
+  for (const [target, event, context] of [
+    [bus, EVENT, { ...CONTEXT, busEntry }],
+    [bus, whole, CONTEXT],
+    [group, whole, CONTEXT],
+    [group, Buffer.from('{"timestamp":5,"message":"m"}'), CONTEXT],
+  ] as const)
+    assert.deepEqual(await deliver(target, event, context), { kind: "delivered" });
+  const stream = { logGroupName: "/aws/events/g", logStreamName: "function-f-$LATEST" };
+  const line = (timestamp: number, message: string) => ({ ...stream, logEvents: [{ timestamp, message }] });
+  assert.deepEqual(
+    calls.map(({ operation, input }) => [operation, input]),
+    [
+      [
+        "PutEvents",
+        { Entries: [{ EventBusName: bus, Source: "lambda", DetailType: "d", Resources: [bus], Detail: EVENT.toString(), TraceHeader }] },
+      ],
+      [
+        "PutEvents",
+        { Entries: [{ EventBusName: bus, Source: "s", DetailType: "t", Detail: "{}", forwarded: whole.toString(), TraceHeader }] },
+      ],
+      ["CreateLogStream", stream],
+      ["PutLogEvents", line(manualClock().now(), whole.toString())],
+      ["CreateLogStream", stream],
+      ["PutLogEvents", line(5, "m")],
+    ],
   );
 });
 
@@ -124,4 +170,28 @@ test("without the right nothing is delivered, and a bug is one", async () => {
   assert.ok(outcome.kind === "refused" && outcome.message.startsWith("AccessDeniedException"));
   assert.deepEqual(calls, []);
   await assert.rejects(setUp(["s3"], { failure: new TypeError("bug") }).deliver("arn:aws:s3:::b", EVENT, CONTEXT), TypeError);
+});
+
+for (const [path, kind] of [
+  ["204", "delivered"],
+  ["302", "refused"],
+  ["404", "refused"],
+  ["429", "unavailable"],
+  ["503", "unavailable"],
+  ["", "unavailable"],
+] as const)
+  test(`a web endpoint that answers ${path === "" ? "nothing" : path}: ${kind}`, async () => {
+    assert.equal((await setUp([]).deliver(`https://example.com/${path}`, EVENT, CONTEXT)).kind, kind);
+  });
+
+test("topics get the event as a message, with bytes where an attribute has them", async () => {
+  const { deliver, calls } = setUp(["sns"]);
+  const topic = "arn:aws:sns:us-east-1:000000000000:t";
+  await deliver(topic, EVENT, { ...CONTEXT, subject: "s", attributes: { b: { DataType: "Binary", BinaryValue: "AQI=" } } });
+  assert.deepEqual(calls[0]?.input, {
+    TopicArn: topic,
+    Message: EVENT.toString(),
+    Subject: "s",
+    MessageAttributes: { b: { DataType: "Binary", BinaryValue: Buffer.from([1, 2]) } },
+  });
 });

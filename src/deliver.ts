@@ -1,21 +1,33 @@
-// The Deliverer: hands events of one service to resources of another, in process, with the rights of the sender's role.
+// The Deliverer: hands events of one service to resources of another, in process, with the rights of the sender's role; and to web addresses.
 import { Readable } from "node:stream";
 import { parseArn } from "./aws/arn.ts";
 import { authorise } from "./aws/authorise.ts";
 import type { AccessNeed, ServiceDefinition } from "./aws/definition.ts";
 import type { Deliver, Deliverer, DeliveryContext, DeliveryOutcome, DeliverySender } from "./aws/deliver.ts";
 import type { Caller, Identities } from "./aws/identity.ts";
+import { CommonFault } from "./aws/fault.ts";
 import type { Context } from "./aws/operations.ts";
 import { knownFault } from "./aws/wire-fault.ts";
 import type { Clock } from "./base/clock.ts";
+import type { OutboundHttp } from "./base/outbound-http.ts";
 import { StorageError } from "./store/storage.ts";
 
 type Input = Readonly<Record<string, unknown>>;
 
-/** One operation of the target's service, which takes the event. */
-interface Target {
+/** An operation of the target's service. */
+interface Step {
   readonly operation: string;
-  readonly inputOf: (target: string, event: Uint8Array, context: DeliveryContext) => Input;
+  /** Makes of its input one that does nothing. */
+  readonly dryRun?: Input;
+  readonly inputOf: (target: string, event: Uint8Array, context: DeliveryContext, nowMs: number) => Input;
+}
+
+/** The one that takes the event. */
+interface Target extends Step {
+  /** Made before: that it is there already is as good. */
+  readonly place?: Step;
+  /** What it answers may say that it was not taken. */
+  readonly faultOf?: (output: unknown) => CommonFault | undefined;
 }
 
 export interface DelivererDeps {
@@ -25,11 +37,13 @@ export interface DelivererDeps {
   readonly assume: (roleArn: string, sessionName: string, principal: string) => Caller;
   /** By the name in their ARNs; may wait for a service that is still starting. */
   readonly services: ReadonlyMap<string, () => Promise<ServiceDefinition>>;
+  readonly web: OutboundHttp;
 }
 
 const toFunction: Target = {
   operation: "Invoke",
   inputOf: (FunctionName, Payload) => ({ FunctionName, InvocationType: "Event", Payload }),
+  dryRun: { InvocationType: "DryRun" },
 };
 
 const toBucket: Target = {
@@ -43,6 +57,15 @@ const toBucket: Target = {
   }),
 };
 
+/** Operations take bytes. */
+function decoded(attributes: NonNullable<DeliveryContext["attributes"]>): Input {
+  const entries = Object.entries(attributes).map(([name, { BinaryValue, ...rest }]) => [
+    name,
+    BinaryValue === undefined ? rest : { ...rest, BinaryValue: Buffer.from(BinaryValue, "base64") },
+  ]);
+  return Object.fromEntries(entries) as Input;
+}
+
 const toQueue: Target = {
   operation: "SendMessage",
   inputOf(target, event, { attributes = {}, messageGroupId, deduplicationId }) {
@@ -50,17 +73,79 @@ const toQueue: Target = {
     return {
       QueueUrl: `${ENDPOINT}/${account}/${resource}`,
       MessageBody: Buffer.from(event).toString(),
-      MessageAttributes: attributes,
+      MessageAttributes: decoded(attributes),
       ...(messageGroupId === undefined ? {} : { MessageGroupId: messageGroupId }),
       ...(deduplicationId === undefined ? {} : { MessageDeduplicationId: deduplicationId }),
     };
   },
 };
 
+const toTopic: Target = {
+  operation: "Publish",
+  inputOf: (TopicArn, event, { subject, attributes = {}, messageGroupId, deduplicationId }) => ({
+    TopicArn,
+    Message: Buffer.from(event).toString(),
+    MessageAttributes: decoded(attributes),
+    ...(subject === undefined ? {} : { Subject: subject }),
+    ...(messageGroupId === undefined ? {} : { MessageGroupId: messageGroupId }),
+    ...(deduplicationId === undefined ? {} : { MessageDeduplicationId: deduplicationId }),
+  }),
+};
+
+interface WholeEvent {
+  readonly source: string;
+  readonly "detail-type": string;
+}
+
+const toBus: Target = {
+  operation: "PutEvents",
+  inputOf(EventBusName, event, { busEntry, traceHeader }) {
+    const text = Buffer.from(event).toString();
+    const trace = traceHeader === undefined ? {} : { TraceHeader: traceHeader };
+    if (busEntry !== undefined) {
+      const { source: Source, detailType: DetailType, resources: Resources } = busEntry;
+      return { Entries: [{ EventBusName, Source, DetailType, Resources, Detail: text, ...trace }] };
+    }
+    const { source: Source, "detail-type": DetailType } = JSON.parse(text) as WholeEvent;
+    return { Entries: [{ EventBusName, Source, DetailType, Detail: "{}", forwarded: text, ...trace }] };
+  },
+  faultOf(output) {
+    const { Entries: [entry] = [] } = output as { readonly Entries?: readonly { ErrorCode?: string; ErrorMessage?: string }[] };
+    return entry?.ErrorCode === undefined ? undefined : new CommonFault(entry.ErrorCode, entry.ErrorMessage ?? "", 400);
+  },
+};
+
+const groupOf = (target: string) => (parseArn(target)?.resource ?? "").replace(/^log-group:/, "").replace(/:\*$/, "");
+/** One for each source. */
+const streamOf = ({ sourceArn }: DeliveryContext) => (parseArn(sourceArn)?.resource ?? sourceArn).replaceAll(/[:*]/g, "-");
+
+/** A transformed event says its time itself. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html */
+function logEventOf(text: string, nowMs: number): Input {
+  const { timestamp, message, ...more } = JSON.parse(text) as { readonly timestamp?: unknown; readonly message?: unknown };
+  if (typeof timestamp === "number" && typeof message === "string" && Object.keys(more).length === 0) return { timestamp, message };
+  return { timestamp: nowMs, message: text };
+}
+
+const toLogGroup: Target = {
+  place: {
+    operation: "CreateLogStream",
+    inputOf: (target, _event, context) => ({ logGroupName: groupOf(target), logStreamName: streamOf(context) }),
+  },
+  operation: "PutLogEvents",
+  inputOf: (target, event, context, nowMs) => ({
+    logGroupName: groupOf(target),
+    logStreamName: streamOf(context),
+    logEvents: [logEventOf(Buffer.from(event).toString(), nowMs)],
+  }),
+};
+
 /** By the service in the target's ARN; those that this server does not have are no targets. */
 const TARGETS: ReadonlyMap<string, Target> = new Map([
+  ["events", toBus],
   ["lambda", toFunction],
+  ["logs", toLogGroup],
   ["s3", toBucket],
+  ["sns", toTopic],
   ["sqs", toQueue],
 ]);
 
@@ -70,26 +155,53 @@ const ENDPOINT = "http://localhost";
 const serviceOf = (arn: string) => parseArn(arn)?.service ?? "";
 
 export function deliverer(deps: DelivererDeps): Deliverer {
-  const deliver: Deliver = async (arn, event, context) => {
-    const [target, load] = [TARGETS.get(serviceOf(arn)), deps.services.get(serviceOf(arn))];
-    if (target === undefined || load === undefined) return { kind: "refused", code: "NO_TARGET", message: `there is no way to ${arn}` };
-    try {
-      await send(deps, target, await load(), arn, event, context);
-      return { kind: "delivered" };
-    } catch (cause) {
-      return outcomeOf(cause);
-    }
+  const way =
+    (isDryRun: boolean): Deliver =>
+    async (arn, event, context) => {
+      if (/^https?:/i.test(arn)) return await post(deps.web, arn, event, context);
+      const [target, load] = [TARGETS.get(serviceOf(arn)), deps.services.get(serviceOf(arn))];
+      if (target === undefined || load === undefined) return { kind: "refused", code: "NO_TARGET", message: `there is no way to ${arn}` };
+      try {
+        await send(deps, target, await load(), { arn, event, sent: context, isDryRun });
+        return { kind: "delivered" };
+      } catch (cause) {
+        return outcomeOf(cause);
+      }
+    };
+  return {
+    supports: (arn) => TARGETS.has(serviceOf(arn)) && deps.services.has(serviceOf(arn)),
+    deliver: way(false),
+    mayDeliver: way(true),
   };
-  return { supports: (arn) => TARGETS.has(serviceOf(arn)) && deps.services.has(serviceOf(arn)), deliver };
+}
+
+interface Sending {
+  readonly arn: string;
+  readonly event: Uint8Array;
+  readonly sent: DeliveryContext;
+  readonly isDryRun: boolean;
+}
+
+/** SNS waits so long for an answer. */
+const WEB_TIMEOUT_MS = 15_000;
+
+/** Success is 2xx; what is wrong with the request itself is not tried again, but for "too many". */
+async function post(web: OutboundHttp, url: string, event: Uint8Array, context: DeliveryContext): Promise<DeliveryOutcome> {
+  const { headers = {}, publicOnly = false } = context;
+  const answer = await web.post({ url, headers, body: event, timeoutMs: WEB_TIMEOUT_MS, publicOnly });
+  if (answer.kind === "refused") return { kind: "refused", code: "ADDRESS_NOT_ALLOWED", message: answer.message };
+  if (answer.kind === "failed") return { kind: "unavailable", code: "NO_ANSWER", message: answer.message };
+  const { status } = answer;
+  if (status >= 200 && status < 300) return { kind: "delivered" };
+  const isRefusal = status >= 300 && status < 500 && status !== 429;
+  return { kind: isRefusal ? "refused" : "unavailable", code: String(status), message: `the endpoint answered ${status}` };
 }
 
 async function send(
   deps: DelivererDeps,
   target: Target,
   service: ServiceDefinition,
-  arn: string,
-  event: Uint8Array,
-  sent: DeliveryContext,
+  { arn, event, sent, isDryRun }: Sending,
 ): Promise<void> {
   const { id, account, sender, traceHeader } = sent;
   const region = parseArn(arn)?.region ?? "";
@@ -103,11 +215,23 @@ async function send(
     ...(traceHeader === undefined ? {} : { traceHeader }),
     signal: new AbortController().signal,
   };
-  const input = target.inputOf(arn, event, sent);
-  const needs = await service.access(target.operation, context, input);
-  authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
-  const operation = service.operations[target.operation] as (context: Context, input: Input) => unknown;
-  await operation(context, input);
+  const perform = async ({ operation, inputOf, dryRun }: Step): Promise<unknown> => {
+    const input = inputOf(arn, event, sent, deps.clock.now());
+    const needs = await service.access(operation, context, input);
+    authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
+    // What has no dry run of its own is only asked for the right to it.
+    if (isDryRun && dryRun === undefined) return undefined;
+    const call = service.operations[operation] as (context: Context, input: Input) => unknown;
+    return await call(context, isDryRun ? { ...input, ...dryRun } : input);
+  };
+  if (target.place !== undefined) await perform(target.place).catch(unlessThere);
+  const output = await perform(target);
+  const fault = isDryRun ? undefined : target.faultOf?.(output);
+  if (fault !== undefined) throw fault;
+}
+
+function unlessThere(cause: unknown): void {
+  if (knownFault(cause)?.code !== "ResourceAlreadyExistsException") throw cause;
 }
 
 function callerOf({ assume }: DelivererDeps, { principal, role }: DeliverySender): Caller {

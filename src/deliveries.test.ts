@@ -93,3 +93,49 @@ test("what is refused goes to the dead letters at once, and without them is gone
   assert.deepEqual(calls.map(({ target }) => target).toSorted(), [TARGET, TARGET, DEAD].toSorted());
   assert.deepEqual(await queue.depth(`delivery/${TARGET}`), { visible: 0, claimed: 0, delayed: 0 });
 });
+
+test("a dead letter may have an event of its own, and retries their own pace", async (t) => {
+  const { outgoing, calls, minute } = setUp(t, (target) => (target === DEAD ? { kind: "delivered" } : BUSY));
+  outgoing.begin();
+  const pace = { noDelay: 0, minDelay: 1, backoff: 0, minMs: 1000, maxMs: 50_000, curve: "linear" } as const;
+  const retry = { retriesMax: 2, ageMaxMs: Infinity, pace };
+  await outgoing.send([delivery({ retry, deadLetter: { target: DEAD, event: Buffer.from("letter") } })]);
+  await minute();
+  // After 0, 1 and 51 s.
+  assert.deepEqual(
+    calls.map(({ event }) => event),
+    ["{}", "{}", "{}", "letter"],
+  );
+});
+
+test("nothing waits for web addresses that don't answer, and what has a time is not delivered before it", async () => {
+  const clock = manualClock();
+  const storage = memoryStorage({ clock });
+  const delivered: string[] = [];
+  const { promise: never, resolve: release } = Promise.withResolvers<DeliveryOutcome>();
+  const deliver: Deliver = (target) => {
+    delivered.push(target);
+    return target.startsWith("https:") ? never : Promise.resolve({ kind: "delivered" });
+  };
+  const one = deliveries({ queue: storage.queue, clock, log: silentLog, deliver });
+  one.begin();
+  const slow = Array.from({ length: 100 }, (_, index) => {
+    const id = `0196b2a0-0000-4000-8000-${String(index).padStart(12, "0")}`;
+    return delivery({ target: `https://slow.example/${index}`, context: { ...CONTEXT, id } });
+  });
+  await one.send(slow);
+  await one.send([delivery(), delivery({ target: DEAD, dueAtMs: clock.now() + 10_000 })]);
+  const pass = async (seconds: number) => {
+    for (let second = 0; second < seconds; second++) {
+      clock.advance(1000);
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    }
+  };
+  await pass(5);
+  assert.deepEqual([delivered.includes(TARGET), delivered.includes(DEAD)], [true, false]);
+  await pass(10);
+  assert.ok(delivered.includes(DEAD));
+  release({ kind: "delivered" });
+  await one.stop();
+  await storage.close();
+});

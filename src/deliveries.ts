@@ -1,17 +1,23 @@
 // Delivers what one service has left for another: durable from the moment it is due, tried again by its rules, then a dead letter.
-import type { Deliver, DeliveryContext, DeliveryOutcome } from "./aws/deliver.ts";
+import type { Deliver, DeliveryContext, DeliveryOutcome, DeliverySender } from "./aws/deliver.ts";
 import { backoffMs } from "./base/backoff.ts";
 import type { Clock } from "./base/clock.ts";
 import { decodeEnvelope, encodeEnvelope } from "./base/envelope.ts";
 import type { Log } from "./base/log.ts";
+import { shownUrl } from "./base/outbound-http.ts";
+import { pacedDelayMs, type RetryPace } from "./base/retry-pace.ts";
 import { QueueWorkers, type Disposition } from "./store/queue-workers.ts";
-import type { ClaimedMessage, DurableQueue, NewMessage } from "./store/storage.ts";
+import type { ClaimedMessage, DurableQueue, NewMessage, Write } from "./store/storage.ts";
 
 export interface Delivery {
-  /** ARN. */
+  /** ARN, or a web address. */
   readonly target: string;
   readonly event: Uint8Array;
+  /** Wall time. Default: at once. */
+  readonly dueAtMs?: number;
   readonly context: DeliveryContext;
+  /** For who counts failures: Lambda's results. */
+  readonly purpose?: "destination" | "dead-letter";
   /** Default: as often as there is time for in six hours. */
   readonly retry?: RetryRules;
   /** Absent: what can't be delivered is logged and gone. */
@@ -22,12 +28,18 @@ export interface RetryRules {
   /** After the first attempt. */
   readonly retriesMax: number;
   readonly ageMaxMs: number;
+  /** Absent: a second, then twice as long each time, up to five minutes. */
+  readonly pace?: RetryPace;
 }
 
 export interface DeadLetter {
   /** ARN of a queue. */
   readonly target: string;
+  /** Where it is not the event itself that the queue gets. */
+  readonly event?: Uint8Array;
   readonly attributes?: DeliveryContext["attributes"];
+  /** Default: who sent what could not be delivered. */
+  readonly sender?: DeliverySender;
   /** Adds what EventBridge tells of a failure: ERROR_CODE, ERROR_MESSAGE, RETRY_ATTEMPTS, EXHAUSTED_RETRY_CONDITION. */
   readonly tellsFailure?: true;
 }
@@ -46,8 +58,10 @@ export interface Deliveries {
   stop(): Promise<void>;
 }
 
-interface Head extends Omit<Delivery, "event"> {
-  /** Wall time. */
+interface Head extends Omit<Delivery, "event" | "deadLetter" | "dueAtMs"> {
+  /** With its event, if it has one, as the second part of the envelope. */
+  readonly deadLetter?: Omit<DeadLetter, "event">;
+  /** Wall time: its age counts from here. */
   readonly createdMs: number;
 }
 
@@ -56,18 +70,31 @@ interface Deps {
   readonly clock: Clock;
   readonly log: Log;
   readonly deliver: Deliver;
+  /** Written together with the end of one that has failed for good and has no dead letter. */
+  readonly failed?: (failed: FailedDelivery) => readonly Write[];
 }
 
-const PREFIX = "delivery/";
+export interface FailedDelivery {
+  readonly delivery: Omit<Delivery, "event">;
+  readonly outcome: Exclude<DeliveryOutcome, { kind: "delivered" }>;
+  readonly attempts: number;
+  readonly createdMs: number;
+  /** To be enqueued when it is tried again: see `renewedDelivery`. */
+  readonly message: NewMessage;
+}
+
+/** Web addresses have workers of their own: however slow they are, nothing else waits for them. */
+const PREFIXES = ["delivery/", "web-delivery/"] as const;
+const isWebAddress = (target: string) => /^https?:/i.test(target);
 const BACKOFF_MS = { first: 1000, max: 300_000 } as const;
 const DEFAULT_RULES: RetryRules = { retriesMax: Infinity, ageMaxMs: 21_600_000 };
 const CONCURRENCY_MAX = 32;
 
 export function deliveries(deps: Deps): Deliveries {
   const { queue, clock, log } = deps;
-  let workers: QueueWorkers | undefined;
+  const workers = new Map<string, QueueWorkers>();
   const wake = (messages: readonly NewMessage[]) => {
-    for (const { queue: name } of messages) workers?.wake(name);
+    for (const { queue: name } of messages) workers.get(name.slice(0, name.indexOf("/") + 1))?.wake(name);
   };
   return {
     messagesOf: (made) => made.map((one) => messageOf(one, clock.now())),
@@ -78,43 +105,74 @@ export function deliveries(deps: Deps): Deliveries {
       wake(messages);
     },
     begin() {
-      const concurrencyMax = CONCURRENCY_MAX;
-      workers ??= new QueueWorkers({ queue, clock, log, prefix: PREFIX, concurrencyMax, work: (message) => work(deps, message, wake) });
+      if (workers.size > 0) return;
+      const shared = { queue, clock, log, concurrencyMax: CONCURRENCY_MAX, work: (message: ClaimedMessage) => work(deps, message, wake) };
+      for (const prefix of PREFIXES) workers.set(prefix, new QueueWorkers({ ...shared, prefix }));
     },
-    pause: () => workers?.pause(),
-    stop: async () => await workers?.stop(),
+    pause() {
+      for (const one of workers.values()) one.pause();
+    },
+    async stop() {
+      await Promise.all([...workers.values()].map((one) => one.stop()));
+    },
   };
 }
 
-function messageOf({ event, ...rest }: Delivery, createdMs: number): NewMessage {
-  const head: Head = { ...rest, createdMs };
-  return { queue: PREFIX + rest.target, id: rest.context.id, body: encodeEnvelope(head, event) };
+function messageOf({ event, deadLetter, dueAtMs, ...rest }: Delivery, nowMs: number): NewMessage {
+  const { event: letterEvent, ...letter } = deadLetter ?? {};
+  const head: Head = { ...rest, createdMs: dueAtMs ?? nowMs, ...(deadLetter === undefined ? {} : { deadLetter: letter as DeadLetter }) };
+  return {
+    queue: (isWebAddress(rest.target) ? PREFIXES[1] : PREFIXES[0]) + rest.target,
+    id: rest.context.id,
+    body: encodeEnvelope(head, event, ...(letterEvent === undefined ? [] : [letterEvent])),
+    ...(dueAtMs === undefined ? {} : { visibleAtMs: dueAtMs }),
+  };
 }
+
+/** As at its first attempt, now. */
+export function renewedDelivery({ queue, id, body }: NewMessage, nowMs: number): NewMessage {
+  const { head, parts } = decodeEnvelope(body);
+  return { queue, id, body: encodeEnvelope({ ...(head as Head), createdMs: nowMs }, ...parts) };
+}
+
+export const deliveredEvent = (body: Uint8Array): Uint8Array => decodeEnvelope(body).parts[0] ?? new Uint8Array();
 
 /** Why there is no further attempt, in EventBridge's words. */
 type Exhausted = "MaximumRetryAttempts" | "MaximumEventAgeInSeconds";
 
-async function work({ deliver, clock, log }: Deps, { body, attempt }: ClaimedMessage, wake: Deliveries["wake"]): Promise<Disposition> {
+async function work(deps: Deps, claimed: ClaimedMessage, wake: Deliveries["wake"]): Promise<Disposition> {
+  const { deliver, clock, log } = deps;
+  const { queue, id, body, attempt } = claimed;
   const { head, parts } = decodeEnvelope(body);
   const { target, context, createdMs, retry = DEFAULT_RULES, deadLetter } = head as Head;
-  const [event] = parts;
+  const [event, letterEvent] = parts;
   if (event === undefined) throw new RangeError("a delivery without an event");
   const outcome = await deliver(target, event, context);
   if (outcome.kind === "delivered") return { kind: "done" };
-  const delayMs = backoffMs(attempt, BACKOFF_MS.first, BACKOFF_MS.max);
+  const delayMs = retry.pace === undefined ? backoffMs(attempt, BACKOFF_MS.first, BACKOFF_MS.max) : pacedDelayMs(retry.pace, attempt);
   const exhausted = exhaustedBy(retry, attempt, clock.now() + delayMs - createdMs);
-  const facts = { target, source: context.sourceArn, id: context.id, reason: outcome.message };
+  const facts = {
+    target: isWebAddress(target) ? shownUrl(target) : target,
+    source: context.sourceArn,
+    id: context.id,
+    reason: outcome.message,
+  };
   if (outcome.kind === "unavailable" && exhausted === undefined) {
     log.warn("a delivery has failed; it is tried again", { ...facts, delayMs });
-    return { kind: "later", delayMs };
+    // An address that does not answer gets few requests at a time.
+    return { kind: "later", delayMs, ...(isWebAddress(target) ? { isCongested: true } : {}) };
   }
   log.error("a delivery has failed for good", facts);
-  if (deadLetter === undefined) return { kind: "done" };
+  if (deadLetter === undefined) {
+    const { createdMs: _created, ...delivery } = head as Head;
+    const writes = deps.failed?.({ delivery, outcome, attempts: attempt, createdMs, message: { queue, id, body } }) ?? [];
+    return { kind: "done", effects: { writes } };
+  }
   const failure = deadLetter.tellsFailure === true ? failureAttributes(outcome, attempt, exhausted) : {};
   const letter: Delivery = {
     target: deadLetter.target,
-    event,
-    context: { ...context, attributes: { ...deadLetter.attributes, ...failure } },
+    event: letterEvent ?? event,
+    context: { ...context, sender: deadLetter.sender ?? context.sender, attributes: { ...deadLetter.attributes, ...failure } },
   };
   const messages = [messageOf(letter, clock.now())];
   return { kind: "done", effects: { enqueue: messages }, settled: () => wake(messages) };
@@ -123,7 +181,7 @@ async function work({ deliver, clock, log }: Deps, { body, attempt }: ClaimedMes
 function exhaustedBy({ retriesMax, ageMaxMs }: RetryRules, attempts: number, ageMs: number): Exhausted | undefined {
   // JSON has no infinity: it comes back as null.
   if (attempts > (retriesMax ?? Infinity)) return "MaximumRetryAttempts";
-  return ageMs > ageMaxMs ? "MaximumEventAgeInSeconds" : undefined;
+  return ageMs > (ageMaxMs ?? Infinity) ? "MaximumEventAgeInSeconds" : undefined;
 }
 
 /** https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html */

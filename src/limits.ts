@@ -6,6 +6,12 @@ export const limits = {
   zippedBytesMax: 52_428_800,
   /** "Deployment package size", unzipped, layers included. */
   unzippedBytesMax: 262_144_000,
+  /** "Container image code package size", uncompressed, layers included. */
+  imageBytesMax: 10 * 2 ** 30,
+  /** Of one layer of an image; our own bound: distributions have some 100,000 files. */
+  imageLayerEntriesMax: 500_000,
+  /** "Container image settings", as JSON. */
+  imageConfigBytesMax: 16_384,
   /** "Function layers", of one function. */
   layersMax: 5,
   /** Entries of one archive: what its central directory can count without zip64. */

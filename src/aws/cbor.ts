@@ -1,7 +1,7 @@
 // rpcv2Cbor: the operation in the path, CBOR both ways; spoken beside the JSON and query protocols of a service.
 import { encodeEvents, EVENT_STREAM_TYPE, initialResponse, type EventBody } from "./event-stream.ts";
 import { CommonFault } from "./fault.ts";
-import { splitEventStream } from "./json.ts";
+import { queryErrorHeader, splitEventStream } from "./json.ts";
 import { valueCodec, type Leaves } from "./json-value.ts";
 import type { OperationModel, ServiceModel } from "./model.ts";
 import { REQUEST_ID, type Incoming, type Protocol } from "./protocol.ts";
@@ -190,7 +190,8 @@ export function cbor(model: ServiceModel): Protocol {
     const type = fault.model === undefined ? fault.code : `${model.namespace}#${fault.code}`;
     const members = faultMembers(fault);
     const document = fault.model === undefined ? members : (values.write(fault.model.shape, members) as Record<string, unknown>);
-    return { status: fault.status, headers: headersFor(requestId, CONTENT_TYPE), body: toBytes({ __type: type, ...document }) };
+    const headers = { ...headersFor(requestId, CONTENT_TYPE), ...queryErrorHeader(model, fault) };
+    return { status: fault.status, headers, body: toBytes({ __type: type, ...document }) };
   };
   return { decode, encode, encodeFault };
 }

@@ -21,6 +21,7 @@ const QUERY: ReadonlyMap<string, Renamed> = new Map([
   ["ServiceUnavailableException", { code: "ServiceUnavailable" }],
   ["InvalidParameterValueException", { code: "InvalidParameterValue" }],
   ["MissingRequiredParameterException", { code: "MissingParameter" }],
+  ["ValidationException", { code: "ValidationError" }],
 ]);
 
 /** The older JSON protocols have one status for whatever is wrong with a request (CommonErrors of DynamoDB, CloudWatch Logs, SQS). */

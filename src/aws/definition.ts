@@ -47,6 +47,8 @@ export interface ServiceDefinition {
   ): readonly AccessNeed[] | Promise<readonly AccessNeed[]>;
   /** The service's own fault for a required member that is missing; absent: the sentence that most services have. */
   readonly missing?: (member: string) => Error;
+  /** Codes that common faults have in this service alone, by their own: SNS answers AuthorizationError where others deny access. */
+  readonly faultCodes?: Readonly<Record<string, string>>;
   /** A JSON service that takes forms and answers them in XML as well, as it did before (SQS); its errors keep their older names beside the new ones. */
   readonly query?: {
     readonly xmlNamespace: string;

@@ -18,15 +18,27 @@ export interface DeliveryContext {
   readonly sourceArn: string;
   readonly sender: DeliverySender;
   readonly traceHeader?: string;
+  /** Topics. */
+  readonly subject?: string;
   /** Queues and topics: message attributes. */
   readonly attributes?: Readonly<Record<string, MessageAttribute>>;
   /** FIFO queues and topics. */
   readonly messageGroupId?: string;
   readonly deduplicationId?: string;
-  /** Event buses: `detail-type`; the event is the detail. */
-  readonly detailType?: string;
+  /** Event buses: the event is the detail of an entry with these members. Absent: it is an event of another bus, passed on as it is. */
+  readonly busEntry?: BusEntry;
   /** Buckets. */
   readonly objectKey?: string;
+  /** Web addresses. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Web addresses: not those that the operator allows beside the public ones. */
+  readonly publicOnly?: boolean;
+}
+
+export interface BusEntry {
+  readonly source: string;
+  readonly detailType: string;
+  readonly resources: readonly string[];
 }
 
 export interface MessageAttribute {
@@ -42,11 +54,13 @@ export type DeliveryOutcome =
   | { readonly kind: "refused"; readonly code: string; readonly message: string }
   | { readonly kind: "unavailable"; readonly code: string; readonly message: string };
 
-/** `target` is an ARN. Delivers at least once; never rejects but for bugs. */
+/** `target` is an ARN or a web address. Delivers at least once; never rejects but for bugs. */
 export type Deliver = (target: string, event: Uint8Array, context: DeliveryContext) => Promise<DeliveryOutcome>;
 
 export interface Deliverer {
   /** Whether there is a way to targets of this kind: for who stores the ARN. */
   readonly supports: (target: string) => boolean;
   readonly deliver: Deliver;
+  /** What `deliver` would come to as far as rights go; nothing is delivered. Functions must be there, too. */
+  readonly mayDeliver: Deliver;
 }

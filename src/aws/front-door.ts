@@ -7,6 +7,7 @@ import { requestId } from "../base/id.ts";
 import { CommonFault } from "./fault.ts";
 import { admit, hostRules, type Admitted } from "./guard.ts";
 import type { FunctionUrlHost, WireRequest, WireResponse } from "./request.ts";
+import { OWN_PATH } from "./own-api.ts";
 import { rawRefusal, refusal, respond } from "./respond.ts";
 import { awsServices, type ServicesOptions } from "./service.ts";
 
@@ -18,9 +19,15 @@ export interface SandboxOrigin {
 export interface FrontDoorOptions extends ServicesOptions {
   /** Names besides localhost under which clients reach the server; `*.example.com` for all names below one. */
   readonly hostNames: readonly string[];
+  /** What anybody may read by its path, without a signature; undefined for paths that are for the services. */
+  readonly documents?: (path: string) => Promise<WireResponse> | undefined;
   readonly timeouts?: Partial<Timeouts>;
+  /** Answers requests below `/v2/` that carry no signature of AWS's: Docker's protocol. Must not reject. */
+  readonly registry?: (request: WireRequest) => Promise<WireResponse>;
   /** Serves function URLs; absent: they are refused. */
   readonly functionUrls?: (request: WireRequest, host: FunctionUrlHost) => Promise<WireResponse>;
+  /** Lambent's own API, under OWN_PATH; never rejects. */
+  readonly own?: (request: WireRequest) => Promise<WireResponse>;
 }
 
 export interface Timeouts {
@@ -171,20 +178,42 @@ class Listener implements FrontDoor {
       return;
     }
     sendContinue?.();
-    if (admitted.rawPath === "/health" && admitted.functionUrl === undefined && isHealthCheck(request, admitted)) {
-      this.#send(response, { ...HEALTHY, headers: { ...HEALTHY.headers, "x-amzn-RequestId": id } }, request.method ?? "");
+    const document = isPlainGet(request, admitted) && admitted.functionUrl === undefined ? this.#document(admitted.rawPath) : undefined;
+    if (document !== undefined) {
+      void this.#answer(response, document, id);
       return;
     }
     const wire = wireRequest(id, request, admitted, controller.signal);
     if (wire.hasBody) this.#limitIdleBody(request);
-    const answered = admitted.functionUrl === undefined ? this.#services.handle(wire) : this.#serveUrl(wire, admitted.functionUrl);
-    void answered.then((answer) => this.#send(response, answer, wire.method));
+    void this.#handle(wire, admitted.functionUrl).then((answer) => this.#send(response, answer, wire.method));
+  }
+
+  #handle(wire: WireRequest, functionUrl: FunctionUrlHost | undefined): Promise<WireResponse> {
+    if (functionUrl !== undefined) return this.#serveUrl(wire, functionUrl);
+    const { own, registry } = this.#options;
+    if (registry !== undefined && isForRegistry(wire)) return registry(wire);
+    // In the host of a bucket it is a key like any other.
+    const isOwn = own !== undefined && wire.rawPath.startsWith(OWN_PATH) && wire.hostBucket === undefined;
+    return isOwn ? own(wire) : this.#services.handle(wire);
   }
 
   async #serveUrl(wire: WireRequest, host: FunctionUrlHost): Promise<WireResponse> {
     const { functionUrls } = this.#options;
     if (functionUrls !== undefined) return await functionUrls(wire, host);
     return refusal(new CommonFault("NotImplementedException", "This server does not serve function URLs.", 501), wire.id);
+  }
+
+  #document(path: string): Promise<WireResponse> | undefined {
+    return path === "/health" ? Promise.resolve(HEALTHY) : this.#options.documents?.(path);
+  }
+
+  async #answer(response: Response, document: Promise<WireResponse>, id: string): Promise<void> {
+    try {
+      const answer = await document;
+      this.#send(response, { ...answer, headers: { ...answer.headers, "x-amzn-RequestId": id } }, "GET");
+    } catch (cause) {
+      this.#refuse(response, cause, id);
+    }
   }
 
   #admit(request: Request): Admitted {
@@ -290,8 +319,14 @@ class Listener implements FrontDoor {
 }
 
 /** Unsigned and without parameters, so that it can't be taken for a bucket of that name by anyone who may see one. */
-function isHealthCheck(request: Request, admitted: Admitted): boolean {
+function isPlainGet(request: Request, admitted: Admitted): boolean {
   return request.method === "GET" && admitted.rawQuery === "" && !admitted.headers.has("authorization");
+}
+
+/** No bucket has so short a name; what other services of AWS's have below `/v2/` is signed. */
+function isForRegistry({ rawPath, rawQuery, headers }: WireRequest): boolean {
+  const isSigned = headers.get("authorization")?.startsWith("AWS4-") === true || /(?:^|&)X-Amz-(?:Signature|Credential)=/.test(rawQuery);
+  return rawPath.startsWith("/v2/") && !isSigned;
 }
 
 function wireRequest(id: string, request: Request, admitted: Admitted, signal: AbortSignal): WireRequest {

@@ -51,6 +51,9 @@ function isDeeperThan(bytes: Uint8Array, max: number): boolean {
   return false;
 }
 
+/** Throws Malformed, also for what is nested too deeply to be walked. */
+export const parseJson = (text: string): unknown => parse(Buffer.from(text));
+
 function parse(bytes: Uint8Array): unknown {
   if (isDeeperThan(bytes, DEPTH_MAX)) throw new Malformed(`the document is nested deeper than ${DEPTH_MAX} levels`);
   try {

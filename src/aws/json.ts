@@ -36,6 +36,10 @@ export function splitEventStream(
   return { union: member.shape, name: member.name, rest: { ...shape, members: shape.members.filter((one) => one !== member) } };
 }
 
+/** The names that clients of the query protocol know an error by, for services that once spoke it. */
+export const queryErrorHeader = (model: ServiceModel, fault: WireFault): Record<string, string> =>
+  model.hasQueryErrors === true ? { [QUERY_ERROR]: `${queryCodeOf(fault)};${fault.status < 500 ? "Sender" : "Receiver"}` } : {};
+
 export function json(model: ServiceModel): Protocol {
   const contentType = model.protocol === "json-1.0" ? "application/x-amz-json-1.0" : "application/x-amz-json-1.1";
   const events: EventBody = { contentType, encode: (shape, value) => Buffer.from(documents.encode(shape, value)) };
@@ -54,8 +58,7 @@ export function json(model: ServiceModel): Protocol {
   };
 
   const encodeFault = (fault: WireFault, requestId: string): WireResponse => {
-    const headers: Record<string, string> = { "content-type": contentType, [REQUEST_ID]: requestId };
-    if (model.hasQueryErrors === true) headers[QUERY_ERROR] = `${queryCodeOf(fault)};${fault.status < 500 ? "Sender" : "Receiver"}`;
+    const headers = { "content-type": contentType, [REQUEST_ID]: requestId, ...queryErrorHeader(model, fault) };
     // Version 1.0 names the error with its namespace, version 1.1 without.
     const type = fault.model !== undefined && model.protocol === "json-1.0" ? `${model.namespace}#${fault.code}` : fault.code;
     const members = faultMembers(fault);

@@ -30,7 +30,7 @@ const NO_LABELS: Labels = new Map();
 const isCbor = (request: WireRequest) => request.headers.get("smithy-protocol") === "rpc-v2-cbor";
 
 const bringsForm = (request: WireRequest) =>
-  !request.headers.has("x-amz-target") && request.headers.get("content-type")?.startsWith("application/json") !== true;
+  !request.headers.has("x-amz-target") && !isCbor(request) && request.headers.get("content-type")?.startsWith("application/json") !== true;
 
 /** Forms for a service whose own protocol is JSON. */
 function formsBeside(definition: ServiceDefinition, model: ServiceModel): { model: ServiceModel; protocol: Protocol } | undefined {

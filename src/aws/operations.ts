@@ -13,6 +13,8 @@ export interface Context {
   readonly caller: Caller;
   /** The public endpoint as the client reached it, without a slash at the end: for presigned URLs. */
   readonly endpoint: string;
+  /** Absent when the caller is not the wire. */
+  readonly sourceIp?: string;
   /** `X-Amzn-Trace-Id` of the request, if it had one. */
   readonly traceHeader?: string;
   /** Aborted when the client goes away or the server stops. */

@@ -21,7 +21,7 @@ function s3Headers(requestId: string): Record<string, string> {
 }
 
 // S3's second id names the host that answered; here it carries nothing that the request id does not.
-const hostId = (requestId: string) => Buffer.from(requestId).toString("base64");
+export const hostId = (requestId: string) => Buffer.from(requestId).toString("base64");
 
 function readBody(bindings: Bindings, incoming: Incoming, input: Record<string, unknown>): void {
   const { payload, document } = bindings;

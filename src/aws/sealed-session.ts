@@ -20,16 +20,21 @@ const TAG_BYTES = 16;
 const HEAD_BYTES = 1 + NONCE_BYTES + TAG_BYTES;
 const SESSION_BYTES_MAX = 256 * 1024;
 
-/** `key` is 32 bytes. */
-export function sealSession(session: Session, key: Uint8Array): string {
+export const sealSession = (session: Session, key: Uint8Array): string => seal(session, key);
+
+/** `undefined` for a token that this key did not seal. */
+export const openSession = (token: string, key: Uint8Array): Session | undefined => open(token, key) as Session | undefined;
+
+/** Anything that JSON can hold. `key` is 32 bytes, of this purpose only. */
+export function seal(value: object, key: Uint8Array): string {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES });
-  const text = Buffer.concat([cipher.update(gzipSync(JSON.stringify(session))), cipher.final()]);
+  const text = Buffer.concat([cipher.update(gzipSync(JSON.stringify(value))), cipher.final()]);
   return Buffer.concat([Buffer.from([VERSION]), nonce, cipher.getAuthTag(), text]).toString("base64");
 }
 
-/** `undefined` for a token that this key did not seal. */
-export function openSession(token: string, key: Uint8Array): Session | undefined {
+/** `undefined` for what this key did not seal. */
+export function open(token: string, key: Uint8Array): unknown {
   const bytes = Buffer.from(token, "base64");
   // Base64 is read leniently: without the comparison, one session would have many tokens.
   if (bytes[0] !== VERSION || bytes.length <= HEAD_BYTES || bytes.toString("base64") !== token) return undefined;
@@ -37,7 +42,7 @@ export function openSession(token: string, key: Uint8Array): Session | undefined
   decipher.setAuthTag(bytes.subarray(1 + NONCE_BYTES, HEAD_BYTES));
   try {
     const text = Buffer.concat([decipher.update(bytes.subarray(HEAD_BYTES)), decipher.final()]);
-    return JSON.parse(gunzipSync(text, { maxOutputLength: SESSION_BYTES_MAX }).toString()) as Session;
+    return JSON.parse(gunzipSync(text, { maxOutputLength: SESSION_BYTES_MAX }).toString()) as unknown;
   } catch {
     return undefined; // forged, damaged, or sealed by another installation
   }

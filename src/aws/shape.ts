@@ -66,6 +66,20 @@ const FRACTIONAL = new Set([
   "AliasRoutingConfiguration.AdditionalVersionWeights",
   "TargetTrackingScalingPolicy.TargetValue",
   "MetricTransformation.defaultValue",
+  "MetricDatum.Value",
+  "MetricDatum.Values",
+  "MetricDatum.Counts",
+  "StatisticSet.SampleCount",
+  "StatisticSet.Sum",
+  "StatisticSet.Minimum",
+  "StatisticSet.Maximum",
+  "Datapoint.SampleCount",
+  "Datapoint.Average",
+  "Datapoint.Sum",
+  "Datapoint.Minimum",
+  "Datapoint.Maximum",
+  "Datapoint.ExtendedStatistics",
+  "MetricDataResult.Values",
 ]);
 
 const TIMESTAMP_FORMATS: readonly (TimestampFormat | undefined)[] = [undefined, "date-time", "http-date", "epoch-seconds"];

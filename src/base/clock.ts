@@ -12,7 +12,12 @@ export interface Clock {
   monotonic(): number;
   /** Calls `run` once after `delayMs`; any length is right, also beyond Node's 2^31 ms. */
   after(delayMs: number, run: () => void): Timer;
+  /** How many of its milliseconds pass in a real one. Absent: one. */
+  readonly scale?: number;
 }
+
+/** So many real milliseconds, in the clock's own: for what must not become shorter when time runs faster. */
+export const inRealTime = ({ scale = 1 }: Clock, ms: number): number => ms * scale;
 
 const TIMER_MS_MAX = 2 ** 31 - 1;
 

@@ -3,11 +3,13 @@ import { DeleteFunctionCommand, ListFunctionsCommand, type FunctionConfiguration
 import { Command, CommanderError, Option } from "commander";
 import { clientEnvironment, ConfigError, loadConfig, type Config, type Flags } from "../config.ts";
 import { installSecrets } from "../install-keys.ts";
-import { clientsFor, connection, endpointOf, type Clients } from "./clients.ts";
+import { clientsFor, connection, endpointOf, type Clients, type Connection } from "./clients.ts";
 import { demo } from "./demo.ts";
 import { deploy, describeDeployed, watchAndDeploy, type DeployOptions } from "./deploy.ts";
 import { doctor } from "./doctor.ts";
+import { listFailed, redrive, showFailed, type EventsOptions } from "./events.ts";
 import { describeInvoked, eventText, invoke, invokeLater } from "./invoke.ts";
+import { pushImage, type PushOptions } from "./image.ts";
 import { describeLayers, describePublished, listLayers, publishLayer, type PublishOptions } from "./layer.ts";
 import { logs, type LogsOptions } from "./logs.ts";
 import { removeRole } from "./role.ts";
@@ -43,6 +45,8 @@ function definitions(run: (action: Action, options: Shared) => Promise<void>): C
   addServing(program, run);
   addFunctions(program, run);
   addLayers(program, run);
+  addImages(program, run);
+  addEvents(program, run);
   addMachine(program, run);
   return program;
 }
@@ -58,7 +62,16 @@ function addServing(program: Command, run: Run): void {
       "with internet: a private network that functions reach as well (repeatable; LAMBENT_NETWORK_ALLOW)",
       collect,
     )
+    .option(
+      "--webhook-allow <cidr>",
+      "a private network that SNS may call; default: loopback, if the server listens there; none: public addresses only (repeatable; LAMBENT_WEBHOOK_ALLOW)",
+      collect,
+    )
     .option("--host-name <name>", "a further name under which clients reach this server (repeatable; LAMBENT_HOST_NAMES)", collect)
+    .option(
+      "--time-scale <number>",
+      "retries and ages of asynchronous events run so many times faster, for tests; loopback only (LAMBENT_TIME_SCALE)",
+    )
     .option("--insecure-network", "listen on another address than loopback without TLS")
     .addOption(new Option("--log-level <level>", "server log on stderr (LAMBENT_LOG_LEVEL)").choices(["debug", "info", "warn", "error"]))
     .action((options: Shared) => run((config, terminal) => up(config, terminal), options));
@@ -131,6 +144,48 @@ function addLayers(program: Command, run: Run): void {
     .action((options: Shared) => run(listLayersCommand, options));
 }
 
+function addImages(program: Command, run: Run): void {
+  const image = program.command("image").description("container images, for functions whose package type is Image");
+  serverOptions(image.command("push <name>").description("push NAME or NAME:TAG into the server's registry, and print its URI"))
+    .requiredOption("--from <image>", "an OCI layout, or a tar of docker save or podman save")
+    .option("--image <tag>", "which image of several")
+    .action((name: string, options: Shared & PushOptions) =>
+      run((config, terminal) => pushCommand(config, terminal, name, options), options),
+    );
+}
+
+async function pushCommand(config: Config, terminal: Terminal, name: string, options: PushOptions): Promise<number> {
+  const to = await connection(config);
+  try {
+    terminal.out(await pushImage(to, name, options, terminal));
+  } catch (error) {
+    throw explain(error, to.endpoint);
+  }
+  return 0;
+}
+
+function addEvents(program: Command, run: Run): void {
+  const events = program.command("events").description("asynchronous events and deliveries that failed for good");
+  serverOptions(events.command("failed").description("list them, oldest first"))
+    .option("--function <name>", "only those of this function")
+    .option("--json", "as JSON")
+    .action((options: Shared & EventsOptions) =>
+      run((config, terminal) => withServer(config, (to) => listFailed(to, options, terminal)), options),
+    );
+  serverOptions(events.command("show <id>").description("everything about one, and the event itself on stdout"))
+    .option("--json", "as JSON")
+    .action((id: string, options: Shared & EventsOptions) =>
+      run((config, terminal) => withServer(config, (to) => showFailed(to, id, options, terminal)), options),
+    );
+  serverOptions(events.command("redrive [id]").description("send one again, or all: as a new attempt of the same event"))
+    .option("--all", "all of them")
+    .option("--function <name>", "with --all: only those of this function")
+    .option("--json", "as JSON")
+    .action((id: string | undefined, options: Shared & EventsOptions) =>
+      run((config, terminal) => withServer(config, (to) => redrive(to, id, options, terminal)), options),
+    );
+}
+
 function addMachine(program: Command, run: Run): void {
   const runtime = program.command("runtime").description("interpreters and SDKs of the managed runtimes");
   runtime
@@ -143,7 +198,10 @@ function addMachine(program: Command, run: Run): void {
     .command("install <id...>")
     .description("install runtimes, e.g. nodejs22.x")
     .option("--runtimes <dir>", "directory of interpreters and SDKs (LAMBENT_RUNTIMES)")
-    .action((ids: string[], options: Shared) => run((config, terminal) => installRuntimes(config, terminal, ids), options));
+    .option("--from <image>", "from an image on this disk: an OCI layout, or a tar of docker save")
+    .action((ids: string[], options: Shared & { from?: string }) =>
+      run((config, terminal) => installRuntimes(config, terminal, ids, options.from), options),
+    );
   program
     .command("doctor")
     .description("what this machine can and cannot isolate, and the command that mends it")
@@ -159,6 +217,11 @@ async function withClients(config: Config, use: (clients: Clients) => Promise<un
     throw explain(error, to.endpoint);
   }
   return exitCode;
+}
+
+async function withServer(config: Config, use: (to: Connection) => Promise<void>): Promise<number> {
+  await use(await connection(config));
+  return 0;
 }
 
 function untilInterrupted(): AbortSignal {

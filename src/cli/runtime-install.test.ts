@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { NODE_SDK_VERSION, NODE_VERSIONS } from "../runtime/pins.ts";
-import { installRuntime } from "./runtime-install.ts";
+import { runtimeCatalog } from "../runtime/managed.ts";
+import { writeLayout } from "../../tests/support/oci-layout.ts";
+import { installFromImage, installRuntime } from "./runtime-install.ts";
 import { CliError } from "./terminal.ts";
 
 const VERSION = NODE_VERSIONS.get("nodejs24.x") ?? "";
@@ -41,6 +43,7 @@ const options = async () => ({
   runtimesDirectory: join(await mkdtemp(join(work, "home-")), "runtimes"),
   bootstrapsDirectory: join(work, "repo"),
   pythonSearchPath: [join(work, "nowhere")],
+  javaSearchPath: [join(work, "nowhere")],
   onProgress: (line: string) => void told.push(line),
 });
 
@@ -103,8 +106,42 @@ test("what cannot be installed is refused with what can", async () => {
     await assert.rejects(installRuntime(runtime, await options()), (error: unknown) => {
       assert.ok(error instanceof CliError);
       assert.equal(error.exitCode, 2);
-      assert.match(error.message, /can't be installed\. What can: nodejs22\.x/);
+      assert.match(error.message, /can't be installed by itself\. What can: nodejs22\.x/);
       return true;
     });
   await assert.rejects(installRuntime("python3.12", await options()), /There is no python3\.12 on this machine/);
+});
+
+test("a runtime from an image on this disk: its root with places to mount over, its program and its variables", async () => {
+  const given = await options();
+  const layout = join(work, "layout");
+  const layers = [
+    [
+      { name: "entry", data: "first" },
+      { name: "gone", data: "" },
+      { name: "tmp", type: "2", link: "/etc" },
+    ],
+    [{ name: ".wh.gone", data: "" }],
+  ];
+  const config = { Entrypoint: ["/entry"], Env: ["A=1=2"] };
+  await writeLayout(layout, { one: { layers, config }, relative: { layers, config: { Entrypoint: ["entry"] } } });
+  await assert.rejects(installFromImage("ruby3.4", layout, given), /name one of its images: one, relative/);
+  await rm(layout, { recursive: true });
+  await writeLayout(layout, { one: { layers, config } });
+  await installFromImage("ruby3.4", layout, given);
+  const directory = join(given.runtimesDirectory, "images", "ruby3.4");
+  assert.deepEqual((await readdir(join(directory, "root"))).toSorted(), ["dev", "entry", "etc", "opt", "proc", "tmp", "var"]);
+  assert.deepEqual(await readdir(join(directory, "root", "tmp")), []);
+  assert.deepEqual(JSON.parse(await readFile(join(directory, "image.json"), "utf8")), { Entrypoint: ["/entry"], Env: { A: "1=2" } });
+  const catalog = runtimeCatalog(given);
+  const found = catalog.resolve("ruby3.4");
+  assert.ok(found !== undefined && !("missing" in found));
+  assert.deepEqual([found.argv, found.takesHandler, found.mounts[0]?.target, found.env], [["/entry"], true, "/", { A: "1=2" }]);
+  assert.ok(catalog.list().some(({ runtime, state }) => runtime === "ruby3.4" && state === "ready"));
+  assert.deepEqual(
+    (await readdir(given.runtimesDirectory)).filter((name) => name.startsWith(".")),
+    [],
+  );
+  await assert.rejects(installFromImage("cobol85", layout, given), /no runtime of Lambda's/);
+  await assert.rejects(installFromImage("ruby3.3", work, given), /neither index.json nor manifest.json/);
 });

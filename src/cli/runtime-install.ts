@@ -1,9 +1,24 @@
 // Installs interpreters and SDKs with npm and pip: exact versions, complete or not at all.
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { access, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openImage, type LocalImage } from "../images/layout.ts";
+import { BadImage, readConfiguration } from "../images/manifest.ts";
+import { mergeLayers } from "../images/merge-layers.ts";
+import { CODE_PLACES, makeRootPlaces } from "../images/root-places.ts";
+import { BadTar } from "../images/tar.ts";
+import { unpackLayer } from "../images/unpack-layer.ts";
+import { limits } from "../limits.ts";
+import { findHostJava, JAVA_RUNTIMES, type HostJava } from "../runtime/host-javas.ts";
 import { findHostPython, findHostPythons, PYTHON_RUNTIMES, type HostPython } from "../runtime/host-pythons.ts";
+import { KNOWN_RUNTIMES } from "../runtime/identifiers.ts";
+import { IMAGES, javaDirectory, type InstalledImage } from "../runtime/managed.ts";
 import {
+  JAVA_CLIENT,
+  JAVA_CLIENT_DIRECTORY,
+  JAVA_CLIENT_VERSION,
   NODE_SDK,
   NODE_SDK_VERSION,
   NODE_VERSIONS,
@@ -16,17 +31,22 @@ import {
   pythonSdkVersion,
   type PythonSdk,
 } from "../runtime/pins.ts";
+import { HERE } from "./image.ts";
 import { run } from "./run.ts";
 import { CliError } from "./terminal.ts";
 
 const NPM_INSTALL = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"];
 const PIP_INSTALL = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"];
 
+/** What only who compiles needs. */
+const JAVA_LEFT_OUT: ReadonlySet<string> = new Set(["/lib/src.zip", "/lib/ct.sym"]);
+
 export interface InstallOptions {
   readonly runtimesDirectory: string;
   /** The repository's runtimes/ folder, and where Python interpreters may be: as for the catalogue. */
   readonly bootstrapsDirectory: string;
   readonly pythonSearchPath: readonly string[];
+  readonly javaSearchPath: readonly string[];
   /** Told what is being done, a line at a time. */
   onProgress(line: string): void;
 }
@@ -183,6 +203,82 @@ async function compile(python: HostPython, directory: string, last: string, opti
   await run("chmod", ["-R", "a+rX", directory], directory);
 }
 
+/** The machine's own Java, copied with its links followed: distributions keep parts of it in /etc, which functions do not see. */
+async function installJava(runtime: string, { version, home }: HostJava, options: InstallOptions): Promise<void> {
+  const fill = async (work: string) => {
+    const made = join(work, "java");
+    const isWanted = (path: string) => existsSync(path) && !JAVA_LEFT_OUT.has(path.slice(home.length));
+    for (const part of ["bin", "conf", "lib", "release"])
+      await cp(join(home, part), join(made, part), { recursive: true, dereference: true, preserveTimestamps: true, filter: isWanted });
+    await run(join(made, "bin", "java"), ["-version"], work);
+    return made;
+  };
+  await place(options, { name: javaDirectory(runtime), version, title: `Java ${version} from ${home}`, fill });
+}
+
+async function installJavaClient(options: InstallOptions): Promise<void> {
+  const fill = async (work: string) => {
+    const made = join(work, "client");
+    await mkdir(join(made, "lib"), { recursive: true });
+    for (const { coordinates, sha256 } of JAVA_CLIENT) {
+      await run("mvn", ["-q", "-B", "dependency:copy", `-Dartifact=${coordinates}`, `-DoutputDirectory=${join(made, "lib")}`], work);
+      const [, artifact, version] = coordinates.split(":");
+      const found = createHash("sha256")
+        .update(await readFile(join(made, "lib", `${artifact}-${version}.jar`)))
+        .digest("hex");
+      if (found !== sha256) throw new CliError(`${coordinates} has the SHA-256 ${found}, not ${sha256}`);
+    }
+    return made;
+  };
+  await place(options, {
+    name: JAVA_CLIENT_DIRECTORY,
+    version: JAVA_CLIENT_VERSION,
+    title: "AWS's runtime interface client for Java",
+    fill,
+  });
+}
+
+/** A managed runtime as an image has it, AWS's own for example: its root, and the program that it starts with the handler's name. */
+export async function installFromImage(runtime: string, from: string, options: InstallOptions): Promise<void> {
+  if (!KNOWN_RUNTIMES.has(runtime)) throw new CliError(`${runtime} is no runtime of Lambda's`, 2);
+  const work = await mkdtemp(join(tmpdir(), "lambent-image-"));
+  try {
+    const image = await openImage(from, work, HERE);
+    const { Entrypoint, Env } = readConfiguration(await readFile(image.config.path));
+    if (Entrypoint[0]?.startsWith("/") !== true) throw new BadImage("its ENTRYPOINT is no absolute path");
+    const variables = Env.map((line) => [line.split("=", 1)[0] ?? "", line.slice(line.indexOf("=") + 1)] as const);
+    const installed: InstalledImage = { Entrypoint, Env: Object.fromEntries(variables) };
+    await mkdir(join(options.runtimesDirectory, IMAGES), { recursive: true });
+    const fill = async (below: string) => {
+      const made = join(below, "image");
+      await mkdir(join(made, "root"), { recursive: true });
+      await unpackImage(image, join(below, "layers"), join(made, "root"));
+      await writeFile(join(made, "image.json"), JSON.stringify(installed));
+      return made;
+    };
+    const version = createHash("sha256").update(image.manifestBytes).digest("hex").slice(0, 16);
+    await place(options, { name: join(IMAGES, runtime), version, title: `${runtime} from ${from}`, fill });
+  } catch (cause) {
+    if (cause instanceof BadImage || cause instanceof BadTar)
+      throw new CliError(`${from} can't be installed: ${cause.message}`, 2, { cause });
+    throw cause;
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function unpackImage({ layers }: LocalImage, work: string, root: string): Promise<void> {
+  const trees: string[] = [];
+  for (const [at, layer] of layers.entries()) {
+    const tree = join(work, String(at));
+    await mkdir(tree, { recursive: true });
+    await unpackLayer(layer.path, tree, { bytesMax: limits.imageBytesMax, entriesMax: limits.imageLayerEntriesMax });
+    trees.push(tree);
+  }
+  await mergeLayers(trees, root, "honoured");
+  await makeRootPlaces(root, CODE_PLACES);
+}
+
 /** Installs a runtime and the SDK that it offers. Throws CliError with what to do where that can't be done. */
 export async function installRuntime(runtime: string, options: InstallOptions): Promise<void> {
   const version = NODE_VERSIONS.get(runtime);
@@ -190,9 +286,17 @@ export async function installRuntime(runtime: string, options: InstallOptions): 
     await installNode(runtime, version, options);
     return installNodeSdk(options);
   }
+  const java = findHostJava(options.javaSearchPath, JAVA_RUNTIMES.get(runtime) ?? 0);
+  if (java !== undefined) {
+    await installJava(runtime, java, options);
+    return installJavaClient(options);
+  }
   if (!PYTHON_RUNTIMES.includes(runtime)) {
     const names = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES].join(", ");
-    throw new CliError(`${runtime} can't be installed. What can: ${names}; provided.al2023 needs nothing.`, 2);
+    throw new CliError(
+      `${runtime} can't be installed by itself. What can: ${names}; provided.al2023 needs nothing; others --from an image.`,
+      2,
+    );
   }
   if (findHostPython(options.pythonSearchPath, runtime) === undefined)
     throw new CliError(`There is no ${runtime} on this machine: install it from the distribution or with pyenv, then run this again.`);

@@ -3,8 +3,8 @@ import type { Config } from "../config.ts";
 import { runtimeCatalog } from "../runtime/managed.ts";
 import { NODE_VERSIONS } from "../runtime/pins.ts";
 import type { ChooseRuntime } from "./deploy.ts";
-import { installNodeSdk, installPythonSdk, installRuntime } from "./runtime-install.ts";
-import { columns, type Terminal } from "./terminal.ts";
+import { installFromImage, installNodeSdk, installPythonSdk, installRuntime } from "./runtime-install.ts";
+import { CliError, columns, type Terminal } from "./terminal.ts";
 
 const catalogOf = (config: Config) => runtimeCatalog(config);
 
@@ -19,11 +19,17 @@ const installOptions = (config: Config, terminal: Terminal) => ({
   runtimesDirectory: config.runtimesDirectory,
   bootstrapsDirectory: config.bootstrapsDirectory,
   pythonSearchPath: config.pythonSearchPath,
+  javaSearchPath: config.javaSearchPath,
   onProgress: (line: string) => terminal.note(line),
 });
 
-export async function installRuntimes(config: Config, terminal: Terminal, ids: readonly string[]): Promise<number> {
-  for (const id of ids) await installRuntime(id, installOptions(config, terminal));
+/** `from`: an image on this disk, for one runtime. */
+export async function installRuntimes(config: Config, terminal: Terminal, ids: readonly string[], from?: string): Promise<number> {
+  const options = installOptions(config, terminal);
+  const [only = ""] = ids;
+  if (from !== undefined && ids.length > 1) throw new CliError("--from is for one runtime", 2);
+  if (from === undefined) for (const id of ids) await installRuntime(id, options);
+  else await installFromImage(only, from, options);
   terminal.note(`ready in ${config.runtimesDirectory}`);
   return 0;
 }

@@ -29,6 +29,13 @@ function banner(terminal: Terminal, config: Config, server: Server): void {
     terminal.note(
       terminal.style("yellow", "Accepting the credentials test/test as the account's root: anyone who can reach this port is root."),
     );
+  if (config.timeScale !== 1)
+    terminal.note(
+      terminal.style(
+        "yellow",
+        `Time runs ${config.timeScale} times faster for events and deliveries (ages, retries, delays): for tests only, with a data directory of their own.`,
+      ),
+    );
   const missing = server.runtimes().filter((runtime) => runtime.state === "ready");
   terminal.note(`runtimes ${missing.map((runtime) => runtime.runtime).join(" ") || "none: see  lambent runtime list"}`);
   terminal.out(`ready on ${server.endpoint}`);

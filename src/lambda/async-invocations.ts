@@ -1,13 +1,14 @@
 // Asynchronous invocations of functions: what the queue's rules need to know of them, and what follows from an event's end.
 import { Fault } from "../aws/fault.ts";
-import { asyncInvocations, type AsyncDeps, type AsyncInvocations, type Ending } from "../pool/async.ts";
+import { asyncInvocations, asyncMessage, type AsyncDeps, type AsyncInvocations, type Ending } from "../pool/async.ts";
 import type { AsyncEvent } from "../pool/async-event.ts";
-import type { DurableQueue } from "../store/storage.ts";
+import type { FailedEvent } from "../failed-events.ts";
+import type { DurableQueue, NewMessage } from "../store/storage.ts";
 import { reservedOf } from "./concurrency-records.ts";
-import { deliveriesOf, type Sender } from "./destinations.ts";
+import { deliveriesOf, errorMessageOf, type Sender } from "./destinations.ts";
 import { asyncSettingsOf, eventInvokeOf } from "./event-invoke.ts";
 import type { Lambda, ReadyDeployment } from "./model.ts";
-import { readFunctionName, type FunctionReference } from "./names.ts";
+import { functionArn, readFunctionName, type FunctionReference } from "./names.ts";
 import { findVersion, type FoundVersion } from "./records.ts";
 import { isStopped } from "./recursion.ts";
 
@@ -17,11 +18,13 @@ const NOWHERE = { account: "", region: "" };
 
 /** Begins with what is in the queue. */
 export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): AsyncInvocations {
-  const { queue, clock, log, invoker, deliveries } = lambda;
+  const { queue, pace: clock, log, invoker, deliveries, metrics } = lambda;
   const ended: AsyncDeps["ended"] = (ending) => {
+    const writes = ending.condition === "Success" ? [] : lambda.keepFailed(...failedOf(ending));
+    if (ending.condition !== "Success") metrics.event("AsyncEventsDropped", ending.event.invokedArn, 1);
     const sender = senderOf(lambda, ending);
     const messages = sender === undefined ? [] : deliveries.messagesOf(deliveriesOf(ending, sender, clock.now()));
-    return { effects: { enqueue: messages }, settled: () => deliveries.wake(messages) };
+    return { effects: { writes, enqueue: messages }, settled: () => deliveries.wake(messages) };
   };
   return asyncInvocations({
     queue,
@@ -34,10 +37,32 @@ export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): Asy
       if (foundOf(lambda, reference) === undefined) return undefined;
       return { ...asyncSettingsOf(eventInvokeOf(lambda, reference)?.value), isSwitchedOff: reservedOf(lambda, reference) === 0 };
     },
+    watcher: {
+      received: ({ invokedArn }) => metrics.event("AsyncEventsReceived", invokedArn, 1),
+      attempted: ({ invokedArn }, ageMs) => metrics.event("AsyncEventAge", invokedArn, ageMs),
+      recursionStopped: ({ invokedArn }) => metrics.event("RecursiveInvocationsDropped", invokedArn, 1),
+    },
     isStopped: (event) => isStopped(lambda, referenceOf(event), event.traceHeader),
     deploymentOf: (event) => ready(referenceOf(event), event.tenantId),
     ended,
   });
+}
+
+/** What is kept of it, and the message that would run it again. */
+function failedOf({ condition, event, runs, response, problem }: Ending): [FailedEvent, NewMessage] {
+  const { account, region, name } = referenceOf(event);
+  const failed: FailedEvent = {
+    kind: "invocation",
+    account,
+    region,
+    sourceArn: event.invokedArn,
+    requestId: event.requestId,
+    reason: condition,
+    error: problem?.message ?? errorMessageOf(response?.payload),
+    attempts: runs,
+    acceptedMs: event.acceptedMs,
+  };
+  return [failed, asyncMessage(functionArn({ account, region, name }), event)];
 }
 
 const referenceOf = ({ invokedArn }: AsyncEvent): FunctionReference => readFunctionName(NOWHERE, invokedArn);

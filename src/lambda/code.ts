@@ -11,7 +11,8 @@ import { assertDeployable } from "./code-signing.ts";
 import { describeFunction, describeVersion } from "./configuration.ts";
 import { invalidParameter } from "./faults.ts";
 import { prepareLayers } from "./function-layers.ts";
-import type { CodePackage, FunctionRecord, Lambda } from "./model.ts";
+import { imageCode } from "./images.ts";
+import type { CodePackage, Configuration, FunctionCode, FunctionRecord, Lambda } from "./model.ts";
 import { assertChangeable, changeFunction, findFunction } from "./records.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { alreadyPublished, newVersion } from "./version-records.ts";
@@ -24,19 +25,19 @@ export function code(lambda: Lambda) {
 
 async function updateFunctionCode(lambda: Lambda, context: Context, input: client.UpdateFunctionCodeCommandInput) {
   const found = findFunction(lambda, context, input.FunctionName ?? "");
-  if (input.ImageUri !== undefined) throw invalidParameter("Please don't provide ImageUri when updating a function with packageType Zip.");
   refuseUnsupported(input);
   assertChangeable(found, input.RevisionId);
   assertDeployable(lambda, found.reference, found.entry.value.codeSigningConfigArn);
   const before = found.entry.value;
-  const uploaded = await codeOf(lambda, context, input);
-  const { configuration } = before.wanted;
+  const Architecture = input.Architectures?.[0] ?? before.wanted.configuration.Architecture;
+  const configuration = { ...before.wanted.configuration, Architecture };
+  const uploaded = await functionCode(lambda, context, configuration, input, "updating");
   await prepareLayers(lambda, configuration, uploaded);
   if (input.DryRun === true) return describeFunction(found.reference, before);
   const record: FunctionRecord = {
     ...before,
     wanted: {
-      configuration: { ...configuration, Architecture: input.Architectures?.[0] ?? configuration.Architecture },
+      configuration,
       code: uploaded,
       id: requestId(),
     },
@@ -52,6 +53,38 @@ async function updateFunctionCode(lambda: Lambda, context: Context, input: clien
     known === undefined ? await newVersion(lambda, found.reference, record.wanted) : { version: known.value, writes: [] };
   await changeFunction(lambda, found, record, writes);
   return describeVersion(found.reference, record, version);
+}
+
+type Sources = Omit<client.FunctionCode, "S3ObjectStorageMode">;
+
+/** Of a function to be made. */
+export const newFunctionCode = (lambda: Lambda, context: Context, configuration: Configuration, given: Sources): Promise<FunctionCode> =>
+  functionCode(lambda, context, configuration, given, "creating");
+
+async function functionCode(
+  lambda: Lambda,
+  context: Context,
+  { PackageType, Architecture }: Configuration,
+  given: Sources,
+  doing: "creating" | "updating",
+): Promise<FunctionCode> {
+  const { ImageUri, ZipFile, S3Bucket, S3Key, S3ObjectVersion } = given;
+  if (PackageType === "Image") {
+    if (ImageUri === undefined || [ZipFile, S3Bucket, S3Key, S3ObjectVersion].some((one) => one !== undefined))
+      throw invalidParameter(`Please provide ImageUri when ${doing} a function with packageType Image.`);
+    return await imageCode(lambda, context, ImageUri, Architecture);
+  }
+  if (ImageUri !== undefined) throw invalidParameter(`Please don't provide ImageUri when ${doing} a function with packageType Zip.`);
+  return await codeOf(lambda, context, given);
+}
+
+export function codeLocation(
+  lambda: Pick<Lambda, "codeUrl">,
+  context: Context,
+  { sha256, image }: FunctionCode,
+): client.FunctionCodeLocation {
+  if (image === undefined) return { RepositoryType: "S3", Location: lambda.codeUrl(context, sha256) };
+  return { RepositoryType: "ECR", ImageUri: image.ImageUri, ResolvedImageUri: image.ResolvedImageUri };
 }
 
 /** Of a function or a layer: exactly one of ZipFile and S3Bucket with S3Key. */

@@ -4,7 +4,16 @@ import { createHash } from "node:crypto";
 import { limits } from "../limits.ts";
 import { invalidParameter, validation } from "./faults.ts";
 import { layersOf } from "./function-layers.ts";
-import { isPending, isUpdating, type Configuration, type Deployed, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
+import {
+  isPending,
+  isUpdating,
+  type Configuration,
+  type Deployed,
+  type FunctionCode,
+  type FunctionRecord,
+  type Lambda,
+  type LambdaDeps,
+} from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 import { isVersionPending, type VersionRecord } from "./version-records.ts";
 
@@ -89,6 +98,31 @@ function checkRuntime(runtime: string, runtimes: LambdaDeps["runtimes"]): void {
     );
 }
 
+type Program = Pick<Configuration, "PackageType" | "Runtime" | "Handler" | "ImageConfig">;
+
+function packageOf(given: Given, before: Configuration | undefined): Program {
+  const Runtime = given.Runtime ?? before?.Runtime;
+  const Handler = given.Handler ?? before?.Handler;
+  if (Runtime === undefined || Handler === undefined)
+    throw invalidParameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.");
+  if (Object.values(given.ImageConfig ?? {}).some((value) => value !== undefined && value.length > 0))
+    throw invalidParameter("Please don't provide ImageConfig when the intended function PackageType is Zip.");
+  return { Runtime, Handler };
+}
+
+/** An empty ImageConfig takes back what was there. */
+function imageOf(given: Given, before: Configuration | undefined): Program {
+  if (given.Runtime !== undefined || given.Handler !== undefined || (given.Layers ?? []).length > 0)
+    throw invalidParameter("Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image.");
+  const entries = Object.entries(given.ImageConfig ?? before?.ImageConfig ?? {}).filter(
+    ([, value]) => value !== undefined && value.length > 0,
+  );
+  const ImageConfig = Object.fromEntries(entries) as client.ImageConfig;
+  if (Buffer.byteLength(JSON.stringify(ImageConfig)) > limits.imageConfigBytesMax)
+    throw invalidParameter(`ImageConfig must be smaller than ${limits.imageConfigBytesMax} bytes.`);
+  return { PackageType: "Image", ...(entries.length === 0 ? {} : { ImageConfig }) };
+}
+
 /** `before` is the configuration that an update changes; without it what must be given is checked and the rest is AWS's default. */
 export function configurationOf(
   lambda: Pick<Lambda, "runtimes" | "layerVersions">,
@@ -96,17 +130,13 @@ export function configurationOf(
   given: Given,
   before?: Configuration,
 ): Configuration {
-  const Runtime = given.Runtime ?? before?.Runtime;
-  const Handler = given.Handler ?? before?.Handler;
-  if (Runtime === undefined || Handler === undefined)
-    throw invalidParameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.");
+  const program = before?.PackageType === "Image" || given.PackageType === "Image" ? imageOf(given, before) : packageOf(given, before);
   const DeadLetterTargetArn = given.DeadLetterConfig?.TargetArn ?? before?.DeadLetterTargetArn ?? "";
   const TenantIsolationMode = before === undefined ? given.TenancyConfig?.TenantIsolationMode : before.TenantIsolationMode;
   const Variables = given.Environment === undefined ? before?.Variables : given.Environment.Variables;
   const Layers = given.Layers === undefined ? before?.Layers : layersOf(lambda, reference, given.Layers);
   const made: Configuration = {
-    Runtime,
-    Handler,
+    ...program,
     Role: given.Role ?? before?.Role ?? "",
     Description: given.Description ?? before?.Description ?? "",
     Timeout: given.Timeout ?? before?.Timeout ?? 3,
@@ -120,7 +150,7 @@ export function configurationOf(
     ...(Layers === undefined || Layers.length === 0 ? {} : { Layers }),
     ...(TenantIsolationMode === undefined ? {} : { TenantIsolationMode }),
   };
-  if (given.Runtime !== undefined) checkRuntime(Runtime, lambda.runtimes);
+  if (given.Runtime !== undefined) checkRuntime(given.Runtime, lambda.runtimes);
   checkNumbers(made);
   if (made.Variables !== undefined) checkVariables(made.Variables);
   return made;
@@ -136,6 +166,10 @@ function configurationSha256(configuration: Configuration): string {
   const members = Object.entries(configuration).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return createHash("sha256").update(JSON.stringify(members)).digest("base64");
 }
+
+/** Of a package in base64, of an image in hex. */
+export const codeSha256 = ({ sha256, image }: FunctionCode): string =>
+  image === undefined ? Buffer.from(sha256, "hex").toString("base64") : sha256;
 
 export const formatTime = (timeMs: number): string => new Date(timeMs).toISOString().replace("Z", "+0000");
 
@@ -203,15 +237,15 @@ function describe(reference: FunctionReference, described: Described, shape: Sha
   return {
     FunctionName: reference.name,
     FunctionArn: functionArn(reference),
-    Runtime: configuration.Runtime as client.Runtime,
+    ...(configuration.Runtime === undefined ? {} : { Runtime: configuration.Runtime as client.Runtime }),
     Role: configuration.Role,
-    Handler: configuration.Handler,
+    ...(configuration.Handler === undefined ? {} : { Handler: configuration.Handler }),
     CodeSize: code.bytes,
     Description: configuration.Description,
     Timeout: configuration.Timeout,
     MemorySize: configuration.MemorySize,
     LastModified: formatTime(described.lastModifiedMs),
-    CodeSha256: Buffer.from(code.sha256, "hex").toString("base64"),
+    CodeSha256: codeSha256(code),
     ConfigSha256: configurationSha256(configuration),
     Version: described.version,
     ...(configuration.Variables === undefined ? {} : { Environment: { Variables: { ...configuration.Variables } } }),
@@ -220,11 +254,12 @@ function describe(reference: FunctionReference, described: Described, shape: Sha
     TracingConfig: { Mode: configuration.TracingMode },
     RevisionId: described.revisionId,
     ...(shape === "listed" ? {} : described.states),
-    PackageType: "Zip",
+    PackageType: configuration.PackageType ?? "Zip",
+    ...(configuration.ImageConfig === undefined ? {} : { ImageConfigResponse: { ImageConfig: { ...configuration.ImageConfig } } }),
     Architectures: [configuration.Architecture],
     EphemeralStorage: { Size: configuration.EphemeralStorageSize },
     SnapStart: { ApplyOn: "None", OptimizationStatus: "Off" },
-    ...(shape === "listed"
+    ...(shape === "listed" || configuration.Runtime === undefined
       ? {}
       : { RuntimeVersionConfig: { RuntimeVersionArn: runtimeVersionArn(reference.region, configuration.Runtime) } }),
     LoggingConfig: { ...configuration.LoggingConfig },

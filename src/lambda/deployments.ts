@@ -1,6 +1,8 @@
 // From a function's record to what the data plane needs to run it.
 import type { Deployment, Invoker } from "../pool/invocation.ts";
+import { IMAGE_RUNTIME } from "../pool/invocation.ts";
 import { layersTree } from "./function-layers.ts";
+import { imageSettings } from "./images.ts";
 import type { Deployed, Lambda } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 
@@ -23,7 +25,7 @@ export function deploymentCache({ packages }: Pick<Lambda, "packages">): (refere
     if (known !== undefined) return known;
     const tree = layersTree(deployed.configuration);
     const made = {
-      ...deploymentOf(reference, runnable, packages.pathOf(deployed.code.sha256)),
+      ...deploymentOf(reference, runnable, packages.pathOfCode(deployed.code)),
       ...(tree === undefined ? {} : { layersDirectory: packages.pathOf(tree) }),
     };
     cache.set(deployed, made);
@@ -47,12 +49,14 @@ export function recheckingInvoker(invoker: Invoker, packages: Pick<Lambda["packa
     provision: (deployment, count) => invoker.provision(deployment, count),
     provisioned: (key) => invoker.provisioned(key),
     concurrency: (account, region) => invoker.concurrency(account, region),
+    running: (owner) => invoker.running(owner),
   };
 }
 
 function deploymentOf(reference: FunctionReference, runnable: Runnable, codeDirectory: string): Deployment {
   const { account, region, name } = reference;
-  const { configuration } = runnable.deployed;
+  const { configuration, code } = runnable.deployed;
+  const image = code.image === undefined ? undefined : imageSettings(code.image, configuration.ImageConfig);
   const { LogFormat = "Text", LogGroup = `/aws/lambda/${name}`, ApplicationLogLevel, SystemLogLevel } = configuration.LoggingConfig;
   return {
     key: deploymentKey(reference, runnable),
@@ -61,9 +65,10 @@ function deploymentOf(reference: FunctionReference, runnable: Runnable, codeDire
     functionName: name,
     version: runnable.version,
     functionArn: functionArn({ account, region, name }),
-    runtime: configuration.Runtime,
-    handler: configuration.Handler,
+    runtime: configuration.Runtime ?? IMAGE_RUNTIME,
+    handler: configuration.Handler ?? image?.command[0] ?? "",
     codeDirectory,
+    ...(image === undefined ? {} : { image }),
     memoryMiB: configuration.MemorySize,
     timeoutMs: configuration.Timeout * 1000,
     ephemeralStorageMiB: configuration.EphemeralStorageSize,

@@ -1,7 +1,7 @@
 // What is sent when an asynchronous event has ended: invocation records for destinations, the event itself for dead-letter queues.
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 import { parseArn } from "../aws/arn.ts";
-import type { DeliveryContext } from "../aws/deliver.ts";
+import type { BusEntry, DeliveryContext } from "../aws/deliver.ts";
 import { requestId } from "../base/id.ts";
 import type { Ending } from "../pool/async.ts";
 import { traceThrough } from "../pool/recursion.ts";
@@ -20,6 +20,8 @@ export interface Sender {
   readonly deadLetter?: string;
 }
 
+/** SNS takes no larger message. */
+const TOPIC_BYTES_MAX = 262_144;
 /** "ErrorMessage", the first kilobyte of it. */
 const ERROR_MESSAGE_BYTES_MAX = 1024;
 
@@ -52,16 +54,36 @@ function toDestination(target: string, ending: Ending, sender: Sender, nowMs: nu
   const context = contextOf(ending, sender, nowMs);
   const place = parseArn(target)?.service;
   const result = ending.condition === "Success" ? "Success" : "Failure";
+  const record = invocationRecord(ending, qualified(sender.reference), nowMs);
+  const isTooLarge = place === "sns" && record.byteLength > TOPIC_BYTES_MAX;
   return {
     target,
-    event: invocationRecord(ending, qualified(sender.reference), nowMs),
+    purpose: "destination",
+    event: isTooLarge ? invocationRecord(withoutPayloads(ending), qualified(sender.reference), nowMs) : record,
     context: {
       ...context,
-      ...(place === "events" ? { detailType: `Lambda Function Invocation Result - ${result}` } : {}),
+      ...(place === "events" ? { busEntry: busEntryOf(target, qualified(sender.reference), result) } : {}),
       ...(place === "s3" ? { objectKey: objectKey(sender.reference.name, context.id, nowMs) } : {}),
     },
   };
 }
+
+/** A topic is told of the invocation, if not of what it was about. */
+function withoutPayloads(ending: Ending): Ending {
+  const nothing = Buffer.from("null");
+  const { event, response } = ending;
+  return {
+    ...ending,
+    event: { ...event, payload: nothing },
+    ...(response === undefined ? {} : { response: { ...response, payload: nothing } }),
+  };
+}
+
+const busEntryOf = (bus: string, arn: string, result: string): BusEntry => ({
+  source: "lambda",
+  detailType: `Lambda Function Invocation Result - ${result}`,
+  resources: [bus, arn],
+});
 
 /** `aws/lambda/async/<function>/YYYY/MM/DD/YYYY-MM-DDTHH.MM.SS-<uuid>` */
 function objectKey(name: string, id: string, nowMs: number): string {
@@ -97,10 +119,11 @@ function toDeadLetters(target: string, ending: Ending, sender: Sender, nowMs: nu
     // An attribute can't be empty.
     ...(message === "" ? {} : { ErrorMessage: { DataType: "String", StringValue: message } }),
   };
-  return { target, event: event.payload, context: { ...contextOf(ending, sender, nowMs), attributes } };
+  return { target, purpose: "dead-letter", event: event.payload, context: { ...contextOf(ending, sender, nowMs), attributes } };
 }
 
-function errorMessageOf(payload: Uint8Array | undefined): string {
+/** The error's own words in a function's answer; empty where there are none. */
+export function errorMessageOf(payload: Uint8Array | undefined): string {
   if (payload === undefined || jsonProblem(payload) !== undefined) return "";
   const document: unknown = JSON.parse(Buffer.from(payload).toString());
   const message = typeof document === "object" && document !== null && "errorMessage" in document ? document.errorMessage : undefined;

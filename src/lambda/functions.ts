@@ -5,7 +5,7 @@ import { requestId } from "../base/id.ts";
 import { limits } from "../limits.ts";
 import { StorageError, type Write } from "../store/storage.ts";
 import { aliasesOf } from "./alias-records.ts";
-import { codeOf } from "./code.ts";
+import { codeLocation, newFunctionCode } from "./code.ts";
 import { assertDeployable, codeSigningWrites } from "./code-signing.ts";
 import { provisionedConfigsOf, reservationKey, reservedOf } from "./concurrency-records.ts";
 import { checkRole, configurationOf, describeFunction, describeVersion } from "./configuration.ts";
@@ -43,7 +43,7 @@ export function functions(lambda: Lambda) {
       const reserved = found.reference.qualifier === undefined ? reservedOf(lambda, found.reference) : undefined;
       return {
         Configuration: describeFound(found),
-        Code: { RepositoryType: "S3", Location: lambda.codeUrl(context, code.sha256) },
+        Code: codeLocation(lambda, context, code),
         ...(Object.keys(tags).length === 0 ? {} : { Tags: { ...tags } }),
         ...(reserved === undefined ? {} : { Concurrency: { ReservedConcurrentExecutions: reserved } }),
       };
@@ -77,7 +77,7 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
   const { CodeSigningConfigArn = "" } = input;
   const signing = codeSigningWrites(lambda, reference, CodeSigningConfigArn);
   assertDeployable(lambda, reference, CodeSigningConfigArn);
-  const code = await codeOf(lambda, context, input.Code ?? {});
+  const code = await newFunctionCode(lambda, context, configuration, input.Code ?? {});
   await prepareLayers(lambda, configuration, code);
   const record: FunctionRecord = {
     wanted: { configuration, code, id: requestId() },

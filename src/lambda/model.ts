@@ -5,8 +5,10 @@ import type { Deliverer } from "../aws/deliver.ts";
 import type { Context } from "../aws/operations.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { Recorder } from "../base/metrics.ts";
 import type { Turns } from "../base/turns.ts";
 import type { Deliveries } from "../deliveries.ts";
+import type { FailedEvents } from "../failed-events.ts";
 import type { AsyncInvocations } from "../pool/async.ts";
 import type { Deployment, Invoker } from "../pool/invocation.ts";
 import type { BlobStore } from "../store/blob-store.ts";
@@ -20,6 +22,7 @@ import type { MappingRecord } from "./event-source-mapping-records.ts";
 import type { EventSources } from "./event-sources.ts";
 import type { FunctionUrlRecord } from "./function-urls.ts";
 import type { LayerVersionRecord } from "./layer-records.ts";
+import type { LambdaMetrics } from "./invocation-metrics.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
 import type { PolicyRecord } from "./permissions.ts";
@@ -33,9 +36,14 @@ export const VERSION_COUNTER_KIND = "lambda.version-counter";
 
 /** What a function can see of itself and what decides how it runs. Members as in FunctionConfiguration. */
 export interface Configuration {
-  readonly Runtime: string;
+  /** Absent: Zip. */
+  readonly PackageType?: "Image";
+  /** This and the handler: of packages only. */
+  readonly Runtime?: string;
   readonly Role: string;
-  readonly Handler: string;
+  readonly Handler?: string;
+  /** Of images only: what replaces the image's own. */
+  readonly ImageConfig?: client.ImageConfig;
   readonly Description: string;
   readonly Timeout: number;
   readonly MemorySize: number;
@@ -57,6 +65,23 @@ export interface CodePackage {
   readonly bytes: number;
 }
 
+/** What a function keeps of its image: the registry may forget it. */
+export interface ImageCode {
+  readonly ImageUri: string;
+  readonly ResolvedImageUri: string;
+  /** Names of blobs, the lowest layer first. */
+  readonly layers: readonly string[];
+  readonly Entrypoint: readonly string[];
+  readonly Cmd: readonly string[];
+  readonly WorkingDir: string;
+  readonly Env: readonly string[];
+}
+
+/** Of an image, the name is that of its manifest, and the bytes are none: they are the registry's. */
+export interface FunctionCode extends CodePackage {
+  readonly image?: ImageCode;
+}
+
 /** A layer version as a function keeps it: with its content, since the version may be deleted while the function goes on. */
 export interface FunctionLayer extends CodePackage {
   readonly Arn: string;
@@ -64,7 +89,7 @@ export interface FunctionLayer extends CodePackage {
 
 export interface Deployed {
   readonly configuration: Configuration;
-  readonly code: CodePackage;
+  readonly code: FunctionCode;
   /** New with every change: environments of another deployment are never used. */
   readonly id: string;
 }
@@ -94,9 +119,15 @@ export interface LambdaDeps {
   /** Whether there is a way to a destination or dead-letter queue, by its ARN. */
   readonly supportsTarget: Deliverer["supports"];
   readonly deliveries: Deliveries;
+  /** What is written with the end of an event that has failed, so that it can be looked at and run again. */
+  readonly keepFailed: FailedEvents["keep"];
+  /** Takes the numbers of AWS/Lambda. */
+  readonly recorder: Recorder;
   /** Asynchronous invocations that run at once; the rest of the machine is for those who wait for an answer. */
   readonly asyncConcurrency: number;
   readonly clock: Clock;
+  /** The time of asynchronous events: the clock's, or faster. */
+  readonly pace: Clock;
   readonly log: Log;
   /** S3's GetObject with the caller's own rights; throws S3's faults. */
   readonly getObject: (
@@ -105,6 +136,14 @@ export interface LambdaDeps {
     key: string,
     version: string | undefined,
   ) => Promise<{ readonly body: Readable; readonly bytes: number }>;
+  /**
+   * The image that a URI means in the registry, of several the one for the architecture, with the caller's own rights. Throws what IAM refuses.
+   */
+  readonly getImage: (
+    context: Context,
+    uri: string,
+    architecture: Configuration["Architecture"],
+  ) => Promise<{ readonly sha256: string; readonly image: ImageCode } | "malformed" | "absent" | "unsupported">;
   /** Whether the role exists and its trust policy names Lambda. */
   readonly canAssume: (roleArn: string) => boolean;
   readonly runtimes: { state(runtime: string): "preview" | "active" | "deprecated" | "blocked" | undefined; names(): readonly string[] };
@@ -142,6 +181,7 @@ export interface Lambda extends LambdaDeps {
   readonly packages: Packages;
   readonly ready: ReadyDeployment;
   readonly events: AsyncInvocations;
+  readonly metrics: LambdaMetrics;
   /** Completes a function's creation or update soon. */
   readonly complete: (key: Key) => void;
 }

@@ -1,15 +1,18 @@
 // How many functions, versions and layers refer to each package: what nobody refers to may be removed.
 import { layersTree } from "./function-layers.ts";
+import { imageLayerTree, imageRoot } from "./images.ts";
 import type { LayerVersionRecord } from "./layer-records.ts";
 import type { Deployed, FunctionRecord } from "./model.ts";
 import type { VersionRecord } from "./version-records.ts";
 
-/** Its layers too, whether or not their versions are still there, and the directory that they are merged in. */
+/** Its layers and those of its image too, whether or not their versions are still there, and the directories that they are unpacked and merged in. */
 function packagesOf(deployed: Deployed | undefined): readonly string[] {
   if (deployed === undefined) return [];
   const { code, configuration } = deployed;
   const tree = layersTree(configuration);
-  return [code, ...(configuration.Layers ?? [])].map(({ sha256 }) => sha256).concat(tree ?? []);
+  const { image } = code;
+  const ofImage = image === undefined ? [] : [...image.layers, ...image.layers.map(imageLayerTree), imageRoot(image)];
+  return [...[code, ...(configuration.Layers ?? [])].map(({ sha256 }) => sha256), ...ofImage, ...(tree === undefined ? [] : [tree])];
 }
 
 export const packagesOfFunction = (record: FunctionRecord | undefined): ReadonlySet<string> =>

@@ -1,14 +1,18 @@
-// Deployment packages and layers: the zip in the blob store is the truth, its unpacked directory a cache that sandboxes mount.
+// Deployment packages, layers and images: zips and tars in the blob store are the truth, unpacked directories a cache that sandboxes mount.
 import { randomUUID } from "node:crypto";
 import { access, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { CommonFault } from "../aws/fault.ts";
+import { mergeLayers } from "../images/merge-layers.ts";
+import { makeRootPlaces } from "../images/root-places.ts";
+import { BadTar } from "../images/tar.ts";
+import { unpackLayer } from "../images/unpack-layer.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import { limits } from "../limits.ts";
 import { invalidParameter } from "./faults.ts";
-import { mergeLayers } from "./merge-layers.ts";
-import type { CodePackage } from "./model.ts";
+import { imageLayerTree, imageRoot } from "./images.ts";
+import type { CodePackage, FunctionCode } from "./model.ts";
 import { unpackZip, unzippedBytes } from "./zip.ts";
 
 const TEMPORARY = ".new-";
@@ -16,6 +20,9 @@ const TEMPORARY = ".new-";
 const FORMAT = 1;
 const PACKAGE_NAME = new RegExp(`^([0-9a-f]{64})-${FORMAT}$`);
 const BOOT_FILE = ".boot";
+/** In the directory of an image's layer. */
+const LAYER_FILES = "files";
+const LAYER_BYTES = "bytes";
 
 /** Changes whenever the machine starts; empty where there is none, which makes every cache an old one. */
 async function bootId(): Promise<string> {
@@ -52,6 +59,8 @@ async function unpackedBefore(directory: string): Promise<Set<string>> {
   }
   return found;
 }
+
+const nameOfCode = ({ sha256, image }: FunctionCode): string => (image === undefined ? sha256 : imageRoot(image));
 
 export class Packages {
   readonly #blobs: BlobStore;
@@ -134,6 +143,51 @@ export class Packages {
         directory,
       );
     });
+  }
+
+  /** Resolves when what the function's code is is there: its package, or the root of its image. */
+  async ensureCode(code: FunctionCode): Promise<void> {
+    if (code.image === undefined) await this.ensure(code.sha256);
+    else await this.ensureImage(code);
+  }
+
+  hasCode(code: FunctionCode): boolean {
+    return this.isReady(nameOfCode(code));
+  }
+
+  pathOfCode(code: FunctionCode): string {
+    return this.pathOf(nameOfCode(code));
+  }
+
+  /** The root of an image; its layers are unpacked once, whatever images have them. Throws BadTar for one that can't be unpacked. */
+  async ensureImage({ image }: FunctionCode): Promise<void> {
+    if (image === undefined) return;
+    await this.#ensure(imageRoot(image), async (directory) => {
+      let bytes = 0;
+      for (const sha256 of image.layers) {
+        bytes += await this.#ensureImageLayer(sha256);
+        if (bytes > limits.imageBytesMax) throw new BadTar(`with those below it is larger than ${limits.imageBytesMax} bytes`);
+      }
+      const trees = image.layers.map((sha256) => join(this.pathOf(imageLayerTree(sha256)), LAYER_FILES));
+      await mergeLayers(trees, directory, "honoured");
+      await makeRootPlaces(directory);
+    });
+  }
+
+  /** Resolves with the bytes of its files, which are written down beside them. */
+  async #ensureImageLayer(sha256: string): Promise<number> {
+    const name = imageLayerTree(sha256);
+    await this.recheck(this.pathOf(name));
+    await this.#ensure(name, async (directory) => {
+      const files = join(directory, LAYER_FILES);
+      await mkdir(files);
+      const bytes = await unpackLayer(this.#blobs.path(sha256), files, {
+        bytesMax: limits.imageBytesMax,
+        entriesMax: limits.imageLayerEntriesMax,
+      });
+      await writeFile(join(directory, LAYER_BYTES), String(bytes));
+    });
+    return Number(await readFile(join(this.pathOf(name), LAYER_BYTES), "utf8"));
   }
 
   async #ensure(name: string, fill: (directory: string) => Promise<void>): Promise<void> {

@@ -19,8 +19,7 @@ export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "ar
     const { deployed } = runnable;
     checkTenant(deployed, tenantId);
     if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
-    const { sha256 } = deployed.code;
-    if (!lambda.packages.isReady(sha256)) await lambda.packages.ensure(sha256);
+    if (!lambda.packages.hasCode(deployed.code)) await lambda.packages.ensureCode(deployed.code);
     await ensureLayers(lambda, deployed.configuration);
     return deploymentFor(deploymentOf(reference, runnable), tenantId);
   };

@@ -61,6 +61,7 @@ async function putConfig(lambda: Lambda, context: Context, input: client.PutRunt
   const { reference, qualifier } = one;
   if (one.version === undefined) assertChangeable(one);
   const { configuration } = one.version?.value.deployed ?? one.entry.value.wanted;
+  if (configuration.Runtime === undefined) throw invalidParameter("Runtime management is for functions whose PackageType is Zip.");
   checkArn(UpdateRuntimeOn, RuntimeVersionArn, runtimeVersionArn(reference.region, configuration.Runtime));
   const record: RuntimeManagementRecord = { UpdateRuntimeOn, ...(RuntimeVersionArn === undefined ? {} : { RuntimeVersionArn }) };
   await writeBeside(lambda, { key: runtimeManagementKey(reference, qualifier), value: record }, () => {

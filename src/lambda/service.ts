@@ -2,7 +2,9 @@
 import * as client from "@aws-sdk/client-lambda";
 import type { ServiceDefinition } from "../aws/definition.ts";
 import type { Operations } from "../aws/operations.ts";
+import type { Delivery } from "../deliveries.ts";
 import { limits } from "../limits.ts";
+import type { AsyncInvocations } from "../pool/async.ts";
 import type { Invoker } from "../pool/invocation.ts";
 import { Turns } from "../base/turns.ts";
 import type { Key, MetaStore } from "../store/storage.ts";
@@ -34,6 +36,7 @@ import { invocations } from "./invocations.ts";
 import { layerPermissions } from "./layer-permissions.ts";
 import { LAYER_VERSION_KIND, type LayerVersionRecord } from "./layer-records.ts";
 import { layers } from "./layers.ts";
+import { countingInvoker, LambdaMetrics } from "./invocation-metrics.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
 import { PackageReferences, packagesOfFunction, packagesOfLayer, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
@@ -97,6 +100,10 @@ export interface LambdaService {
   isReferenced(sha256: string): boolean;
   /** The function URL with this id. */
   findUrl(urlId: string): FoundUrl | undefined;
+  /** Result of an event that did not arrive; `sourceArn` is the function's. */
+  deliveryFailed(sourceArn: string, purpose: Delivery["purpose"]): void;
+  /** Messages of events that somebody else has put into the queue. */
+  wake: AsyncInvocations["wake"];
   /** No more events are taken from the queue; what has begun goes on. */
   pause(): void;
   stop(): Promise<void>;
@@ -116,11 +123,13 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   await packages.collect(isReferenced, clock.monotonic(), 0);
   for (const { key, value } of records.functions.all()) if (isPending(value) || isUpdating(value)) complete(key);
   background.every(COLLECT_INTERVAL_MS, () => packages.collect(isReferenced, clock.monotonic(), UNUSED_PACKAGE_MS));
-  const rechecking = recheckingInvoker(invoker, packages);
+  const metrics = new LambdaMetrics(deps.recorder);
+  const counting = countingInvoker(recheckingInvoker(invoker, packages), metrics);
   const base = {
     ...deps,
     ...records,
-    invoker: rechecking,
+    invoker: counting,
+    metrics,
     architecture: deps.architecture ?? HERE,
     packages,
     chance: deps.chance ?? Math.random,
@@ -145,6 +154,11 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     operations,
     isReferenced,
     findUrl: (urlId) => foundUrl(records, urlKeys.get(urlId)),
+    deliveryFailed(sourceArn, purpose) {
+      if (purpose === "destination") metrics.event("DestinationDeliveryFailures", sourceArn, 1);
+      if (purpose === "dead-letter") metrics.event("DeadLetterErrors", sourceArn, 1);
+    },
+    wake: (messages) => events.wake(messages),
     pause: () => events.pause(),
     async stop() {
       await events.stop();

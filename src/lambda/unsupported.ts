@@ -31,9 +31,6 @@ export const isEmpty = (value: unknown): boolean =>
 /** Given with content they are refused; the empty forms are accepted. */
 export const REFUSED_MEMBERS: readonly RefusedMember[] = [
   { member: "PublishTo", operations: [CREATE, CODE, PUBLISH], isGiven: ({ PublishTo }) => PublishTo !== undefined },
-  { member: "PackageType Image", operations: [CREATE], isGiven: ({ PackageType }) => PackageType === "Image" },
-  { member: "ImageConfig", operations: [CREATE, CONFIGURATION], isGiven: ({ ImageConfig }) => !isEmpty(ImageConfig) },
-  { member: "Code.ImageUri", operations: [CREATE], isGiven: ({ Code }) => Code?.ImageUri !== undefined },
   { member: "Code.SourceKMSKeyArn", operations: [CREATE], isGiven: ({ Code }) => !isEmpty(Code?.SourceKMSKeyArn) },
   { member: "SourceKMSKeyArn", operations: [CODE], isGiven: ({ SourceKMSKeyArn }) => !isEmpty(SourceKMSKeyArn) },
   {

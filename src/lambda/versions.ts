@@ -4,7 +4,7 @@ import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
 import { aliasesOf } from "./alias-records.ts";
 import { provisionedKey } from "./concurrency-records.ts";
-import { describeFunction, describeVersion } from "./configuration.ts";
+import { codeSha256, describeFunction, describeVersion } from "./configuration.ts";
 import { eventInvokeKey } from "./event-invoke.ts";
 import { conflict, invalidParameter } from "./faults.ts";
 import type { Lambda } from "./model.ts";
@@ -30,7 +30,7 @@ async function publishVersion(lambda: Lambda, context: Context, input: client.Pu
   assertChangeable(found, RevisionId);
   const { reference, entry } = found;
   const { wanted } = entry.value;
-  const current = Buffer.from(wanted.code.sha256, "hex").toString("base64");
+  const current = codeSha256(wanted.code);
   if (CodeSha256 !== undefined && CodeSha256 !== "" && CodeSha256 !== current)
     throw invalidParameter(
       `CodeSHA256 (${CodeSha256}) is different from current CodeSHA256 in $LATEST (${current}). Please try again with the CodeSHA256 in $LATEST.`,

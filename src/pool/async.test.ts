@@ -34,6 +34,7 @@ function start(t: TestContext, handler: FakeHandler, options: Options = {}) {
       clock,
       log: silentLog,
       concurrencyMax: options.concurrencyMax ?? 50,
+      watcher: { received() {}, attempted() {}, recursionStopped() {} },
       settingsOf: () => (control.isGone ? undefined : { ...SETTINGS, ...options.settings }),
       isStopped: ({ traceHeader, invokedArn }) => isRecursive(traceHeader, invokedArn),
       deploymentOf({ invokedArn }) {

@@ -4,7 +4,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { QueueWorkers, type Disposition } from "../store/queue-workers.ts";
-import type { ClaimedMessage, DurableQueue, Effects } from "../store/storage.ts";
+import type { ClaimedMessage, DurableQueue, Effects, NewMessage } from "../store/storage.ts";
 import { decodeAsyncEvent, encodeAsyncEvent, type AsyncEvent, type AsyncResponse } from "./async-event.ts";
 import type { Deployment, Invoker, Outcome } from "./invocation.ts";
 
@@ -38,6 +38,7 @@ export interface Problem {
 }
 
 export interface AsyncDeps {
+  readonly watcher: AsyncWatcher;
   readonly queue: DurableQueue;
   readonly invoker: Pick<Invoker, "invoke">;
   readonly clock: Clock;
@@ -54,9 +55,19 @@ export interface AsyncDeps {
   readonly ended: (ending: Ending) => { readonly effects: Effects; readonly settled: () => void };
 }
 
+/** For who counts. */
+export interface AsyncWatcher {
+  received(event: Pick<AsyncEvent, "invokedArn">): void;
+  /** `ageMs`: since it was accepted. */
+  attempted(event: AsyncEvent, ageMs: number): void;
+  recursionStopped(event: AsyncEvent): void;
+}
+
 export interface AsyncInvocations {
   /** Resolves when the event is durable: from then on it is run, or reported. `queue`: whose turn it takes, one for each function. */
   accept(queue: string, event: Omit<AsyncEvent, "acceptedMs" | "failures">): Promise<void>;
+  /** Messages of events that somebody else has made durable. */
+  wake(messages: readonly NewMessage[]): void;
   /** Nothing more is begun. */
   pause(): void;
   /** Resolves when what was begun has ended, or is back in the queue. */
@@ -68,14 +79,31 @@ const PREFIX = "lambda.async/";
 const RETRY_MS = [60_000, 120_000] as const;
 const BACKOFF_MS = { first: 1000, max: 300_000 } as const;
 
+/** The event in the line of its function; `queue` as in `accept`. */
+export const asyncMessage = (queue: string, event: AsyncEvent): NewMessage => ({
+  queue: PREFIX + queue,
+  id: event.requestId,
+  body: encodeAsyncEvent(event),
+});
+
+/** As it was when it was accepted, accepted now; without the lineage for which it may have been stopped. */
+export function renewedEvent({ queue, id, body }: NewMessage, nowMs: number): NewMessage {
+  const { response: _response, traceHeader, ...event } = decodeAsyncEvent(body);
+  const trace = traceHeader === undefined ? {} : { traceHeader: traceHeader.replace(/;?Lineage=[^;]*/, "") };
+  return { queue, id, body: encodeAsyncEvent({ ...event, ...trace, acceptedMs: nowMs, failures: 0 }) };
+}
+
 export function asyncInvocations(deps: AsyncDeps): AsyncInvocations {
   const { queue, clock, log, concurrencyMax } = deps;
   const workers = new QueueWorkers({ queue, clock, log, concurrencyMax, prefix: PREFIX, work: (message) => work(deps, message) });
   return {
     async accept(name, event) {
-      const body = encodeAsyncEvent({ ...event, acceptedMs: clock.now(), failures: 0 });
-      await queue.enqueue([{ queue: PREFIX + name, id: event.requestId, body }]);
+      await queue.enqueue([asyncMessage(name, { ...event, acceptedMs: clock.now(), failures: 0 })]);
+      deps.watcher.received(event);
       workers.wake(PREFIX + name);
+    },
+    wake(messages) {
+      for (const { queue: name } of messages) workers.wake(name);
     },
     pause: () => workers.pause(),
     stop: () => workers.stop(),
@@ -109,9 +137,11 @@ async function tryOnce(deps: AsyncDeps, attempt: Attempt): Promise<Disposition> 
     if (attempt.settings.isSwitchedOff === true)
       return end(deps, event, "ZeroReservedConcurrency", { status: 429, message: "Rate Exceeded." });
     if (deps.isStopped(event)) {
+      deps.watcher.recursionStopped(event);
       deps.log.warn("an event is dropped: its function calls itself without end", { requestId, function: invokedArn });
       return end(deps, event, "RetriesExhausted", { status: 400, message: "Recursive invocation detected." });
     }
+    deps.watcher.attempted(event, deps.clock.now() - event.acceptedMs);
     const trace = traceHeader === undefined ? {} : { traceHeader };
     const outcome = await deps.invoker.invoke(deployment, { requestId, payload, invokedArn, isEvent: true, wantsLogTail: false, ...trace });
     return dispositionOf(deps, attempt, outcome, deployment.version);

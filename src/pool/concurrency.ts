@@ -1,7 +1,7 @@
 // How many invocations may run at once, and begin in a second: the account's limit, and what functions have of it for themselves.
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
 import type { Clock } from "../base/clock.ts";
-import type { Deployment, ThrottleReason } from "./invocation.ts";
+import type { Deployment, Running, ThrottleReason } from "./invocation.ts";
 import { RequestRate } from "./request-rate.ts";
 
 export type Owner = Pick<Deployment, "account" | "region" | "functionArn">;
@@ -134,8 +134,17 @@ export class Concurrency {
     return this.#drained.promise;
   }
 
+  get total(): number {
+    return this.#leases;
+  }
+
   busy(account: string, region: string): number {
     return this.#scopes.get(`${account}\0${region}`)?.busy ?? 0;
+  }
+
+  running(claimant: Claimant): Running {
+    const scope = this.#scopeOf(claimant);
+    return { function: scope.functions.get(claimant.functionArn)?.busy ?? 0, account: scope.busy, unreserved: scope.shared };
   }
 
   #onDemand(scope: Scope, use: FunctionUse, isEvent: boolean): Claim {

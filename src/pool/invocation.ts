@@ -1,5 +1,8 @@
 // What goes into and comes out of an invocation: the contract between the data plane and those who call it.
 import type { ResponseSink } from "../runtime/response-sink.ts";
+import type { ImageSettings } from "../runtime/settings.ts";
+
+export { IMAGE_RUNTIME, type ImageSettings } from "../runtime/settings.ts";
 
 /** Everything that the data plane needs to run one version of a function: resolved by the caller, immutable. */
 export interface Deployment {
@@ -15,11 +18,13 @@ export interface Deployment {
   readonly version: string;
   /** Unqualified ARN of the function: limits on concurrency are counted per function. */
   readonly functionArn: string;
-  /** `nodejs24.x`, `python3.11`, `provided.al2023` */
+  /** `nodejs24.x`, `python3.11`, `provided.al2023`, `Image` */
   readonly runtime: string;
   readonly handler: string;
-  /** Directory with the unpacked code, mounted at /var/task. */
+  /** Directory with the unpacked code, mounted at /var/task; of an image its root. */
   readonly codeDirectory: string;
+  /** Present: the code is a container image. */
+  readonly image?: ImageSettings;
   /** Directory with its layers, merged, mounted at /opt; absent: it has none. */
   readonly layersDirectory?: string;
   readonly memoryMiB: number;
@@ -123,6 +128,14 @@ export interface Invoker {
   provisioned(deploymentKey: string): Provisioned | undefined;
   /** Present numbers of an account and region, for account settings and metrics. */
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number };
+  /** Invocations that run now: of the function, of the account, and of those of its functions that have reserved nothing. For every invocation. */
+  running(owner: Pick<Deployment, "account" | "region" | "functionArn">): Running;
+}
+
+export interface Running {
+  readonly function: number;
+  readonly account: number;
+  readonly unreserved: number;
 }
 
 /** How far a deployment's provisioned concurrency has come. */

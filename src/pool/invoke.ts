@@ -8,12 +8,20 @@ import type { PreparedSandboxes } from "../runtime/late-binding.ts";
 import type { RuntimeLayout } from "../runtime/settings.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import type { LogSink } from "../store/log-sink.ts";
-import { Concurrency } from "./concurrency.ts";
+import { Concurrency, type Claimant } from "./concurrency.ts";
 import { cachedCredentials, type CredentialSource } from "./credentials.ts";
-import { environmentKey, type Deployment, type InvocationRequest, type Invoker, type Outcome, type Provisioned } from "./invocation.ts";
+import {
+  environmentKey,
+  type Deployment,
+  type InvocationRequest,
+  type Invoker,
+  type Outcome,
+  type Provisioned,
+  type Running,
+} from "./invocation.ts";
 import { Pool, type CreateEnvironment } from "./pool.ts";
-import { ScalingRate } from "./scaling-rate.ts";
 import { PreparedPool } from "./prepared.ts";
+import { ScalingRate } from "./scaling-rate.ts";
 
 export interface DataPlaneLimits {
   /** Concurrent invocations for each account and region. AWS: 1,000. */
@@ -55,6 +63,8 @@ export interface DataPlaneDeps {
 }
 
 export interface DataPlane extends Invoker {
+  /** Of all accounts. */
+  total(): { readonly invocations: number; readonly environments: number };
   /** Sandboxes that wait for a function now, and how many cold starts have found one so far. */
   prepared(): { readonly ready: number; readonly taken: number };
   /** New invocations are refused, running ones get a little time, then everything is destroyed. */
@@ -184,6 +194,14 @@ class LocalDataPlane implements DataPlane {
 
   concurrency(account: string, region: string): { readonly busy: number; readonly environments: number } {
     return { busy: this.#concurrency.busy(account, region), environments: this.#pool.count(account, region) };
+  }
+
+  total(): { readonly invocations: number; readonly environments: number } {
+    return { invocations: this.#concurrency.total, environments: this.#pool.size };
+  }
+
+  running(owner: Claimant): Running {
+    return this.#concurrency.running(owner);
   }
 
   stop(): Promise<void> {

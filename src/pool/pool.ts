@@ -147,6 +147,10 @@ export class Pool {
     }
   }
 
+  get size(): number {
+    return this.#present.size;
+  }
+
   count(account: string, region: string): number {
     let count = 0;
     for (const deployment of this.#present.values()) if (deployment.account === account && deployment.region === region) count++;

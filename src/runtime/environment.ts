@@ -10,6 +10,7 @@ import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
 import { EnvironmentSandbox } from "./environment-sandbox.ts";
 import { externalExtensions, type ShutdownReason } from "./extensions.ts";
 import { verdictOf, type Ending, type Verdict } from "./failures.ts";
+import { imageEntrypoint } from "./image-entrypoint.ts";
 import { lateBinding, type PreparedSandboxes } from "./late-binding.ts";
 import type { LinkInvocation } from "./link.ts";
 import type { InitializationType, PlatformEvent } from "./report.ts";
@@ -19,6 +20,7 @@ import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./sett
 import { figuresOf, resultOf, type EnvironmentInvocation, type EnvironmentResult, type Figures, type Flight } from "./flight.ts";
 import { Telemetry } from "./telemetry.ts";
 import { lineageId, traceHeader } from "./trace-header.ts";
+import { within } from "./within.ts";
 
 /**
  * `resetting`: its processes are being ended after a timeout, an exit or a lack of memory; the sandbox stays, and /tmp with it.
@@ -46,6 +48,8 @@ const PROVISIONED_INIT_MS_MAX = 130_000;
 const USAGE_AGE_MS_MAX = 20;
 /** Credentials have to be good for longer than an invocation that begins now may last. */
 const CREDENTIALS_MARGIN_MS = 60_000;
+/** It takes a millisecond; an answer does not wait for a sandbox that is in trouble. */
+const CLEAR_MS_MAX = 250;
 /** So long before that another environment should be made ready in its place. */
 const RENEWAL_MS = 300_000;
 
@@ -104,6 +108,8 @@ export class Environment {
   #ending: Promise<unknown> | undefined;
   /** Its last line, which may come later than that: memory is measured first. */
   #reported: Promise<void> | undefined;
+  /** After the last failure: its runtime is gone, and it can be used again, or not. */
+  #cleared: Promise<void> | undefined;
   #freezeTimer: Timer | undefined;
   #frozen: Promise<void> | undefined;
   #booting: Promise<unknown> | undefined;
@@ -173,6 +179,8 @@ export class Environment {
 
   #tellInitStart(phase: "init" | "invoke"): void {
     const { settings, layout, initializationType } = this.#options;
+    // An image has no version of a runtime to tell.
+    if (settings.image !== undefined) return;
     const { functionName, version: functionVersion, memoryMiB } = settings;
     const named = { initializationType, phase, functionName, functionVersion, memoryMiB };
     this.#log.platform({ kind: "initStart", ...named, ...runtimeVersion(settings, layout) });
@@ -268,9 +276,9 @@ export class Environment {
 
   async #bootNow(limitMs: number): Promise<InitEnding> {
     const { settings, layout, sandboxes, prepared, clock, log, endpoint, network, initializationType } = this.#options;
-    const found = await entrypointOf(layout, settings);
-    if ("problem" in found) return { kind: "no-entrypoint", problem: found.problem };
-    const external = await externalExtensions(settings.layersDirectory);
+    const found = settings.image === undefined ? await entrypointOf(layout, settings) : await imageEntrypoint(settings.image, settings);
+    if ("problem" in found) return { kind: "no-entrypoint", ...found };
+    const external = await externalExtensions(settings);
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
     const given = { credentials: this.#credentials, logStream: this.logStream, initializationType };
     const id = `${this.#id}-${this.#sandboxesMade}`;
@@ -397,8 +405,12 @@ export class Environment {
     const verdict = verdictOf(ending, requestId, settings.timeoutMs);
     const figures = figuresOf(flight, verdict, clock.monotonic(), settings.timeoutMs, this.#initMs);
     const isDone = !verdict.survives || this.#process?.extensions.areReady !== false;
+    const hasNoExtensions = (this.#process?.extensions.count ?? 0) === 0;
     const reported = isDone ? this.#complete(flight, verdict, figures) : this.#finishExtensions(flight, verdict, figures);
     if (flight.tail !== undefined) await reported;
+    // Who invokes again at once finds /tmp as it was. Extensions may take their time for the end; nobody waits for them.
+    if (!verdict.survives && hasNoExtensions && this.#cleared !== undefined)
+      await within(clock, CLEAR_MS_MAX, this.#cleared, () => new Error("late")).catch(() => undefined);
     return resultOf(flight, verdict, figures, this.#memoryPeakMiB);
   }
 
@@ -469,7 +481,10 @@ export class Environment {
 
   /** Back to work, or to the end. Environments that go on are free at once: their next invocation waits for this one's log by itself. */
   #moveOn(verdict: Verdict, reported: Promise<void>): void {
-    if (!verdict.survives) return void reported.then(() => this.#reset(verdict.cause === "timeout" ? "TIMEOUT" : "FAILURE"));
+    if (!verdict.survives) {
+      this.#cleared = reported.then(() => this.#reset(verdict.cause === "timeout" ? "TIMEOUT" : "FAILURE"));
+      return;
+    }
     this.#enter("idle");
     const ending = this.#ending;
     void ending?.then(() => {

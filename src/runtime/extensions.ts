@@ -1,11 +1,12 @@
 // The extensions of one run of a runtime: who they are, what each is doing, and when all of them are done with something.
 import { randomUUID } from "node:crypto";
-import { readdir } from "node:fs/promises";
+import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { ProcessSpec, SandboxExit, SandboxProcess } from "../sandbox/sandbox.ts";
 import type { Refusal } from "./api-replies.ts";
 import { signalText } from "./failures.ts";
+import type { FunctionSettings } from "./settings.ts";
 import { within } from "./within.ts";
 
 export type ExtensionEventType = "INVOKE" | "SHUTDOWN";
@@ -67,14 +68,24 @@ export interface ExtensionsOptions {
   readonly failed: (failure: ExtensionFailure) => void;
 }
 
-/** Names of the function's external extensions, as its layers have them. */
-export async function externalExtensions(layersDirectory: string | undefined): Promise<readonly string[]> {
-  if (layersDirectory === undefined) return [];
-  const entries = await readdir(join(layersDirectory, "extensions"), { withFileTypes: true }).catch(() => []);
+/**
+ * Names of the function's external extensions, as its layers or its image have them. Links are not followed: on this host they would lead to its
+ * own directories.
+ */
+export async function externalExtensions(
+  settings: Pick<FunctionSettings, "codeDirectory" | "layersDirectory" | "image">,
+): Promise<readonly string[]> {
+  const opt = settings.image === undefined ? settings.layersDirectory : join(settings.codeDirectory, "opt");
+  if (opt === undefined || !(await isDirectory(opt)) || !(await isDirectory(join(opt, "extensions")))) return [];
+  const entries = await readdir(join(opt, "extensions"), { withFileTypes: true });
   return entries
     .filter((entry) => !entry.isDirectory())
     .map(({ name }) => name)
     .toSorted();
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
 const WITHHELD = /^(?:_.*|AWS_XRAY_.*|AWS_EXECUTION_ENV|AWS_LAMBDA_LOG_(?:GROUP|STREAM)_NAME|LAMBDA_(?:TASK_ROOT|RUNTIME_DIR))$/;

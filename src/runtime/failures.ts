@@ -9,7 +9,7 @@ export type Ending =
   | Answer
   | { readonly kind: "init-failed"; readonly errorType: string; readonly payload: Uint8Array }
   | { readonly kind: "exited"; readonly exit: SandboxExit }
-  | { readonly kind: "no-entrypoint"; readonly problem: string }
+  | { readonly kind: "no-entrypoint"; readonly problem: string; readonly errorType?: string }
   | { readonly kind: "extension-failed"; readonly errorType: string; readonly text: string; readonly isInit: boolean }
   | { readonly kind: "timed-out" };
 
@@ -84,7 +84,8 @@ export function verdictOf(ending: Ending, requestId: string, timeoutMs: number):
   if (ending.kind === "truncated") return platformFailure("exit", "Runtime.TruncatedResponse", requestId, "Runtime response was truncated");
   if (ending.kind === "init-failed")
     return { cause: "init", errorType: ending.errorType, payload: ending.payload, status: "failure", survives: false };
-  if (ending.kind === "no-entrypoint") return platformFailure("init", "Runtime.InvalidEntrypoint", requestId, ending.problem);
+  if (ending.kind === "no-entrypoint")
+    return platformFailure("init", ending.errorType ?? "Runtime.InvalidEntrypoint", requestId, ending.problem);
   if (ending.kind === "extension-failed") return platformFailure(ending.isInit ? "init" : "exit", ending.errorType, requestId, ending.text);
   if (ending.kind === "exited" && ending.exit.problem !== undefined)
     return platformFailure("init", "Runtime.InvalidEntrypoint", requestId, ending.exit.problem);

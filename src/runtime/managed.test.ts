@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import { KNOWN_RUNTIMES } from "./identifiers.ts";
 import { runtimeCatalog } from "./managed.ts";
 import {
+  JAVA_CLIENT_VERSION,
   NODE_SDK_VERSION,
   NODE_VERSIONS,
   PYTHON_BOOTSTRAP,
@@ -32,6 +33,7 @@ async function machine(files: Readonly<Record<string, string>>) {
     runtimesDirectory: join(root, "runtimes"),
     bootstrapsDirectory: join(root, "repo"),
     pythonSearchPath: ["usr", "pyenv", "nowhere"].map((name) => join(root, name)),
+    javaSearchPath: [join(root, "jvm")],
   };
   return { root, options, catalog: runtimeCatalog(options) };
 }
@@ -166,7 +168,9 @@ test("provided.al2023 starts the package's bootstrap on the Runtime API", async 
 
 test("AWS's other identifiers are refused with a sentence, and others are none", async () => {
   const { catalog } = await machine({});
-  assert.deepEqual(catalog.resolve("java21"), { missing: "Lambent does not run java21 functions; docs/runtimes.md says what it runs." });
+  assert.deepEqual(catalog.resolve("java21"), {
+    missing: "The runtime java21 needs an image that has it: run  lambent runtime install java21 --from IMAGE  (docs/runtimes.md)",
+  });
   for (const nothing of ["nodejs99.x", "python3.8 ", "", "__proto__", "constructor"]) assert.equal(catalog.resolve(nothing), undefined);
   assert.equal(KNOWN_RUNTIMES.size, 51);
   assert.deepEqual(
@@ -185,4 +189,32 @@ test("the list names every runtime that can be made ready, and makes nothing", a
   assert.equal(list.length, 11);
   for (const { detail } of list) assert.notEqual(detail, "");
   await assert.rejects(stat(join(options.runtimesDirectory, "system")), { code: "ENOENT" });
+});
+
+test("Java: the machine's own of exactly the version, copied, with the client beside it", async () => {
+  const jvm = {
+    "jvm/a/release": 'JAVA_VERSION="17.0.1"\n',
+    "jvm/b/release": 'IMPLEMENTOR="x"\nJAVA_VERSION="21.0.2"\n',
+    "jvm/c/readme": "",
+  };
+  const installable = (await machine(jvm)).catalog;
+  assert.deepEqual(installable.resolve("java17"), {
+    missing: "The runtime java17 is not installed: run  lambent runtime install java17",
+  });
+  assert.match((installable.resolve("java25") as { missing: string }).missing, /--from IMAGE/);
+  assert.deepEqual(
+    installable
+      .list()
+      .filter(({ runtime }) => runtime.startsWith("java"))
+      .map(({ runtime }) => runtime),
+    ["java17", "java17.al2023", "java21"],
+  );
+  const client = { "runtimes/java-client/version": JAVA_CLIENT_VERSION, "runtimes/java-17/version": "17.0.1\n" };
+  const found = layout((await machine({ ...jvm, ...client })).catalog.resolve("java17"));
+  assert.deepEqual(found.argvFor?.({ memoryMiB: 512, variables: {} })?.slice(0, 2), ["/var/lang/bin/java", "-XX:MaxHeapSize=445644k"]);
+  assert.deepEqual([found.takesHandler, found.version, found.protocol], [true, "17.0.1", "runtime-api"]);
+  assert.deepEqual(
+    found.mounts.map(({ target }) => target),
+    ["/var/lang", "/var/runtime"],
+  );
 });

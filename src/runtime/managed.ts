@@ -1,9 +1,12 @@
 // The managed runtimes: which of them this machine can run, and how each is started.
 import { chmodSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { findHostJava, JAVA_RUNTIMES } from "./host-javas.ts";
 import { findHostPython, PYTHON_RUNTIMES, type HostPython } from "./host-pythons.ts";
 import { KNOWN_RUNTIMES } from "./identifiers.ts";
 import {
+  JAVA_CLIENT_DIRECTORY,
+  JAVA_CLIENT_VERSION,
   NODE_SDK_VERSION,
   NODE_VERSIONS,
   PYTHON_BOOTSTRAP,
@@ -13,7 +16,7 @@ import {
   pythonSdkOf,
   pythonSdkVersion,
 } from "./pins.ts";
-import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
+import { IMAGE_RUNTIME, type FunctionSettings, type RuntimeLayout } from "./settings.ts";
 
 export interface RuntimeState {
   readonly runtime: string;
@@ -40,6 +43,17 @@ export interface CatalogOptions {
   readonly bootstrapsDirectory: string;
   /** Prefixes, and directories of prefixes, where Python interpreters may be. */
   readonly pythonSearchPath: readonly string[];
+  /** Directories that have installations of Java in them; absent: none. */
+  readonly javaSearchPath?: readonly string[];
+}
+
+/** Below the runtimes directory: a directory for each runtime that came from an image. */
+export const IMAGES = "images";
+
+/** The file `image.json` there. */
+export interface InstalledImage {
+  readonly Entrypoint: readonly string[];
+  readonly Env: Readonly<Record<string, string>>;
 }
 
 const PROVIDED = "provided.al2023";
@@ -57,11 +71,18 @@ export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
     if (found !== undefined && !("missing" in found)) ready.set(runtime, found);
     return found;
   };
-  return { resolve, list: () => [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, PROVIDED].map((runtime) => stateOf(options, runtime)) };
+  const javas = [...JAVA_RUNTIMES.keys()].filter((runtime) => javaState(options, runtime) !== "absent");
+  const own = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, ...javas, PROVIDED];
+  const others = [...KNOWN_RUNTIMES.keys()].filter((runtime) => !own.includes(runtime));
+  const fromImages = () => others.filter((runtime) => fromImage(options, runtime) !== undefined);
+  return { resolve, list: () => [...own, ...fromImages()].map((runtime) => stateOf(options, runtime)) };
 }
 
 function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Missing | undefined {
   if (runtime === PROVIDED) return provided();
+  if (runtime === IMAGE_RUNTIME) return image();
+  const installed = fromImage(options, runtime);
+  if (installed !== undefined) return installed;
   const nodeVersion = NODE_VERSIONS.get(runtime);
   if (nodeVersion !== undefined)
     return isNodeInstalled(options, runtime, nodeVersion) ? node(options, runtime, nodeVersion) : notInstalled(runtime);
@@ -70,14 +91,22 @@ function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Mis
     if (host === undefined) return noInterpreter(runtime);
     return isPythonSdkInstalled(options, runtime) ? python(options, host) : notInstalled(runtime);
   }
+  if (JAVA_RUNTIMES.has(runtime) && javaState(options, runtime) !== "absent")
+    return javaState(options, runtime) === "ready" ? java(options, runtime) : notInstalled(runtime);
   return KNOWN_RUNTIMES.has(runtime)
-    ? { missing: `Lambent does not run ${runtime} functions; docs/runtimes.md says what it runs.` }
+    ? {
+        missing: `The runtime ${runtime} needs an image that has it: run  lambent runtime install ${runtime} --from IMAGE  (docs/runtimes.md)`,
+      }
     : undefined;
 }
 
 /** Asks without making anything. */
 function stateOf(options: CatalogOptions, runtime: string): RuntimeState {
   if (runtime === PROVIDED) return { runtime, state: "ready", detail: "the package's own bootstrap" };
+  const installed = fromImage(options, runtime);
+  if (installed !== undefined)
+    return { runtime, state: "ready", detail: `${installed.version}  ${join(options.runtimesDirectory, IMAGES, runtime)}` };
+  if (JAVA_RUNTIMES.has(runtime)) return stateOfJava(options, runtime);
   const nodeVersion = NODE_VERSIONS.get(runtime);
   const host = nodeVersion === undefined ? findHostPython(options.pythonSearchPath, runtime) : undefined;
   if (nodeVersion === undefined && host === undefined) return { runtime, state: "missing", detail: noInterpreter(runtime).missing };
@@ -93,6 +122,22 @@ const notInstalled = (runtime: string): Missing => ({
 const noInterpreter = (runtime: string): Missing => ({
   missing: `There is no ${runtime} on this machine: install it (from the distribution, or with pyenv) and run  lambent runtime install ${runtime}`,
 });
+
+/** A copy of the machine's own, whose files may lie all over it. */
+export const javaDirectory = (runtime: string): string => `java-${JAVA_RUNTIMES.get(runtime) ?? ""}`;
+
+/** `absent`: it is not there, and the machine has none that it could be made of. */
+function javaState(options: CatalogOptions, runtime: string): "ready" | "installable" | "absent" {
+  const hasClient = installedVersion(options, JAVA_CLIENT_DIRECTORY) === JAVA_CLIENT_VERSION;
+  if (hasClient && installedVersion(options, javaDirectory(runtime)) !== undefined) return "ready";
+  return findHostJava(options.javaSearchPath ?? [], JAVA_RUNTIMES.get(runtime) ?? 0) === undefined ? "absent" : "installable";
+}
+
+function stateOfJava(options: CatalogOptions, runtime: string): RuntimeState {
+  if (javaState(options, runtime) !== "ready") return { runtime, state: "missing", detail: notInstalled(runtime).missing };
+  const directory = javaDirectory(runtime);
+  return { runtime, state: "ready", detail: `${installedVersion(options, directory)}  ${join(options.runtimesDirectory, directory)}` };
+}
 
 /** The file that the installer writes last. */
 function installedVersion(options: CatalogOptions, name: string): string | undefined {
@@ -121,6 +166,57 @@ function provided(): RuntimeLayout {
     protocol: "runtime-api",
     version: "al2023",
   };
+}
+
+/** AWS's share of the memory for the heap, and its choices for short lives. */
+const JAVA_HEAP_SHARE = 0.85;
+const JAVA_FLAGS = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
+const JAVA_CLASSES = "/var/runtime/lib/*:/var/task:/var/task/lib/*:/opt/java/lib/*";
+const JAVA_MAIN = "com.amazonaws.services.lambda.runtime.api.client.AWSLambda";
+
+function java(options: CatalogOptions, runtime: string): RuntimeLayout {
+  const directory = javaDirectory(runtime);
+  const command = (memoryMiB: number) => [
+    "/var/lang/bin/java",
+    `-XX:MaxHeapSize=${Math.floor(memoryMiB * 1024 * JAVA_HEAP_SHARE)}k`,
+    ...JAVA_FLAGS,
+    "-cp",
+    JAVA_CLASSES,
+    JAVA_MAIN,
+  ];
+  return {
+    argv: ["/var/lang/bin/java"],
+    argvFor: (settings) => wrapped(settings, command(settings.memoryMiB)),
+    takesHandler: true,
+    mounts: [
+      { source: join(options.runtimesDirectory, directory), target: "/var/lang" },
+      { source: join(options.runtimesDirectory, JAVA_CLIENT_DIRECTORY), target: "/var/runtime" },
+    ],
+    env: MANAGED_ENV,
+    protocol: "runtime-api",
+    version: installedVersion(options, directory) ?? "",
+  };
+}
+
+/** What `lambent runtime install --from` has put there: it comes before what the machine has. */
+function fromImage(options: CatalogOptions, runtime: string): RuntimeLayout | undefined {
+  const version = KNOWN_RUNTIMES.has(runtime) ? installedVersion(options, join(IMAGES, runtime)) : undefined;
+  if (version === undefined) return undefined;
+  const directory = join(options.runtimesDirectory, IMAGES, runtime);
+  const { Entrypoint, Env } = JSON.parse(readFileSync(join(directory, "image.json"), "utf8")) as InstalledImage;
+  return {
+    argv: Entrypoint,
+    takesHandler: true,
+    mounts: [{ source: join(directory, "root"), target: "/" }],
+    env: Env,
+    protocol: "runtime-api",
+    version,
+  };
+}
+
+/** All else is the image's and the function's. */
+function image(): RuntimeLayout {
+  return { argv: [], mounts: [], env: {}, protocol: "runtime-api", version: "1" };
 }
 
 function node({ runtimesDirectory, bootstrapsDirectory }: CatalogOptions, runtime: string, version: string): RuntimeLayout {

@@ -84,8 +84,34 @@ export function pythonSdkOf(runtime: string): PythonSdk {
 /** A short name of a set of versions, for the file that says which of them is installed. */
 export const fingerprint = (versions: unknown): string => createHash("sha256").update(JSON.stringify(versions)).digest("hex").slice(0, 16);
 
+export interface MavenJar {
+  /** `group:artifact:version` */
+  readonly coordinates: string;
+  readonly sha256: string;
+}
+
+/** AWS's own client of the Runtime API, with what it needs. */
+export const JAVA_CLIENT: readonly MavenJar[] = [
+  {
+    coordinates: "com.amazonaws:aws-lambda-java-core:1.4.0",
+    sha256: "575c24393cc1ad645e83e618956eabd89ffe8cc09efae2cb62bc6589154d68ed",
+  },
+  {
+    coordinates: "com.amazonaws:aws-lambda-java-runtime-interface-client:2.6.0",
+    sha256: "7b503b4b891e259df5268d298f3ad04991675872c035e8997a18027a7ed35941",
+  },
+  {
+    coordinates: "com.amazonaws:aws-lambda-java-serialization:1.1.6",
+    sha256: "ccd287af5ce662245773095c86a12a1e24e2e7e644dbe8fd34a998fb4b253bf8",
+  },
+];
+
+/** Directory below the runtimes directory: those jars in `lib`. */
+export const JAVA_CLIENT_DIRECTORY = "java-client";
+
 /** What the file `version` of each installed directory says. */
 export const NODE_SDK_VERSION: string = fingerprint(NODE_SDK);
+export const JAVA_CLIENT_VERSION: string = fingerprint(JAVA_CLIENT);
 export const pythonSdkVersion = (sdk: PythonSdk): string => fingerprint(sdk.packages);
 
 /** Directory below the runtimes directory: our Python bootstrap with its compiled files. */

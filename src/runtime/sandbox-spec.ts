@@ -5,6 +5,7 @@ import type { SandboxSpec } from "../sandbox/sandbox.ts";
 import type { InitializationType } from "./report.ts";
 import { RUNTIME_API_PORT } from "./environment-api.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
+import { workingDirectoryOf } from "./image-entrypoint.ts";
 import { functionVariables } from "./variables.ts";
 
 /** AWS: one vCPU for every 1,769 MB. */
@@ -47,20 +48,22 @@ export interface SandboxSpecInput {
   readonly network: "endpoint" | "internet";
 }
 
+function mountsOf({ codeDirectory, layersDirectory, image }: FunctionSettings, layout: RuntimeLayout): SandboxSpec["mounts"] {
+  if (image !== undefined) return [{ source: codeDirectory, target: "/" }];
+  const code = { source: codeDirectory, target: "/var/task" };
+  return [...layout.mounts, code, ...(layersDirectory === undefined ? [] : [{ source: layersDirectory, target: "/opt" }])];
+}
+
 export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
   const { id, settings, layout, argv, credentials, logStream, initializationType, endpoint, network } = input;
   const runtimeApi = `${RUNTIME_API_HOST}:${RUNTIME_API_PORT}`;
   const endpointUrl = `http://127.0.0.1:${endpoint.port}`;
   return {
     id,
-    mounts: [
-      ...layout.mounts,
-      { source: settings.codeDirectory, target: "/var/task" },
-      ...(settings.layersDirectory === undefined ? [] : [{ source: settings.layersDirectory, target: "/opt" }]),
-    ],
-    argv,
+    mounts: mountsOf(settings, layout),
+    argv: layout.takesHandler === true ? [...argv, settings.handler] : argv,
     env: functionVariables({ settings, layout, credentials, logStream, initializationType, runtimeApi, endpointUrl }),
-    workingDirectory: "/var/task",
+    workingDirectory: settings.image === undefined ? "/var/task" : workingDirectoryOf(settings.image),
     memoryBytes: settings.memoryMiB * 2 ** 20,
     cpuMillis: Math.max(INIT_CPU_MILLIS, cpuMillisOf(settings.memoryMiB)),
     processesMax: PROCESSES_MAX,

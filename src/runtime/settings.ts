@@ -9,7 +9,9 @@ export interface FunctionSettings {
   readonly functionArn: string;
   readonly runtime: string;
   readonly handler: string;
+  /** Mounted at /var/task; with `image`, at the root. */
   readonly codeDirectory: string;
+  readonly image?: ImageSettings;
   /** Its layers as one directory, mounted at /opt; absent: it has none. */
   readonly layersDirectory?: string;
   readonly memoryMiB: number;
@@ -20,6 +22,20 @@ export interface FunctionSettings {
   readonly logging: LogSettings;
   /** The tenant whom the environment serves, if the function isolates its tenants. */
   readonly tenantId?: string;
+}
+
+/** What stands for an identifier when the code is a container image. */
+export const IMAGE_RUNTIME = "Image";
+
+/** How a container image is started: its own configuration with what the function replaces of it. */
+export interface ImageSettings {
+  /** ENTRYPOINT and CMD, the latter also by itself. */
+  readonly argv: readonly string[];
+  readonly command: readonly string[];
+  /** As it is written there: it may be relative, or empty. */
+  readonly workingDirectory: string;
+  /** ENV */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export interface LogSettings {
@@ -37,6 +53,8 @@ export interface RuntimeLayout {
   readonly argv: readonly string[];
   /** Where it depends on the function: limits of the heap, a wrapper that the user asks for. */
   readonly argvFor?: (settings: Pick<FunctionSettings, "memoryMiB" | "variables">) => readonly string[];
+  /** The handler's name follows the command. */
+  readonly takesHandler?: true;
   readonly mounts: readonly { readonly source: string; readonly target: string }[];
   /** Variables of the runtime itself: PATH, LD_LIBRARY_PATH, NODE_PATH, LANG. */
   readonly env: Readonly<Record<string, string>>;

@@ -56,10 +56,19 @@ function reserved({ settings, credentials, logStream, initializationType, runtim
   };
 }
 
+/** AWS leaves the rest to the image. */
+const DEFAULTS_OF_IMAGES: Readonly<Record<string, string>> = {
+  PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  AWS_XRAY_CONTEXT_MISSING: "LOG_ERROR",
+  AWS_XRAY_DAEMON_ADDRESS: "169.254.100.1:2000",
+};
+
 /** Of equal names the later one counts: defaults, the runtime's, the user's, and those that AWS reserves. */
 export function functionVariables(input: VariablesInput): Readonly<Record<string, string>> {
-  const started = input.settings.runtime.startsWith("provided") ? {} : STARTED;
-  const sources = [DEFAULTS, started, { AWS_ENDPOINT_URL: input.endpointUrl }, input.layout.env, input.settings.variables, reserved(input)];
+  const { runtime, image, variables: own } = input.settings;
+  const started = runtime.startsWith("provided") || image !== undefined ? {} : STARTED;
+  const defaults = image === undefined ? DEFAULTS : DEFAULTS_OF_IMAGES;
+  const sources = [defaults, started, { AWS_ENDPOINT_URL: input.endpointUrl }, image?.env ?? input.layout.env, own, reserved(input)];
   // A null prototype, since a user may well call a variable `__proto__`.
   const variables: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const source of sources) for (const [name, value] of Object.entries(source)) variables[name] = value;

@@ -5,7 +5,10 @@ import type { Duplex, Readable } from "node:stream";
 /** A host directory or file that appears inside, read-only, nosuid, nodev. */
 export interface SandboxMount {
   readonly source: string;
-  /** `/var/task`, `/var/runtime`, `/var/lang`, `/opt`, or a path below one of them. */
+  /**
+   * `/var/task`, `/var/runtime`, `/var/lang`, `/opt`, or a path below one of them. `/`: the root of a container image, instead of the host's
+   * system; it has directories `dev`, `proc`, `tmp` and files `etc/hostname`, `etc/hosts`, `etc/resolv.conf` to mount over, none of them a link.
+   */
   readonly target: string;
 }
 

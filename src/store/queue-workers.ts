@@ -1,6 +1,6 @@
 // Works off durable queues that share a prefix: claims with bounded concurrency, gives every queue its turn, keeps claims alive, settles.
 import { backoffMs } from "../base/backoff.ts";
-import type { Clock, Timer } from "../base/clock.ts";
+import { inRealTime, type Clock, type Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { StorageError, type ClaimedMessage, type DurableQueue, type Effects } from "./storage.ts";
 
@@ -49,6 +49,8 @@ interface Line {
 
 export class QueueWorkers {
   readonly #deps: QueueWorkersDeps;
+  /** Real time, like the work that it protects. */
+  readonly #visibilityMs: number;
   readonly #lines = new Map<string, Line>();
   /** Lines of which more could be claimed, in the order of their turns. */
   readonly #ready = new Set<Line>();
@@ -62,8 +64,10 @@ export class QueueWorkers {
   /** Begins with what is there. */
   constructor(deps: QueueWorkersDeps) {
     this.#deps = deps;
+    const extendMs = inRealTime(deps.clock, EXTEND_INTERVAL_MS);
+    this.#visibilityMs = inRealTime(deps.clock, VISIBILITY_MS);
     this.#every("poll", 0, POLL_INTERVAL_MS, () => this.#poll());
-    this.#every("extend", EXTEND_INTERVAL_MS, EXTEND_INTERVAL_MS, () => this.#extend());
+    this.#every("extend", extendMs, extendMs, () => this.#extend());
   }
 
   /** There is something in the queue. */
@@ -125,7 +129,7 @@ export class QueueWorkers {
   }
 
   async #extend(): Promise<void> {
-    if (this.#tokens.size > 0) await this.#deps.queue.extend([...this.#tokens], VISIBILITY_MS);
+    if (this.#tokens.size > 0) await this.#deps.queue.extend([...this.#tokens], this.#visibilityMs);
   }
 
   #offer(line: Line): void {
@@ -149,7 +153,7 @@ export class QueueWorkers {
     this.#taken += room;
     let claimed: readonly ClaimedMessage[] = [];
     try {
-      claimed = await this.#deps.queue.claim(line.name, room, VISIBILITY_MS);
+      claimed = await this.#deps.queue.claim(line.name, room, this.#visibilityMs);
     } catch (cause) {
       // The next poll finds them.
       this.#deps.log.warn("events could not be claimed", { queue: line.name, cause });

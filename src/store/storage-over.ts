@@ -60,16 +60,18 @@ function withEffectsOver(driver: Driver, feed: ChangeFeed, hints: Hints): WithEf
   };
 }
 
-export function storageOver(clock: Clock, driver: Driver): Storage {
+/** `pace`: the time of the durable queue and of timers, where it runs faster than the clock's. */
+export function storageOver(clock: Clock, driver: Driver, pace: Clock = clock): Storage {
   const feed = new ChangeFeed();
   const hints = new Hints(clock);
-  const withEffects = withEffectsOver(driver, feed, hints);
+  const queueHints = new Hints(pace);
+  const withEffects = withEffectsOver(driver, feed, queueHints);
   return {
-    meta: metaStore(driver, feed),
-    queue: durableQueue(clock, driver, hints, withEffects),
+    meta: metaStore(pace, driver, feed, queueHints),
+    queue: durableQueue(pace, driver, queueHints, withEffects),
     mailboxes: mailboxes(clock, driver, hints),
-    journal: journal(clock, driver, withEffects),
-    timers: timersOf(clock, driver, withEffects),
+    journal: journal(pace, driver, withEffects),
+    timers: timersOf(pace, driver, withEffects),
     leases: leases(clock, driver, withEffects),
     capacity: {
       limit: (pool, amount) => driver.run("limitPool", [pool, amount]),
@@ -78,12 +80,13 @@ export function storageOver(clock: Clock, driver: Driver): Storage {
     },
     async close() {
       hints.close();
+      queueHints.close();
       await driver.close();
     },
   };
 }
 
-function metaStore(driver: Driver, feed: ChangeFeed): MetaStore {
+function metaStore(clock: Clock, driver: Driver, feed: ChangeFeed, hints: Hints): MetaStore {
   return {
     async get<T>(keys: Parameters<MetaStore["get"]>[0]) {
       const found = await driver.run("getRecords", [keys]);
@@ -93,9 +96,12 @@ function metaStore(driver: Driver, feed: ChangeFeed): MetaStore {
       checkLimit(range.limit);
       return (await driver.run("listRecords", [range])).map((entry) => entryOf<T>(entry));
     },
-    async write(writes) {
+    async write(writes, enqueue = []) {
       const stored = writes.map(storedWrite);
-      return driver.run("writeRecords", [stored], (revisions) => feed.publish(stored, revisions));
+      const messages = kept<NewMessage>(driver, enqueue);
+      const revisions = await driver.run("writeRecords", [stored, messages, clock.now()], (made) => feed.publish(stored, made));
+      hints.enqueued(enqueue);
+      return revisions;
     },
     async follow(kinds, seen) {
       let follower: { stop(): void } | undefined;

@@ -71,9 +71,9 @@ export interface MetaStore {
   list<T>(range: ListRange): Promise<readonly Entry<T>[]>;
   /**
    * All writes or none; resolves with the revision of each when durable. `Conflict` if any expectation fails.
-   * Followers in this process have seen the change when it resolves.
+   * Followers in this process have seen the change when it resolves. `enqueue`: messages that follow from it, in the same transaction.
    */
-  write(writes: readonly Write[]): Promise<readonly number[]>;
+  write(writes: readonly Write[], enqueue?: readonly NewMessage[]): Promise<readonly number[]>;
   /**
    * Calls `seen` first with every present record of the kinds, then with every change in order of revision, until stopped.
    * Resolves when the present records have been delivered. `seen` must not throw or wait.
@@ -117,7 +117,7 @@ export interface DurableQueue {
   claim(queue: string, limit: number, visibilityMs: number): Promise<readonly ClaimedMessage[]>;
   /** Keeps claimed messages hidden for `visibilityMs` from now; `false` for tokens that are no longer valid. */
   extend(tokens: readonly string[], visibilityMs: number): Promise<readonly boolean[]>;
-  /** Removes claimed messages and applies the effects, in one transaction; `Fenced` if any token is no longer valid. */
+  /** Removes claimed messages (there may be none) and applies the effects, in one transaction; `Fenced` if any token is no longer valid. */
   acknowledge(tokens: readonly string[], effects?: Effects): Promise<void>;
   /** Gives a claimed message back, visible again after `delayMs`; stale tokens are ignored. */
   release(tokens: readonly string[], delayMs: number): Promise<void>;
@@ -161,7 +161,7 @@ export interface Timers {
   cancel(group: string, ids: readonly string[]): Promise<void>;
   /** Takes due timers, earliest first, and hides them for `visibilityMs`. */
   claimDue(group: string, limit: number, visibilityMs: number): Promise<readonly ClaimedTimer[]>;
-  /** Removes fired timers with the effects, in one transaction; `Fenced` if any token is no longer valid. */
+  /** Removes fired timers (there may be none) with the effects, in one transaction; `Fenced` if any token is no longer valid. */
   acknowledge(tokens: readonly string[], effects?: Effects): Promise<void>;
 }
 

@@ -178,8 +178,14 @@ test("the record of a success, word for word, on an event bus", async (t) => {
       `"responseContext":{"statusCode":200,"executedVersion":"$LATEST"},"responsePayload":{ "n": 1.0 }}`,
   );
   assert.deepEqual(
-    [target, context.detailType, context.sourceArn, context.sender.role?.arn, context.attributes],
-    [bus, "Lambda Function Invocation Result - Success", `${arnOf("f")}:$LATEST`, "arn:aws:iam::000000000000:role/service/test", undefined],
+    [target, context.busEntry, context.sourceArn, context.sender.role?.arn, context.attributes],
+    [
+      bus,
+      { source: "lambda", detailType: "Lambda Function Invocation Result - Success", resources: [bus, `${arnOf("f")}:$LATEST`] },
+      `${arnOf("f")}:$LATEST`,
+      "arn:aws:iam::000000000000:role/service/test",
+      undefined,
+    ],
   );
   assert.match(context.traceHeader ?? "", /Lineage=[0-9a-f]{8}:0$/);
   await turn();
@@ -347,4 +353,26 @@ test("the whole server: dead letters and results reach queues, with AWS's attrib
   );
   const record = JSON.parse((await received(results)).Body ?? "") as { requestContext: { requestId: string; condition: string } };
   assert.deepEqual([record.requestContext.requestId, record.requestContext.condition], [$metadata.requestId, "RetriesExhausted"]);
+});
+
+test("with faster time three attempts take a second and not three minutes; the function's own time stays real", async (t) => {
+  const attempts: { atMs: number; remainingMs: number }[] = [];
+  const { clients } = await startApi(
+    t,
+    () =>
+      (_event, { deadlineMs }) => {
+        attempts.push({ atMs: performance.now(), remainingMs: deadlineMs - Date.now() });
+        throw new Error("always");
+      },
+    { timeScale: "200" },
+  );
+  const { lambda, iam } = clients();
+  await makeRealFunction(lambda, { name: "f", role: await makeRole(iam), code: "", settings: { Timeout: 30 } });
+  await lambda.send(new InvokeCommand({ FunctionName: "f", InvocationType: "Event" }));
+  await eventually("three attempts", () => attempts.length === 3, 30_000);
+  const [first, second, third] = attempts;
+  assert.ok(first && second && third);
+  // Not sooner than a two-hundredth of one and two minutes.
+  assert.ok(second.atMs - first.atMs >= 300 && third.atMs - second.atMs >= 600);
+  for (const { remainingMs } of attempts) assert.ok(remainingMs > 20_000 && remainingMs <= 30_000, `${remainingMs} ms left of 30 s`);
 });

@@ -139,7 +139,7 @@ function send(endpoint: URL, { method, path, headers, body }: Sent): Promise<{ s
   });
 }
 
-const VERSIONS: Readonly<Record<string, string>> = { iam: "2010-05-08", sts: "2011-06-15" };
+const VERSIONS: Readonly<Record<string, string>> = { iam: "2010-05-08", sts: "2011-06-15", sns: "2010-03-31" };
 
 /** A request of the operation as a client would send it, with each of its required members. */
 function plainRequest({ name, client, clientClass }: ServiceDefinition, operation: string, host: string): Sent {

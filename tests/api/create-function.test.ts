@@ -244,8 +244,6 @@ test("CreateFunction: what is accepted and what is refused", async (t) => {
       fault: [400, "InvalidParameterValueException", "Number of tags exceeds resource tag limit."],
     },
     { name: "PublishTo", given: { PublishTo: "LATEST_PUBLISHED" }, fault: notYet("PublishTo") },
-    { name: "image", given: { PackageType: "Image", Code: { ImageUri: "x" } }, fault: notYet("PackageType Image") },
-    { name: "image of a zip function", given: { Code: { ImageUri: "x" } }, fault: notYet("Code.ImageUri") },
     { name: "VpcConfig", given: { VpcConfig: { SubnetIds: ["subnet-1"], SecurityGroupIds: ["sg-1"] } }, fault: notYet("VpcConfig") },
     {
       name: "DeadLetterConfig",

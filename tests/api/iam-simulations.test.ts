@@ -109,7 +109,12 @@ test("the condition keys of a principal, and results in pages", async (t) => {
   const { ContextKeyNames } = await iam.getContextKeysForPrincipalPolicy({ PolicySourceArn: userArn, PolicyInputList: [document(DENY)] });
   assert.deepEqual(ContextKeyNames, ["aws:SecureTransport", "s3:prefix"]);
   await assertRefused(iam.getContextKeysForPrincipalPolicy({ PolicySourceArn: `${userArn}x` }), "NoSuchEntityException", 404);
-  await assertRefused(iam.getContextKeysForCustomPolicy({ PolicyInputList: ["{"] }), "MalformedPolicyDocumentException", 400);
+  await assertRefused(
+    iam.getContextKeysForCustomPolicy({ PolicyInputList: ["{"] }),
+    "InvalidInputException",
+    400,
+    /^PolicyInputList\.member\.1: /,
+  );
   const ActionNames = ["s3:A", "s3:B", "s3:C", "s3:D", "s3:E"];
   const pages = await pagesOf(
     paginateSimulateCustomPolicy({ client: iam, pageSize: 2 }, { PolicyInputList: [document(DENY)], ActionNames }),

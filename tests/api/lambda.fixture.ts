@@ -85,6 +85,10 @@ export class FakeInvoker implements Invoker {
     return this.kept.get(key);
   }
 
+  running(): { function: number; account: number; unreserved: number } {
+    return { function: 0, account: 0, unreserved: 0 };
+  }
+
   concurrency(): { busy: number; environments: number } {
     return { busy: 0, environments: 0 };
   }
@@ -114,9 +118,12 @@ interface Kept {
   readonly identities: readonly FixedIdentity[];
 }
 
-type Options = Partial<LambdaDeps> & { readonly deliverer?: Deliverer };
+type Options = Partial<LambdaDeps> & { readonly deliverer?: Omit<Deliverer, "mayDeliver"> };
 
-const NOWHERE: Deliverer = { supports: () => false, deliver: () => assert.fail("nothing is delivered") };
+const NOWHERE: Options["deliverer"] & object = {
+  supports: () => false,
+  deliver: () => assert.fail("nothing is delivered"),
+};
 
 /** `identities`: who may sign besides the root and the stranger. */
 export async function startLambda(t: TestContext, options: Options = {}, identities: readonly FixedIdentity[] = []): Promise<Started> {
@@ -146,8 +153,11 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
     supportsTarget: deliverer.supports,
     deliveries: outgoing,
     sources: { polls: () => false, problem: () => Promise.resolve(undefined) },
+    keepFailed: () => [],
+    recorder: { record: () => undefined },
     asyncConcurrency: 100,
     clock,
+    pace: clock,
     log: silentLog,
     getObject: (_context, bucket, key) => {
       const bytes = objects.get(`${bucket}/${key}`);
@@ -159,6 +169,7 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
           : new CommonFault("NoSuchBucket", "The specified bucket does not exist", 404),
       );
     },
+    getImage: () => Promise.resolve("absent"),
     canAssume: (role) => role !== UNTRUSTED_ROLE,
     runtimes: {
       state: (runtime) => RUNTIMES.get(runtime as "nodejs24.x"),

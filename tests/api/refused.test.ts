@@ -36,6 +36,7 @@ test("durable executions and capacity providers are refused by name, with what t
 /** Members of functions that work; nested ones behind a dot. */
 const WORKING: ReadonlySet<string> = new Set([
   "Architectures",
+  "Code.ImageUri",
   "Code.S3Bucket",
   "Code.S3Key",
   "Code.S3ObjectVersion",
@@ -50,6 +51,9 @@ const WORKING: ReadonlySet<string> = new Set([
   "FunctionName",
   "Handler",
   "Layers",
+  "ImageConfig.Command",
+  "ImageConfig.EntryPoint",
+  "ImageConfig.WorkingDirectory",
   "ImageUri",
   "LoggingConfig.ApplicationLogLevel",
   "LoggingConfig.LogFormat",

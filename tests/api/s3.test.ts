@@ -42,6 +42,7 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import { assertRefused, FAKE_ROOT, FAKE_STRANGER, fakeDoor } from "../../src/aws/fake-service.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { silentLog } from "../../src/base/log.ts";
+import { takingAll } from "../../src/services/s3/memory-s3.ts";
 import { s3Service } from "../../src/services/s3/service.ts";
 import { diskBlobs } from "../../src/store/disk-blobs.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
@@ -55,7 +56,7 @@ async function start(t: TestContext) {
   const directory = await mkdtemp(join(tmpdir(), "lambent-s3-api-"));
   const storage = memoryStorage({ clock: systemClock });
   const blobs = await diskBlobs({ directory, clock: systemClock });
-  const s3 = await s3Service({ meta: storage.meta, blobs, clock: systemClock, log: silentLog });
+  const s3 = await s3Service({ meta: storage.meta, blobs, clock: systemClock, log: silentLog, ...takingAll(storage, systemClock) });
   const { door, endpoint, port, settings } = await fakeDoor([s3.definition]);
   const clients: S3Client[] = [];
   const clientOf = (more: S3ClientConfig = {}, who: typeof FAKE_ROOT | typeof FAKE_STRANGER = FAKE_ROOT) => {

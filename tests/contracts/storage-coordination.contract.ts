@@ -60,6 +60,18 @@ export function journals(withStorage: WithStorage): void {
 export function timers(withStorage: WithStorage): void {
   const idsOf = (claimed: readonly ClaimedTimer[]) => claimed.map((timer) => timer.id);
 
+  withStorage("effects alone are one transaction too: an acknowledgement of nothing", async ({ meta, queue, timers: all }, clock) => {
+    const due = { group: "g", id: "t", dueAtMs: clock.now(), body: bytes("t") };
+    const effects = { writes: [{ key: key("k"), value: 1, expect: "absent" as const }], timers: [due], enqueue: [message("1")] };
+    await all.acknowledge([], effects);
+    for (const one of [all, queue])
+      await assert.rejects(one.acknowledge([], { ...effects, enqueue: [message("2")] }), failsWith("Conflict"));
+    await queue.acknowledge([], { enqueue: [message("3")] });
+    assert.equal((await meta.get([key("k")]))[0]?.value, 1);
+    assert.deepEqual(idsOf(await all.claimDue("g", 9, 1000)), ["t"]);
+    assert.equal((await queue.depth("q")).visible, 2);
+  });
+
   withStorage("timers fire once they are due, earliest first; replaced and cancelled ones do not", async (storage, clock) => {
     const at = (id: string, afterMs: number) => ({ group: "g", id, dueAtMs: clock.now() + afterMs, body: bytes(id) });
     await storage.timers.set([at("b", 20), at("a", 10), at("a2", 10), at("c", 5), at("gone", 1)]);

@@ -37,6 +37,17 @@ function claims(withStorage: WithStorage): void {
     assert.deepEqual((await queue.waiting("")).length, 7);
   });
 
+  withStorage("messages that follow from writes are there with them, or not at all", async ({ meta, queue }) => {
+    const [revision = 0] = await meta.write([{ key: key("a"), value: 1 }], [message("1")]);
+    await assert.rejects(meta.write([{ key: key("a"), value: 2, expect: "absent" }], [message("2")]), failsWith("Conflict"));
+    await meta.write([], [message("3")]);
+    assert.deepEqual((await meta.get([key("a")]))[0]?.revision, revision);
+    assert.deepEqual(
+      (await queue.claim("q", 10, 1000)).map(({ id }) => id),
+      ["1", "3"],
+    );
+  });
+
   withStorage("messages are claimed oldest first, hidden while claimed, gone when acknowledged", async ({ queue }, clock) => {
     await queue.enqueue([message("1"), message("2")]);
     await queue.enqueue([message("elsewhere", "other")]);

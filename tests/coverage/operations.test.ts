@@ -8,8 +8,9 @@ import type { ServiceDefinition } from "../../src/aws/definition.ts";
 import { startApi } from "../support/api.ts";
 import { EXCUSES } from "./excuses.ts";
 
-/** Of the service whose SigV4 name is not what its client is called. */
-const PACKAGES: Readonly<Record<string, string>> = { logs: "cloudwatch-logs" };
+/** Of services whose SigV4 name is not what their client is called, or their folder. */
+const PACKAGES: Readonly<Record<string, string>> = { logs: "cloudwatch-logs", monitoring: "cloudwatch", events: "eventbridge" };
+const FOLDERS: Readonly<Record<string, string>> = { lambda: "src/lambda", monitoring: "src/services/cloudwatch" };
 const ROOT = join(import.meta.dirname, "..", "..");
 const directory = process.env["LAMBENT_SEEN_OPERATIONS"];
 
@@ -21,7 +22,7 @@ function documentedErrors(service: string, operation: string): readonly string[]
 
 /** Whether the code of the service names the error at all: what it never throws, no test can see. */
 function thrownBy(service: string): (error: string) => boolean {
-  const folder = service === "lambda" ? "src/lambda" : `src/services/${service}`;
+  const folder = FOLDERS[service] ?? `src/services/${service}`;
   const files = globSync(`${folder}/**/*.ts`, { cwd: ROOT }).filter((file) => !/\.(?:test|fixture)\.ts$/.test(file));
   const text = files.map((file) => readFileSync(join(ROOT, file), "utf8")).join("\n");
   const named = new Set([...text.matchAll(/\b(\w+)\$/g), ...text.matchAll(/"(\w+)"/g)].map(([, name = ""]) => name));

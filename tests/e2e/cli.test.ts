@@ -157,11 +157,53 @@ test("logs --follow shows lines as they are written, until Ctrl-C", async () => 
   assert.equal(await ended, 0);
 });
 
+test("events that fail are listed, survive a killed server, are shown and sent again; with faster time in seconds", async () => {
+  const flags = ["--time-scale", "100"];
+  let fast = await startLambent({ flags });
+  const { dataDirectory } = fast;
+  const run = (...words: string[]) => {
+    const env = { ...environment(), LAMBENT_DATA: dataDirectory, ...fast.environment };
+    return spawnSync(process.execPath, [MAIN, ...words], { cwd: work, env, encoding: "utf8", timeout: 60_000 });
+  };
+  try {
+    assert.match(fast.stderr(), /Time runs 100 times faster/);
+    await mkdir(join(work, "orders"));
+    const write = (body: string) => writeFile(join(work, "orders", "index.mjs"), `export const handler = async (event) => { ${body} };\n`);
+    await write("throw new Error('no stock')");
+    assert.equal(run("deploy", "orders").status, 0);
+    const requestId = run("invoke", "orders", '{"order":7}', "--async").stdout.trim();
+    const listed = () => JSON.parse(run("events", "failed", "--function", "orders", "--json").stdout) as Record<string, unknown>[];
+    await eventually("three attempts have failed", () => listed().length === 1, 30_000);
+    fast.child.kill("SIGKILL");
+    await fast.end();
+    fast = await startLambent({ dataDirectory, flags });
+    const [event] = listed();
+    assert.deepEqual(
+      [event?.["RequestId"], event?.["Reason"], event?.["Attempts"], event?.["Error"]],
+      [requestId, "RetriesExhausted", 3, "no stock"],
+    );
+    const id = String(event?.["Id"]);
+    assert.match(run("events", "failed").stdout, /^ID.*\n[0-9a-f-]{36} .*orders .*3 .*RetriesExhausted .*no stock\n$/);
+    assert.equal(run("events", "show", id).stdout, '{"order":7}\n');
+    await write("console.log('sent', event.order)");
+    assert.equal(run("deploy", "orders").status, 0);
+    assert.match(run("events", "redrive", id).stderr, /sent again: 1/);
+    assert.match(run("events", "failed").stderr, /no failed events/);
+    await eventually("it is worked off", () => run("logs", "orders").stdout.includes("sent 7"));
+    assert.match(run("events", "show", id).stderr, /ResourceNotFoundException: There is no failed event/);
+  } finally {
+    await fast.dispose();
+  }
+});
+
 test("wrong use is told in a sentence, with exit code 2", () => {
   for (const [words, pattern] of [
     [["deploy", "nowhere"], /nowhere can't be read: name a directory with code, or a zip/],
     [["up", "--port", "many"], /port: "many" is not a number from 0 to 65535/],
     [["up", "--host", "0.0.0.0"], /0\.0\.0\.0 is not a loopback address.*--insecure-network/],
+    [["up", "--time-scale", "0.5"], /time scale: it is a number from 1 to 200/],
+    [["up", "--host", "0.0.0.0", "--insecure-network", "--time-scale", "60"], /time runs faster on loopback only/],
+    [["events", "redrive"], /name one event, or say --all/],
     [["frobnicate"], /unknown command/],
     [["layer", "publish", "x"], /nothing to publish: name a directory, a zip, or a requirements.txt or package.json with -r/],
     [["layer", "publish", "x", "nowhere"], /nowhere can't be read/],

@@ -35,6 +35,11 @@ const aws = (...words: string[]): Record<string, unknown> => {
   return text.trim() === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
 };
 
+const SCHEDULER_TRUST = JSON.stringify({
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Principal: { Service: "scheduler.amazonaws.com" }, Action: "sts:AssumeRole" }],
+});
+
 test("boto3 deploys, invokes, updates from S3, reads the log and deletes", () => {
   assert.match(run("python", [join(import.meta.dirname, "..", "support", "clients.py")]), /boto3 [\d.]+ ok/);
 });
@@ -101,6 +106,63 @@ test("the AWS CLI makes queues, sends and receives", () => {
   assert.deepEqual([Messages[0]?.Body, Messages[0]?.MessageAttributes], ["hello", { a: { DataType: "String", StringValue: "b" } }]);
   aws("sqs", "delete-message", ...queue, "--receipt-handle", Messages[0]?.ReceiptHandle ?? "");
   aws("sqs", "delete-queue", ...queue);
+});
+
+test("the AWS CLI puts metrics and reads them, its own and Lambda's", () => {
+  const now = Date.now();
+  const span = [
+    "--start-time",
+    new Date(now - 600_000).toISOString(),
+    "--end-time",
+    new Date(now + 600_000).toISOString(),
+    "--period",
+    "3600",
+  ];
+  aws("cloudwatch", "put-metric-data", "--namespace", "Shop", "--metric-name", "Orders", "--value", "3", "--dimensions", "Kind=a");
+  const listed = aws("cloudwatch", "list-metrics", "--namespace", "Shop");
+  assert.deepEqual(listed, { Metrics: [{ Namespace: "Shop", MetricName: "Orders", Dimensions: [{ Name: "Kind", Value: "a" }] }] });
+  const sumOf = (...words: string[]) => {
+    const { Datapoints = [] } = aws("cloudwatch", "get-metric-statistics", ...words, ...span, "--statistics", "Sum") as {
+      Datapoints?: { Sum: number }[];
+    };
+    return Datapoints.reduce((total, { Sum }) => total + Sum, 0);
+  };
+  assert.equal(sumOf("--namespace", "Shop", "--metric-name", "Orders", "--dimensions", "Name=Kind,Value=a"), 3);
+  assert.ok(sumOf("--namespace", "AWS/Lambda", "--metric-name", "Invocations", "--dimensions", "Name=FunctionName,Value=cli") >= 2);
+});
+
+test("the AWS CLI makes topics, subscribes and publishes", () => {
+  const { TopicArn: topic } = aws("sns", "create-topic", "--name", "cli", "--tags", "Key=made,Value=by the CLI") as { TopicArn: string };
+  const endpoint = "arn:aws:lambda:us-east-1:000000000000:function:none";
+  const subscribe = ["--topic-arn", topic, "--protocol", "lambda", "--notification-endpoint", endpoint];
+  const { SubscriptionArn: arn } = aws("sns", "subscribe", ...subscribe, "--attributes", '{"FilterPolicy":"{\\"a\\":[\\"b\\"]}"}');
+  const { Attributes } = aws("sns", "get-subscription-attributes", "--subscription-arn", String(arn)) as {
+    Attributes: Record<string, string>;
+  };
+  assert.equal(Attributes["FilterPolicy"], '{"a":["b"]}');
+  const message = ["--message", "hello", "--message-attributes", '{"a":{"DataType":"String","StringValue":"c"}}'];
+  assert.match(String(aws("sns", "publish", "--topic-arn", topic, ...message)["MessageId"]), /^[0-9a-f-]{36}$/);
+  aws("sns", "unsubscribe", "--subscription-arn", String(arn));
+  aws("sns", "delete-topic", "--topic-arn", topic);
+  assert.deepEqual(aws("sns", "list-topics"), { Topics: [] });
+});
+
+test("the AWS CLI puts events and makes schedules", () => {
+  aws("events", "put-rule", "--name", "cli", "--schedule-expression", "rate(5 minutes)");
+  const { Rules = [] } = aws("events", "list-rules") as { Rules?: { Name: string; ScheduleExpression: string }[] };
+  assert.deepEqual([Rules[0]?.Name, Rules[0]?.ScheduleExpression], ["cli", "rate(5 minutes)"]);
+  const put = aws("events", "put-events", "--entries", '[{"Source":"cli","DetailType":"t","Detail":"{}"}]');
+  assert.equal(put["FailedEntryCount"], 0);
+  aws("events", "delete-rule", "--name", "cli");
+  const { Role } = aws("iam", "create-role", "--role-name", "cli-schedules", "--assume-role-policy-document", SCHEDULER_TRUST) as {
+    Role: { Arn: string };
+  };
+  const target = JSON.stringify({ Arn: "arn:aws:sqs:us-east-1:000000000000:none", RoleArn: Role.Arn, Input: "{}" });
+  const when = ["--schedule-expression", "cron(0 9 ? * MON-FRI *)", "--schedule-expression-timezone", "Europe/Berlin"];
+  const create = ["--name", "cli", ...when, "--flexible-time-window", '{"Mode":"OFF"}', "--target", target];
+  assert.match(String(aws("scheduler", "create-schedule", ...create)["ScheduleArn"]), /:schedule\/default\/cli$/);
+  assert.equal(aws("scheduler", "get-schedule", "--name", "cli")["ScheduleExpressionTimezone"], "Europe/Berlin");
+  aws("scheduler", "delete-schedule", "--name", "cli");
 });
 
 test("a package built with pip install -t runs", async () => {

@@ -2,10 +2,14 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { chmod, copyFile, mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { kill } from "node:process";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Socket } from "node:net";
+import { makeRootPlaces } from "../../src/images/root-places.ts";
 import type { LinuxSandboxHost } from "../../src/sandbox/linux/host.ts";
 import { SandboxError } from "../../src/sandbox/sandbox.ts";
 import {
@@ -131,10 +135,32 @@ for address in (("127.0.0.1", 9001), ("169.254.100.1", 9001), ("localhost", 4566
   assert.deepEqual(ports, [9001, 9001, 4566, 4566]);
 });
 
+const BUSYBOX = "/bin/busybox";
+
+void test("a root of its own: nothing of the host's system, and no link in it leads a mount elsewhere", { skip }, async (t) => {
+  if (!existsSync(BUSYBOX)) return t.skip(`needs ${BUSYBOX}`);
+  const root = await mkdtemp(join(tmpdir(), "lambent-root-"));
+  t.after(() => rm(root, { recursive: true }));
+  await chmod(root, 0o755);
+  await copyFile(BUSYBOX, join(root, "busybox"));
+  await chmod(join(root, "busybox"), 0o4755);
+  for (const name of ["proc", "tmp", "dev", "etc"]) await symlink("/", join(root, name));
+  const mounts = [{ source: root, target: "/" }];
+  await assert.rejects(host.start(spec({ mounts, argv: ["/busybox", "true"] })), /file system: \/dev/);
+  await makeRootPlaces(root);
+  const script =
+    "busybox ls /; busybox cat /etc/hosts; busybox touch /x /etc/x; busybox touch /tmp/x && busybox ls /tmp; busybox cat /proc/kcore; busybox id -u";
+  const { output } = await run(host, ["/busybox", "sh", "-c", script], { mounts, env: { PATH: "/" } });
+  const hosts = ["127.0.0.1 localhost", "169.254.100.1 sandbox sandbox.localdomain"];
+  const readOnly = ["/x", "/etc/x"].map((path) => `touch: ${path}: Read-only file system`);
+  assert.deepEqual(output.trim().split("\n"), ["busybox", "dev", "etc", "proc", "tmp", ...hosts, ...readOnly, "x", "993"]);
+});
+
 const WRONG: readonly (readonly [string, Parameters<typeof spec>[0], RegExp])[] = [
   ["a mount source that is not there", { mounts: [{ source: "/nowhere/at/all", target: "/opt" }] }, /\/nowhere\/at\/all: No such file/],
   ["a mount with a way up", { mounts: [{ source: "/usr/share", target: "/opt/../etc" }] }, /without \.\./],
-  ["a mount over the root", { mounts: [{ source: "/usr/share", target: "/" }] }, /mount/],
+  ["a root without places to mount over", { mounts: [{ source: "/usr/share", target: "/" }] }, /\/dev/],
+  ["two roots", { mounts: ["/usr/share", "/usr/lib"].map((source) => ({ source, target: "/" })) }, /one root/],
   ["a mount that /tmp would cover", { mounts: [{ source: "/usr/share", target: "/tmp/x" }] }, /mount/],
   ["a mount below /proc", { mounts: [{ source: "/usr/share", target: "/proc" }] }, /mount/],
   ["a mount into the system", { mounts: [{ source: "/usr/share", target: "/usr/nothing" }] }, /\/usr\/nothing/],

@@ -3,18 +3,25 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { CloudWatchClient } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { ECRClient } from "@aws-sdk/client-ecr";
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { IAMClient } from "@aws-sdk/client-iam";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SNSClient } from "@aws-sdk/client-sns";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { STSClient } from "@aws-sdk/client-sts";
 import { systemClock } from "../../src/base/clock.ts";
+import { scaledClock } from "../../src/base/scaled-clock.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { loadConfig, type Flags } from "../../src/config.ts";
 import { fakeSandboxHost, type FakeScript } from "../../src/sandbox/fake.ts";
 import { startServer } from "../../src/server.ts";
 import { memoryLogSink } from "../../src/store/memory/memory-log-sink.ts";
+import { memoryMetrics } from "../../src/store/memory/memory-metrics.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
 
 export interface Credentials {
@@ -25,13 +32,16 @@ export interface Credentials {
 
 /** Functions of this server answer their event, or do what the script says; it stops when the test ends. */
 export async function startApi(t: TestContext, script: FakeScript = () => (event: unknown) => event, flags: Flags = {}) {
+  const pace = scaledClock(systemClock, Number(flags.timeScale ?? 1));
   const data = await mkdtemp(join(tmpdir(), "lambent-api-"));
-  const storage = memoryStorage({ clock: systemClock });
+  const storage = memoryStorage({ clock: systemClock, pace });
   const config = loadConfig({ data, port: "0", ...flags }, {});
   const server = await startServer(config, {
     storage,
+    pace,
     log: silentLog,
     logs: memoryLogSink({ clock: systemClock }),
+    metrics: memoryMetrics(),
     sandboxes: fakeSandboxHost(script),
   });
   t.after(async () => {
@@ -43,9 +53,14 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
     return {
       lambda: new LambdaClient(settings),
       iam: new IAMClient(settings),
+      ecr: new ECRClient(settings),
       sqs: new SQSClient(settings),
+      sns: new SNSClient(settings),
+      events: new EventBridgeClient(settings),
+      scheduler: new SchedulerClient(settings),
       sts: new STSClient(settings),
       logs: new CloudWatchLogsClient(settings),
+      cloudwatch: new CloudWatchClient(settings),
       s3: new S3Client({ ...settings, forcePathStyle: true }),
     };
   };

@@ -73,5 +73,69 @@ try:
     sys.exit("the queue is still there")
 except sqs.exceptions.QueueDoesNotExist as error:
     assert error.response["Error"]["Code"] == "AWS.SimpleQueueService.NonExistentQueue", error.response
+events = boto3.client("events")
+queue_url = boto3.client("sqs").create_queue(QueueName="boto-events", Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}]})})["QueueUrl"]
+rule = events.put_rule(Name="boto", EventPattern=json.dumps({"source": ["boto"], "detail": {"n": [{"numeric": [">", 1]}]}}))["RuleArn"]
+assert events.put_targets(Rule="boto", Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:000000000000:boto-events", "InputPath": "$.detail"}])["FailedEntryCount"] == 0
+put = events.put_events(Entries=[{"Source": "boto", "DetailType": "t", "Detail": json.dumps({"n": n})} for n in (1, 2)])
+assert put["FailedEntryCount"] == 0 and len(put["Entries"]) == 2, put
+got = sqs.receive_message(QueueUrl=queue_url, WaitTimeSeconds=10)["Messages"]
+assert [one["Body"] for one in got] == ['{"n":2}'], got
+try:
+    events.put_rule(Name="boto", EventPattern="{}")
+    sys.exit("an empty pattern was taken")
+except events.exceptions.InvalidEventPatternException as error:
+    assert "Empty objects are not allowed" in str(error), error
+events.remove_targets(Rule="boto", Ids=["1"])
+events.delete_rule(Name="boto")
+scheduler = boto3.client("scheduler")
+assert scheduler.create_schedule_group(Name="boto")["ScheduleGroupArn"].endswith(":schedule-group/boto")
+try:
+    scheduler.create_schedule(Name="boto", GroupName="boto", ScheduleExpression="rate(10 seconds)", FlexibleTimeWindow={"Mode": "OFF"}, Target={"Arn": "arn:aws:sqs:us-east-1:000000000000:boto-events", "RoleArn": "arn:aws:iam::000000000000:role/none"})
+    sys.exit("a schedule in seconds was taken")
+except scheduler.exceptions.ValidationException as error:
+    assert error.response["Error"]["Message"] == "Invalid Schedule Expression rate(10 seconds).", error.response
+assert [one["Name"] for one in scheduler.list_schedule_groups()["ScheduleGroups"]] == ["boto", "default"]
+scheduler.delete_schedule_group(Name="boto")
+
+import datetime
+
+cloudwatch = boto3.client("cloudwatch")
+data = [{"MetricName": f"m{n}", "Values": [1.5, n], "Counts": [2, 1], "Unit": "Seconds", "Dimensions": [{"Name": "D", "Value": "x" * 100}]} for n in range(200)]
+cloudwatch.put_metric_data(Namespace="Boto", MetricData=data)  # large enough to be sent packed
+now = datetime.datetime.now(datetime.timezone.utc)
+span = {"StartTime": now - datetime.timedelta(minutes=10), "EndTime": now + datetime.timedelta(minutes=10)}
+assert len(list(cloudwatch.get_paginator("list_metrics").paginate(Namespace="Boto").search("Metrics"))) == 200
+metric = {"Namespace": "Boto", "MetricName": "m4", "Dimensions": data[4]["Dimensions"]}
+points = cloudwatch.get_metric_statistics(**metric, **span, Period=3600, Statistics=["Sum", "SampleCount"], Unit="Seconds")["Datapoints"]
+assert sum(one["Sum"] for one in points) == 7 and points[0]["Unit"] == "Seconds", points
+queries = [{"Id": "a", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "p100"}}, {"Id": "b", "Expression": "a / 2"}]
+results = cloudwatch.get_metric_data(MetricDataQueries=queries, **span)["MetricDataResults"]
+assert [max(one["Values"]) for one in results] == [4.0, 2.0], results
+try:
+    cloudwatch.put_metric_data(Namespace="Boto", MetricData=[{"MetricName": "m", "Value": 1, "StorageResolution": 7}])
+    sys.exit("a resolution of 7 was taken")
+except cloudwatch.exceptions.InvalidParameterValueException as error:
+    assert error.response["Error"]["Code"] == "InvalidParameterValue", error.response
+sns = boto3.client("sns")
+queue_policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}]}
+url = sqs.create_queue(QueueName="notes", Attributes={"Policy": json.dumps(queue_policy)})["QueueUrl"]
+arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+topic = boto3.resource("sns").create_topic(Name="notes", Tags=[{"Key": "made", "Value": "by boto3"}])
+subscription = topic.subscribe(Protocol="sqs", Endpoint=arn, Attributes={"FilterPolicy": json.dumps({"kind": ["good"]})}, ReturnSubscriptionArn=True)
+for kind in ("bad", "good"):
+    topic.publish(Message="äöü", Subject=kind, MessageAttributes={"kind": {"DataType": "String", "StringValue": kind}})
+[note] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=10)["Messages"]
+body = json.loads(note["Body"])
+assert (body["Message"], body["Subject"], body["MessageAttributes"]) == ("äöü", "good", {"kind": {"Type": "String", "Value": "good"}}), body
+batch = sns.publish_batch(TopicArn=topic.arn, PublishBatchRequestEntries=[{"Id": "a", "Message": "1"}, {"Id": "b", "Message": "2", "Subject": "x"}])
+assert [one["Id"] for one in batch["Successful"]] == ["a", "b"] and batch["Failed"] == [], batch
+assert [one.arn for one in topic.subscriptions.all()] == [subscription.arn]
+topic.delete()
+try:
+    sns.publish(TopicArn=topic.arn, Message="late")
+    sys.exit("the topic is still there")
+except sns.exceptions.NotFoundException as error:
+    assert error.response["Error"]["Message"] == "Topic does not exist", error.response
 
 print("boto3", boto3.__version__, "ok")

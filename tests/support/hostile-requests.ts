@@ -62,7 +62,20 @@ const BY_NAME = new Map<string, readonly unknown[]>([
   ["Handler", ["index.handler"]],
   ["ZipFile", ["UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="]],
   ["QueueUrl", ["greeter", "basic", "none"].map((name) => `http://localhost/000000000000/${name}`)],
+  ["EventPattern", ['{"source":["basic"]}', '{"a":[{"numeric":["=",1]}]}', "{}", '{"a":[{"wildcard":"**"}]}']],
+  ["ScheduleExpression", ["rate(1 minute)", "cron(0 0 29 2 ? *)", "at(2199-12-31T23:59:59)", "rate(0 days)", "cron(* * * * * *)"]],
+  ["ScheduleExpressionTimezone", ["Europe/Berlin", "../etc/passwd", "UTC"]],
+  ["EventBusName", ["default", "basic"]],
+  ["FlexibleTimeWindow", [{ Mode: "OFF" }, { Mode: "FLEXIBLE", MaximumWindowInMinutes: 5 }]],
+  ["Detail", ["{}", '{"a":1}', "[1", "null"]],
   ["WaitTimeSeconds", [0, 21]],
+  ["TopicArn", ["greeter", "basic", "none"].map((name) => `arn:aws:sns:us-east-1:000000000000:${name}`)],
+  ["Protocol", ["sqs", "lambda", "http", "email", "sms"]],
+  [
+    "Endpoint",
+    ["arn:aws:sqs:us-east-1:000000000000:basic", "arn:aws:lambda:us-east-1:000000000000:function:greeter", "http://127.0.0.1:1/"],
+  ],
+  ["AttributeName", ["DisplayName", "Policy", "FilterPolicy", "RawMessageDelivery"]],
   ["AssumeRolePolicyDocument", ['{"Version":"2012-10-17","Statement":[]}']],
 ]);
 

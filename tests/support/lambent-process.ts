@@ -5,10 +5,14 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { IAMClient } from "@aws-sdk/client-iam";
 import { CloudWatchLogsClient } from "@aws-sdk/client-cloudwatch-logs";
+import { ECRClient } from "@aws-sdk/client-ecr";
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
+import { IAMClient } from "@aws-sdk/client-iam";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SchedulerClient } from "@aws-sdk/client-scheduler";
+import { SQSClient } from "@aws-sdk/client-sqs";
 
 const MAIN = join(import.meta.dirname, "..", "..", "src", "main.ts");
 
@@ -19,7 +23,16 @@ export interface LambentProcess {
   /** For child processes: what `eval "$(lambent env)"` sets. */
   readonly environment: Record<string, string>;
   readonly stderr: () => string;
-  clients(): { lambda: LambdaClient; iam: IAMClient; s3: S3Client; logs: CloudWatchLogsClient };
+  clients(): {
+    lambda: LambdaClient;
+    ecr: ECRClient;
+    iam: IAMClient;
+    s3: S3Client;
+    logs: CloudWatchLogsClient;
+    sqs: SQSClient;
+    events: EventBridgeClient;
+    scheduler: SchedulerClient;
+  };
   /** Sends the signal and resolves with the exit code when the process has ended. */
   end(signal?: NodeJS.Signals): Promise<number | null>;
   /** Ends the process if need be, and removes its data. */
@@ -69,9 +82,13 @@ export async function startLambent(
       const settings = { endpoint, region: "us-east-1", credentials: keys, maxAttempts: 1, disableHostPrefix: true };
       return {
         lambda: new LambdaClient(settings),
+        ecr: new ECRClient(settings),
         iam: new IAMClient(settings),
         s3: new S3Client({ ...settings, forcePathStyle: true }),
         logs: new CloudWatchLogsClient(settings),
+        sqs: new SQSClient(settings),
+        events: new EventBridgeClient(settings),
+        scheduler: new SchedulerClient(settings),
       };
     },
     end,

@@ -4,7 +4,7 @@ import type * as client from "@aws-sdk/client-iam";
 import { parseArn } from "../../aws/arn.ts";
 import type { Caller } from "../../aws/identity.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
-import { applyingStatements, type PolicyDocument, type PolicyStatement } from "../../aws/policy.ts";
+import { applyingStatements, parsePolicy, type PolicyDocument, type PolicyStatement } from "../../aws/policy.ts";
 import { awsManagedPolicy } from "./aws-managed-policies.ts";
 import { findGroup } from "./groups.ts";
 import { checkedPolicy, invalidInput, noSuchEntity, page, type Iam, type PolicyHolder, type UserRecord } from "./model.ts";
@@ -44,7 +44,11 @@ export function simulations(iam: Iam) {
 }
 
 const given = (list: string, texts: readonly string[]): Source[] =>
-  texts.map((text, at) => ({ id: `${list}.${at + 1}`, document: checkedPolicy(text, "identity") }));
+  texts.map((text, at) => {
+    const document = parsePolicy(text, "identity");
+    if ("malformed" in document) throw invalidInput(`${list}.member.${at + 1}: ${document.malformed}`);
+    return { id: `${list}.${at + 1}`, document };
+  });
 
 /** Of a user with its groups, a group or a role of the account. */
 function sourcesOf(iam: Iam, context: Context, arn: string): Source[] {

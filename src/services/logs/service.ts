@@ -2,6 +2,7 @@
 import * as client from "@aws-sdk/client-cloudwatch-logs";
 import type { AccessNeed, ServiceDefinition } from "../../aws/definition.ts";
 import { notBuilt, type Context, type Operations } from "../../aws/operations.ts";
+import type { PolicyDocument } from "../../aws/policy.ts";
 import type { Timer } from "../../base/clock.ts";
 import { logEvents } from "./events.ts";
 import { logGroups } from "./groups.ts";
@@ -129,6 +130,19 @@ function operationsOf(deps: LogsDeps) {
   } satisfies Operations<typeof client>;
 }
 
+/** What AWS's console grants when a rule gets a log group as its target; PutResourcePolicy is not built. */
+const EVENTS_POLICY: PolicyDocument = {
+  Version: "2012-10-17",
+  Statement: [
+    {
+      Effect: "Allow",
+      Principal: { Service: "events.amazonaws.com" },
+      Action: ["logs:CreateLogStream", "logs:PutLogEvents"],
+      Resource: "arn:*:logs:*:*:log-group:/aws/events/*",
+    },
+  ],
+};
+
 /** Operations on one group name its ARN with `:*`, those on a stream the stream's, the others every group (service authorization reference). */
 function access(operation: string, context: Context, input: Readonly<Record<string, unknown>>): readonly AccessNeed[] {
   const identifiers = input["logGroupIdentifiers"];
@@ -136,7 +150,12 @@ function access(operation: string, context: Context, input: Readonly<Record<stri
   const names = Array.isArray(identifiers) ? identifiers.map(String) : typeof named === "string" ? [named] : ["*"];
   const stream = input["logStreamName"];
   const suffix = typeof stream === "string" ? `:log-stream:${stream}` : ":*";
-  return names.map((name) => ({ action: `logs:${operation}`, resource: `${groupArn(context, groupNameOf(name))}${suffix}` }));
+  return names.map((name) => ({
+    action: `logs:${operation}`,
+    resource: `${groupArn(context, groupNameOf(name))}${suffix}`,
+    // For services only: of callers it says nothing.
+    ...(context.caller.kind === "service" ? { resourcePolicy: EVENTS_POLICY } : {}),
+  }));
 }
 
 export async function logsService(deps: LogsDeps) {

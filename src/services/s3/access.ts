@@ -27,6 +27,7 @@ const BUCKET_ACTIONS: Readonly<Record<string, string>> = {
   ListObjects: "ListBucket",
   ListObjectsV2: "ListBucket",
   ListObjectVersions: "ListBucketVersions",
+  PutBucketNotificationConfiguration: "PutBucketNotification",
   PutPublicAccessBlock: "PutBucketPublicAccessBlock",
 };
 

@@ -175,7 +175,6 @@ function absent(store: S3Store) {
     ),
     GetBucketLifecycleConfiguration: missing("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
     GetBucketLogging: empty,
-    GetBucketNotificationConfiguration: empty,
     GetBucketReplication: missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
     GetBucketRequestPayment(_context: Context, input: Input<Client, "GetBucketRequestPayment">): Output<Client, "GetBucketRequestPayment"> {
       existingBucket(store, input);

@@ -115,7 +115,7 @@ function checkChanges(input: Input<Client, "CopyObject">, source: FoundSource): 
     );
 }
 
-async function copyObject(store: S3Store, input: Input<Client, "CopyObject">): Promise<Output<Client, "CopyObject">> {
+async function copyObject(store: S3Store, context: Context, input: Input<Client, "CopyObject">): Promise<Output<Client, "CopyObject">> {
   const { name } = existingBucket(store, input);
   const key = input.Key ?? "";
   const source = await findSource(store, input);
@@ -127,9 +127,9 @@ async function copyObject(store: S3Store, input: Input<Client, "CopyObject">): P
   const letGo = store.records.hold("sha256" in source.object.content ? [source.object.content.sha256] : []);
   try {
     const content = await copyContent(store, source.object, algorithmOf(input.ChecksumAlgorithm));
-    const record = await changeKey(store, name, key, (state) => {
+    const record = await changeKey(store, context, name, key, (state) => {
       if (isConditional(input)) checkWrite(input, key, state.live?.value);
-      return put(store, state, { ...description, ...content });
+      return put(store, state, { ...description, ...content }, "ObjectCreated:Copy");
     });
     return {
       CopyObjectResult: {
@@ -147,5 +147,5 @@ async function copyObject(store: S3Store, input: Input<Client, "CopyObject">): P
 }
 
 export const copyOperations = (store: S3Store) => ({
-  CopyObject: (_context: Context, input: Input<Client, "CopyObject">) => copyObject(store, input),
+  CopyObject: (context: Context, input: Input<Client, "CopyObject">) => copyObject(store, context, input),
 });

@@ -10,10 +10,14 @@ import { crc32 } from "node:zlib";
 import { CommonFault } from "../../aws/fault.ts";
 import type { Caller } from "../../aws/identity.ts";
 import type { Context } from "../../aws/operations.ts";
+import type { Deliverer } from "../../aws/deliver.ts";
+import type { Clock } from "../../base/clock.ts";
 import { silentLog } from "../../base/log.ts";
 import { manualClock } from "../../base/manual-clock.ts";
+import { deliveries } from "../../deliveries.ts";
 import { diskBlobs } from "../../store/disk-blobs.ts";
 import { memoryStorage } from "../../store/memory/memory-storage.ts";
+import type { Storage } from "../../store/storage.ts";
 import { s3Service } from "./service.ts";
 
 export const ACCOUNT = "123456789012";
@@ -30,13 +34,21 @@ export const contextOf = (region = "us-east-1", account = ACCOUNT, kind: Caller[
 
 export const context = contextOf();
 
+const DELIVERED = Promise.resolve({ kind: "delivered" } as const);
+
+/** Every target takes what it gets. */
+export function takingAll({ queue }: Pick<Storage, "queue">, clock: Clock) {
+  const targets: Deliverer = { supports: () => true, deliver: () => DELIVERED, mayDeliver: () => DELIVERED };
+  return { targets, deliveries: deliveries({ queue, clock, log: silentLog, deliver: targets.deliver }) };
+}
+
 /** With a bucket named `bucket` in us-east-1. */
 export async function memoryS3(t: { after(run: () => Promise<void>): void }) {
   const directory = await mkdtemp(join(tmpdir(), "lambent-s3-"));
   const clock = manualClock(Date.UTC(2026, 10, 1));
   const storage = memoryStorage({ clock });
   const blobs = await diskBlobs({ directory, clock });
-  const s3 = await s3Service({ meta: storage.meta, blobs, clock, log: silentLog });
+  const s3 = await s3Service({ meta: storage.meta, blobs, clock, log: silentLog, ...takingAll(storage, clock) });
   t.after(async () => {
     await s3.stop();
     await storage.close();

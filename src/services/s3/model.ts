@@ -1,8 +1,10 @@
 // Stored records of S3: buckets, objects, versions, uploads and parts, and the ids by which they sort.
 import type { ObjectStorageClass, PublicAccessBlockConfiguration, Tag } from "@aws-sdk/client-s3";
 import { createHash, randomBytes } from "node:crypto";
+import type { Deliverer } from "../../aws/deliver.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import type { Deliveries } from "../../deliveries.ts";
 import type { BlobStore } from "../../store/blob-store.ts";
 import type { Key, MetaStore } from "../../store/storage.ts";
 import type { View } from "../../store/view.ts";
@@ -10,6 +12,9 @@ import type { Checksum } from "./checksum.ts";
 import type { Records } from "./records.ts";
 
 export interface S3Deps {
+  /** Where notifications go. */
+  readonly targets: Deliverer;
+  readonly deliveries: Deliveries;
   readonly meta: MetaStore;
   readonly blobs: BlobStore;
   readonly clock: Clock;
@@ -33,8 +38,22 @@ export interface BucketRecord {
   readonly tags?: readonly Tag[];
   readonly publicAccess?: Required<{ [K in keyof PublicAccessBlockConfiguration]: boolean }>;
   readonly ownership?: "BucketOwnerEnforced";
+  /** Absent: none. */
+  readonly notifications?: readonly Notification[];
   /** Only while DeleteBucket looks whether it is empty: nothing may be added meanwhile. */
   readonly isBeingDeleted?: true;
+}
+
+/** Which events go where. */
+export interface Notification {
+  readonly id: string;
+  /** ARN of a function, a queue or a topic. */
+  readonly target: string;
+  /** `s3:ObjectCreated:Put`, `s3:ObjectRemoved:*` */
+  readonly events: readonly string[];
+  /** Of the keys that it is for; an empty one is shown, and means nothing. */
+  readonly prefix?: string;
+  readonly suffix?: string;
 }
 
 /** One blob, or the parts of a finished upload in the order of their numbers. */

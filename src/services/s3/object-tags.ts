@@ -6,6 +6,7 @@ import { StorageError } from "../../store/storage.ts";
 import { existingBucket } from "./bucket-lookup.ts";
 import { aclsNotSupported, busy, methodNotAllowed, noSuchKey, noSuchVersion } from "./faults.ts";
 import { isDeleteMarker, ownerOf, type S3Store } from "./model.ts";
+import { deliveriesOf } from "./object-events.ts";
 import { findObject, versionMember } from "./objects.ts";
 import { checkedTags, OBJECT_TAGS_MAX } from "./tags.ts";
 import { find } from "./versions.ts";
@@ -20,16 +21,28 @@ type Named = {
 
 const TRIES_MAX = 100;
 
-async function setTags(store: S3Store, input: Named, tags: readonly Tag[]): Promise<{ VersionId?: string }> {
-  const { name } = existingBucket(store, input);
+async function setTags(
+  store: S3Store,
+  context: Context,
+  input: Named,
+  tags: readonly Tag[],
+  event: "Put" | "Delete",
+): Promise<{ VersionId?: string }> {
   const key = input.Key ?? "";
   for (let tries = 0; tries < TRIES_MAX; tries++) {
+    const bucket = existingBucket(store, input);
+    const { name } = bucket;
     const found = await find(store, name, key, input.VersionId);
     if ("hiddenBy" in found) throw input.VersionId === undefined ? noSuchKey(key) : noSuchVersion(key, input.VersionId);
     const { entry } = found;
     if (isDeleteMarker(entry.value)) throw methodNotAllowed("PUT", "DeleteMarker");
+    const { etag, versionId } = entry.value;
+    const told = { name: `ObjectTagging:${event}`, key, etag, versionId } as const;
+    const messages = store.deliveries.messagesOf(deliveriesOf(context, bucket, told, store.clock.now()));
     try {
-      await store.records.write([{ key: entry.key, value: { ...entry.value, tags }, expect: entry.revision }]);
+      const unchanged = { key: bucket.key, expect: bucket.revision, keep: true } as const;
+      await store.records.write([unchanged, { key: entry.key, value: { ...entry.value, tags }, expect: entry.revision }], messages);
+      store.deliveries.wake(messages);
       return versionMember(store, name, entry.value.versionId);
     } catch (cause) {
       if (!(cause instanceof StorageError && cause.failure === "Conflict")) throw cause;
@@ -48,9 +61,9 @@ export function objectTags(store: S3Store) {
       const { tags, versionId } = await existing(context, input);
       return { TagSet: [...tags], ...versionMember(store, input.Bucket ?? "", versionId) };
     },
-    PutObjectTagging: (_context: Context, input: Input<Client, "PutObjectTagging">) =>
-      setTags(store, input, checkedTags(input.Tagging?.TagSet, OBJECT_TAGS_MAX)),
-    DeleteObjectTagging: (_context: Context, input: Input<Client, "DeleteObjectTagging">) => setTags(store, input, []),
+    PutObjectTagging: (context: Context, input: Input<Client, "PutObjectTagging">) =>
+      setTags(store, context, input, checkedTags(input.Tagging?.TagSet, OBJECT_TAGS_MAX), "Put"),
+    DeleteObjectTagging: (context: Context, input: Input<Client, "DeleteObjectTagging">) => setTags(store, context, input, [], "Delete"),
     async GetObjectAcl(context: Context, input: Input<Client, "GetObjectAcl">): Promise<Output<Client, "GetObjectAcl">> {
       const owner = ownerOf(existingBucket(store, input).value.account);
       await existing(context, input);

@@ -152,7 +152,7 @@ async function examine(store: S3Store, context: Context, input: Input<Client, "H
   return { object, selection, head: headOf(store, input, object, selection) };
 }
 
-async function putObject(store: S3Store, input: Input<Client, "PutObject">): Promise<Output<Client, "PutObject">> {
+async function putObject(store: S3Store, context: Context, input: Input<Client, "PutObject">): Promise<Output<Client, "PutObject">> {
   const { name } = existingBucket(store, input);
   const Key = input.Key ?? "";
   const description = descriptionOf(input);
@@ -164,9 +164,9 @@ async function putObject(store: S3Store, input: Input<Client, "PutObject">): Pro
   }
   const { sha256, bytes, md5, checksum } = await storeContent(store, input.Body, options);
   const object = { ...description, etag: md5, bytes, content: { sha256 }, ...(checksum === undefined ? {} : { checksum }) };
-  const record = await changeKey(store, name, Key, (state) => {
+  const record = await changeKey(store, context, name, Key, (state) => {
     checkWrite(input, Key, state.live?.value);
-    return put(store, state, object);
+    return put(store, state, object, "ObjectCreated:Put");
   });
   return {
     ETag: quoted(record.etag),
@@ -182,17 +182,21 @@ interface Deletion {
   readonly IfMatch?: string | undefined;
 }
 
-async function deleteOne(store: S3Store, bucket: string, { Key, VersionId, IfMatch }: Deletion) {
+async function deleteOne(store: S3Store, context: Context, bucket: string, { Key, VersionId, IfMatch }: Deletion) {
   checkVersionId(VersionId);
-  return await changeKey(store, bucket, Key, (state: KeyState) => {
+  return await changeKey(store, context, bucket, Key, (state: KeyState) => {
     if (IfMatch !== undefined && VersionId === undefined) checkWrite({ IfMatch }, Key, state.live?.value);
     return VersionId === undefined ? remove(store, state) : removeVersion(store, state, VersionId);
   });
 }
 
-async function deleteObject(store: S3Store, input: Input<Client, "DeleteObject">): Promise<Output<Client, "DeleteObject">> {
+async function deleteObject(
+  store: S3Store,
+  context: Context,
+  input: Input<Client, "DeleteObject">,
+): Promise<Output<Client, "DeleteObject">> {
   const { name } = existingBucket(store, input);
-  const deleted = await deleteOne(store, name, { Key: input.Key ?? "", VersionId: input.VersionId, IfMatch: input.IfMatch });
+  const deleted = await deleteOne(store, context, name, { Key: input.Key ?? "", VersionId: input.VersionId, IfMatch: input.IfMatch });
   return {
     ...(deleted.isDeleteMarker ? { DeleteMarker: true } : {}),
     ...(deleted.versionId === undefined ? {} : { VersionId: deleted.versionId }),
@@ -204,6 +208,7 @@ type DeletedEntry = { Deleted: client.DeletedObject } | { Errors: client._Error 
 /** `denied`: IAM's sentence, where it has one. */
 async function deleteEntry(
   store: S3Store,
+  context: Context,
   bucket: string,
   { Key = "", VersionId, ETag }: Partial<client.ObjectIdentifier>,
   denied: string | undefined,
@@ -212,7 +217,7 @@ async function deleteEntry(
   try {
     if (denied !== undefined) throw accessDenied(denied);
     checkKey(Key);
-    const { isDeleteMarker: isMarker, versionId } = await deleteOne(store, bucket, { Key, VersionId, IfMatch: ETag });
+    const { isDeleteMarker: isMarker, versionId } = await deleteOne(store, context, bucket, { Key, VersionId, IfMatch: ETag });
     if (!isMarker || versionId === undefined) return { Deleted: named };
     return { Deleted: { ...named, DeleteMarker: true, DeleteMarkerVersionId: versionId } };
   } catch (cause) {
@@ -223,7 +228,7 @@ async function deleteEntry(
 
 async function deleteObjects(
   store: S3Store,
-  { denied }: Context,
+  context: Context,
   input: Input<Client, "DeleteObjects">,
 ): Promise<Output<Client, "DeleteObjects">> {
   const { name } = existingBucket(store, input);
@@ -235,7 +240,9 @@ async function deleteObjects(
   const entries: DeletedEntry[] = [];
   for (let at = 0; at < objects.length; at += DELETES_AT_ONCE) {
     const some = objects.slice(at, at + DELETES_AT_ONCE);
-    entries.push(...(await Promise.all(some.map((one, index) => deleteEntry(store, name, one, denied?.get(String(at + index)))))));
+    entries.push(
+      ...(await Promise.all(some.map((one, index) => deleteEntry(store, context, name, one, context.denied?.get(String(at + index)))))),
+    );
   }
   return {
     Deleted: input.Delete?.Quiet === true ? [] : entries.flatMap((entry) => ("Deleted" in entry ? [entry.Deleted] : [])),
@@ -290,10 +297,10 @@ export function objectOperations(store: S3Store) {
   };
   const headObject: Operation<Client, "HeadObject"> = async (context, input) => (await examine(store, context, input, "HEAD")).head;
   return {
-    PutObject: (_context: Context, input: Input<Client, "PutObject">) => putObject(store, input),
+    PutObject: (context: Context, input: Input<Client, "PutObject">) => putObject(store, context, input),
     GetObject: getObject,
     HeadObject: headObject,
-    DeleteObject: (_context: Context, input: Input<Client, "DeleteObject">) => deleteObject(store, input),
+    DeleteObject: (context: Context, input: Input<Client, "DeleteObject">) => deleteObject(store, context, input),
     DeleteObjects: (context: Context, input: Input<Client, "DeleteObjects">) => deleteObjects(store, context, input),
     GetObjectAttributes: (context: Context, input: Input<Client, "GetObjectAttributes">) => attributes(store, context, input),
   };

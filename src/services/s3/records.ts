@@ -1,6 +1,6 @@
 // Every write of S3's records passes here, so that a collector of blobs never takes one that a write has just come to refer to.
 import type { BlobReferences } from "../../store/blob-collection.ts";
-import type { Entry, Key, MetaStore, Write } from "../../store/storage.ts";
+import type { Entry, Key, MetaStore, NewMessage, Write } from "../../store/storage.ts";
 import { OBJECT, PART, rangeOf, UPLOAD, VERSION, type Content } from "./model.ts";
 
 const PAGE = 1000;
@@ -38,9 +38,10 @@ export class Records {
     this.#meta = meta;
   }
 
-  write(writes: readonly Write[]): Promise<readonly number[]> {
+  /** `enqueue`: in the same transaction. */
+  write(writes: readonly Write[], enqueue: readonly NewMessage[] = []): Promise<readonly number[]> {
     for (const { value } of writes) if (typeof value === "object" && value !== null) this.#open?.add(value);
-    return this.#meta.write(writes);
+    return this.#meta.write(writes, enqueue);
   }
 
   /** Keeps blobs that are being read, whatever becomes of the records that refer to them. Returns how to let go. */

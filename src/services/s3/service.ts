@@ -14,6 +14,7 @@ import { copyOperations } from "./copy.ts";
 import { checkRequest } from "./description.ts";
 import { listOperations } from "./lists.ts";
 import { BUCKET, type BucketRecord, type S3Deps, type S3Store } from "./model.ts";
+import { notifications } from "./notifications.ts";
 import { objectTags } from "./object-tags.ts";
 import { objectOperations } from "./objects.ts";
 import { Records } from "./records.ts";
@@ -66,7 +67,6 @@ const NOT_BUILT = {
   PutBucketLifecycleConfiguration: notBuilt,
   PutBucketLogging: notBuilt,
   PutBucketMetricsConfiguration: notBuilt,
-  PutBucketNotificationConfiguration: notBuilt,
   PutBucketReplication: notBuilt,
   PutBucketRequestPayment: notBuilt,
   PutBucketWebsite: notBuilt,
@@ -88,6 +88,7 @@ function operationsOf(store: S3Store) {
   return {
     ...bucketOperations(store),
     ...bucketSettings(store),
+    ...notifications(store),
     ...objectOperations(store),
     ...copyOperations(store),
     ...listOperations(store),

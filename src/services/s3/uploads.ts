@@ -271,7 +271,7 @@ async function completed(
   const upload = await existingUpload(store, input);
   const parts = await chosenParts(store, upload.value, asked);
   checkWrite(input, state.key, state.live?.value);
-  const change = await put(store, state, assemble(input, upload.value, parts));
+  const change = await put(store, state, assemble(input, upload.value, parts), "ObjectCreated:CompleteMultipartUpload");
   const kept = parts.map(({ key, revision }): Write => ({ key, expect: revision, keep: true }));
   const writes: Write[] = [...change.writes, { key: upload.key, expect: upload.revision }, ...kept];
   return { ...change, writes, result: { object: change.result, parts } };
@@ -283,7 +283,7 @@ async function complete(store: S3Store, context: Context, input: Input<Client, "
   const uploadId = input.UploadId ?? "";
   const asked = requestedParts(input);
   try {
-    const { object, parts } = await changeKey(store, name, key, (state) => completed(store, input, state, asked));
+    const { object, parts } = await changeKey(store, context, name, key, (state) => completed(store, input, state, asked));
     await store.records.removeParts(uploadId, new Set(parts.map((part) => part.key.id)));
     return completion(store, context, name, key, object);
   } catch (cause) {

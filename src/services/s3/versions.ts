@@ -1,5 +1,6 @@
 // The versions of a key: finding one, putting a new one on top, deleting one. Every change is one transaction.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
+import type { Context } from "../../aws/operations.ts";
 import { StorageError, type Entry, type Key, type Write } from "../../store/storage.ts";
 import { uploadIdOf } from "./content.ts";
 import { busy, invalidArgument, noSuchBucket, operationAborted } from "./faults.ts";
@@ -23,6 +24,7 @@ import {
   type S3Store,
   type VersionRecord,
 } from "./model.ts";
+import { DELETE_MARKER, deliveriesOf, type ObjectEvent, type ObjectEventName } from "./object-events.ts";
 
 /** Each try loses only to another change of the same key, so this many changes at once get through. */
 const TRIES_MAX = 500;
@@ -42,6 +44,8 @@ export interface KeyChange<R> {
   /** Content that no record refers to any more. */
   readonly dropped: readonly Content[];
   readonly result: R;
+  /** What notifications tell of it. */
+  readonly event: Omit<ObjectEvent, "key">;
 }
 
 async function stateOf(store: S3Store, bucketName: string, key: string): Promise<KeyState> {
@@ -60,6 +64,7 @@ async function stateOf(store: S3Store, bucketName: string, key: string): Promise
 /** Applies what `plan` makes of the key's state; plans again when something else has changed it meanwhile. */
 export async function changeKey<R>(
   store: S3Store,
+  context: Context,
   bucketName: string,
   key: string,
   plan: (state: KeyState) => KeyChange<R> | Promise<KeyChange<R>>,
@@ -67,15 +72,18 @@ export async function changeKey<R>(
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const state = await stateOf(store, bucketName, key);
     if (state.bucket.value.isBeingDeleted === true) throw operationAborted();
-    const { writes, dropped, result } = await plan(state);
+    const { writes, dropped, result, event } = await plan(state);
+    const { bucket } = state;
+    const messages = store.deliveries.messagesOf(deliveriesOf(context, bucket, { ...event, key }, store.clock.now()));
     try {
-      // The bucket must still be there, with the same versioning.
-      const { bucket } = state;
-      if (writes.length > 0) await store.records.write([{ key: bucket.key, expect: bucket.revision, keep: true }, ...writes]);
+      // The bucket must still be there, with the same versioning and notifications.
+      if (writes.length + messages.length > 0)
+        await store.records.write([{ key: bucket.key, expect: bucket.revision, keep: true }, ...writes], messages);
     } catch (cause) {
       if (cause instanceof StorageError && cause.failure === "Conflict") continue;
       throw cause;
     }
+    store.deliveries.wake(messages);
     for (const content of dropped) {
       const uploadId = uploadIdOf(content);
       if (uploadId !== undefined) await store.records.removeParts(uploadId);
@@ -128,7 +136,7 @@ async function displace(
 export type NewObject = Omit<ObjectRecord, "versionId" | "sequence" | "modifiedAtMs">;
 
 /** The object becomes the live version of its key. */
-export async function put(store: S3Store, state: KeyState, object: NewObject): Promise<KeyChange<ObjectRecord>> {
+export async function put(store: S3Store, state: KeyState, object: NewObject, name: ObjectEventName): Promise<KeyChange<ObjectRecord>> {
   const { bucketName, key, bucket, live } = state;
   const { versioning } = bucket.value;
   const sequence = sequenceAfter(store, state);
@@ -137,7 +145,8 @@ export async function put(store: S3Store, state: KeyState, object: NewObject): P
   const { writes, dropped, nullSequence } = await displace(store, state);
   writes.push({ key: objectKey(bucketName, key), value: result, expect: expectOf(live) });
   if (versioning !== undefined) writes.push(headWrite(state, newHead(sequence, nullSequence)));
-  return { writes, dropped, result };
+  const event = { name, bytes: object.bytes, etag: object.etag, versionId, sequence };
+  return { writes, dropped, result, event };
 }
 
 export interface Deleted {
@@ -151,11 +160,12 @@ export async function remove(store: S3Store, state: KeyState): Promise<KeyChange
   const { bucketName, key, bucket, live } = state;
   const { versioning } = bucket.value;
   const object = { key: objectKey(bucketName, key), expect: expectOf(live) };
-  if (versioning === undefined) {
-    if (live === undefined) return { writes: [], dropped: [], result: { isDeleteMarker: false } };
-    return { writes: [object], dropped: [live.value.content], result: { isDeleteMarker: false } };
-  }
   const sequence = sequenceAfter(store, state);
+  if (versioning === undefined) {
+    const event = { name: "ObjectRemoved:Delete", sequence } as const;
+    const [writes, dropped] = live === undefined ? [[], []] : [[object], [live.value.content]];
+    return { writes, dropped, result: { isDeleteMarker: false }, event };
+  }
   const isNull = versioning === "Suspended";
   const versionId = isNull ? "null" : newVersionId(sequence);
   const marker: DeleteMarkerRecord = { isDeleteMarker: true, versionId, sequence, modifiedAtMs: wholeSeconds(store.clock.now()) };
@@ -164,7 +174,7 @@ export async function remove(store: S3Store, state: KeyState): Promise<KeyChange
   else writes.push(object);
   writes.push({ key: versionKey(bucketName, key, sequence), value: marker });
   writes.push(headWrite(state, newHead(sequence, isNull ? sequence : nullSequence)));
-  return { writes, dropped, result: { isDeleteMarker: true, versionId } };
+  return { writes, dropped, result: { isDeleteMarker: true, versionId }, event: { ...DELETE_MARKER, versionId, sequence } };
 }
 
 /** The version under an id among those that are not live. */
@@ -192,15 +202,16 @@ function succeed({ bucketName, key, live }: KeyState, next: Entry<VersionRecord>
 /** DELETE of one version, for good; the newest one left becomes what GET finds. */
 export async function removeVersion(store: S3Store, state: KeyState, versionId: string): Promise<KeyChange<Deleted>> {
   const { live, head } = state;
+  const event = { name: "ObjectRemoved:Delete", versionId, sequence: sequenceAfter(store, state) } as const;
   if (live?.value.versionId === versionId) {
     const [next] = head === undefined ? [] : await newest(store, state, 1);
     const writes = succeed(state, next);
     if (head !== undefined) writes.push(headWrite(state, next === undefined ? undefined : headAfter(head.value, next)));
-    return { writes, dropped: [live.value.content], result: { isDeleteMarker: false, versionId } };
+    return { writes, dropped: [live.value.content], result: { isDeleteMarker: false, versionId }, event };
   }
   const found = await olderVersion(store, state, versionId);
   // Deleting what is not there succeeds.
-  if (found === undefined || head === undefined) return { writes: [], dropped: [], result: { isDeleteMarker: false, versionId } };
+  if (found === undefined || head === undefined) return { writes: [], dropped: [], result: { isDeleteMarker: false, versionId }, event };
   const result = { isDeleteMarker: isDeleteMarker(found.value), versionId };
   const writes: Write[] = [{ key: found.key, expect: found.revision }];
   const dropped = contentOf(found.value);
@@ -210,7 +221,7 @@ export async function removeVersion(store: S3Store, state: KeyState, versionId: 
   const rest = found.value.versionId === "null" ? newHead(head.value.sequence, undefined) : head.value;
   const isLast = isTop && second === undefined;
   writes.push(headWrite(state, isLast ? undefined : isTop ? headAfter(rest, second) : rest));
-  return { writes, dropped, result };
+  return { writes, dropped, result, event };
 }
 
 /** The head when `promoted` may have become live: a live `null` version is not among the others. */

@@ -67,7 +67,8 @@ export class Leftovers {
 
   async #work(): Promise<void> {
     const { mailboxes, queues } = this.#parts;
-    const filled = await mailboxes.names();
+    // Those of other services have a slash in their names.
+    const filled = (await mailboxes.names()).filter((name) => !name.includes("/"));
     const owned = new Map([...queues.all()].map(({ value }) => [value.mailbox, value]));
     for (const mailbox of new Set([...filled, ...this.#mailboxes])) {
       if (this.#isStopped) return;

@@ -3,9 +3,9 @@ import type { Clock } from "../../base/clock.ts";
 import { Database } from "../sqlite/database.ts";
 import type { TableCall, Tables } from "../sqlite/tables.ts";
 import { StorageError, type Storage } from "../storage.ts";
-import { storageOver } from "../storage-over.ts";
+import { storageOver, type Driver } from "../storage-over.ts";
 
-export function memoryStorage(options: { clock: Clock }): Storage {
+export function memoryStorage(options: { clock: Clock; pace?: Clock }): Storage {
   const database = new Database(":memory:", false);
   let isClosed = false;
   const run = <M extends keyof Tables>(name: M, words: Parameters<Tables[M]>, settled?: (result: ReturnType<Tables[M]>) => void) => {
@@ -18,12 +18,13 @@ export function memoryStorage(options: { clock: Clock }): Storage {
     settled?.(result);
     return result;
   };
-  return storageOver(options.clock, {
+  const driver: Driver = {
     run: async (name, words, settled) => run(name, words, settled),
     copy: (body) => new Uint8Array(body),
     close: async () => {
       if (!isClosed) database.close();
       isClosed = true;
     },
-  });
+  };
+  return storageOver(options.clock, driver, options.pace);
 }

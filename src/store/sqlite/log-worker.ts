@@ -1,7 +1,8 @@
 // The thread that owns logs.db: group commit of what is appended, and queries. Speaks with sqlite-log-sink.ts only.
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { eventId, type LogEvent, type LogQuery, type LogStreamInfo, type LogStreamName, type StoredLogEvent } from "../log-sink.ts";
+import { Prepared, type Row } from "./prepared.ts";
 
 export interface AppendBatch {
   readonly name: LogStreamName;
@@ -38,70 +39,69 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS log_event_group ON log_event (group_id, timestamp_ms, id);
   CREATE INDEX IF NOT EXISTS log_event_stream ON log_event (stream_id, timestamp_ms, id);`;
 
-type Row = Record<string, SQLOutputValue>;
-
 class LogDatabase implements LogCalls {
   readonly #database: DatabaseSync;
-  readonly #prepared = new Map<string, StatementSync>();
+  readonly #sql: Prepared;
 
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
     this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA user_version = 1; PRAGMA busy_timeout = 5000;");
     this.#database.exec(SCHEMA);
+    this.#sql = new Prepared(this.#database);
   }
 
   append(batches: readonly AppendBatch[]): void {
-    this.#transaction(() => batches.forEach((batch) => this.#appendOne(batch)));
+    this.#sql.transaction(() => batches.forEach((batch) => this.#appendOne(batch)));
   }
 
   query(query: LogQuery): StoredLogEvent[] {
     const group = this.#groupId(query.account, query.region, query.group);
     if (group === undefined) return [];
     const { sql, values } = selectEvents(query, group);
-    return this.#all(sql, ...values).map(storedEvent);
+    return this.#sql.all(sql, ...values).map(storedEvent);
   }
 
   streams(account: string, region: string, group: string): LogStreamInfo[] {
-    return this.#all("SELECT * FROM log_stream WHERE group_id = ?", this.#groupId(account, region, group) ?? -1).map(streamInfo);
+    return this.#sql.all("SELECT * FROM log_stream WHERE group_id = ?", this.#groupId(account, region, group) ?? -1).map(streamInfo);
   }
 
   createStream(name: LogStreamName, nowMs: number): "created" | "exists" {
-    return this.#transaction(() => (this.#streamIds(name, nowMs).isNew ? "created" : "exists"));
+    return this.#sql.transaction(() => (this.#streamIds(name, nowMs).isNew ? "created" : "exists"));
   }
 
   deleteStream(name: LogStreamName): void {
-    return this.#transaction(() => {
+    return this.#sql.transaction(() => {
       const group = this.#groupId(name.account, name.region, name.group) ?? -1;
-      const row = this.#first("SELECT id FROM log_stream WHERE group_id = ? AND name = ?", group, name.stream);
+      const row = this.#sql.first("SELECT id FROM log_stream WHERE group_id = ? AND name = ?", group, name.stream);
       if (row === undefined) return;
-      this.#run("DELETE FROM log_event WHERE stream_id = ?", Number(row["id"]));
-      this.#run("DELETE FROM log_stream WHERE id = ?", Number(row["id"]));
+      this.#sql.run("DELETE FROM log_event WHERE stream_id = ?", Number(row["id"]));
+      this.#sql.run("DELETE FROM log_stream WHERE id = ?", Number(row["id"]));
       this.#recount(group);
     });
   }
 
   deleteGroup(account: string, region: string, name: string): void {
-    return this.#transaction(() => {
+    return this.#sql.transaction(() => {
       const group = this.#groupId(account, region, name) ?? -1;
-      this.#run("DELETE FROM log_event WHERE group_id = ?", group);
-      this.#run("DELETE FROM log_stream WHERE group_id = ?", group);
-      this.#run("DELETE FROM log_group WHERE id = ?", group);
+      this.#sql.run("DELETE FROM log_event WHERE group_id = ?", group);
+      this.#sql.run("DELETE FROM log_stream WHERE group_id = ?", group);
+      this.#sql.run("DELETE FROM log_group WHERE id = ?", group);
     });
   }
 
   groups(account: string, region: string): string[] {
-    const rows = this.#all("SELECT name FROM log_group WHERE account = ? AND region = ? ORDER BY name", account, region);
+    const rows = this.#sql.all("SELECT name FROM log_group WHERE account = ? AND region = ? ORDER BY name", account, region);
     return rows.map((row) => String(row["name"]));
   }
 
   storedBytes(account: string, region: string, group: string): number {
-    return Number(this.#first("SELECT bytes FROM log_group WHERE id = ?", this.#groupId(account, region, group) ?? -1)?.["bytes"] ?? 0);
+    return Number(this.#sql.first("SELECT bytes FROM log_group WHERE id = ?", this.#groupId(account, region, group) ?? -1)?.["bytes"] ?? 0);
   }
 
   expire(account: string, region: string, name: string, beforeMs: number): void {
-    return this.#transaction(() => {
+    return this.#sql.transaction(() => {
       const group = this.#groupId(account, region, name) ?? -1;
-      const gone = this.#run("DELETE FROM log_event WHERE group_id = ? AND timestamp_ms < ?", group, beforeMs);
+      const gone = this.#sql.run("DELETE FROM log_event WHERE group_id = ? AND timestamp_ms < ?", group, beforeMs);
       if (Number(gone.changes) > 0) this.#recount(group);
     });
   }
@@ -112,20 +112,18 @@ class LogDatabase implements LogCalls {
 
   #appendOne({ name, ingestedAtMs, events }: AppendBatch): void {
     const { group, stream } = this.#streamIds(name, ingestedAtMs);
-    const insert = this.#statement(
-      "INSERT INTO log_event (group_id, stream_id, timestamp_ms, ingested_ms, message) VALUES (?, ?, ?, ?, ?)",
-    );
+    const insert = "INSERT INTO log_event (group_id, stream_id, timestamp_ms, ingested_ms, message) VALUES (?, ?, ?, ?, ?)";
     let bytes = 0;
     let firstMs = Infinity;
     let lastMs = 0;
     for (const { timestampMs, message } of events) {
-      insert.run(group, stream, timestampMs, ingestedAtMs, message);
+      this.#sql.run(insert, group, stream, timestampMs, ingestedAtMs, message);
       bytes += Buffer.byteLength(message);
       firstMs = Math.min(firstMs, timestampMs);
       lastMs = Math.max(lastMs, timestampMs);
     }
-    this.#run("UPDATE log_group SET bytes = bytes + ? WHERE id = ?", bytes, group);
-    this.#run(
+    this.#sql.run("UPDATE log_group SET bytes = bytes + ? WHERE id = ?", bytes, group);
+    this.#sql.run(
       "UPDATE log_stream SET first_ms = min(coalesce(first_ms, ?1), ?1), last_ms = max(coalesce(last_ms, 0), ?2), ingested_ms = ?3 WHERE id = ?4",
       firstMs,
       lastMs,
@@ -135,57 +133,27 @@ class LogDatabase implements LogCalls {
   }
 
   #groupId(account: string, region: string, group: string): number | undefined {
-    const row = this.#first("SELECT id FROM log_group WHERE account = ? AND region = ? AND name = ?", account, region, group);
+    const row = this.#sql.first("SELECT id FROM log_group WHERE account = ? AND region = ? AND name = ?", account, region, group);
     return row === undefined ? undefined : Number(row["id"]);
   }
 
   #streamIds(name: LogStreamName, nowMs: number): { group: number; stream: number; isNew: boolean } {
     const { account, region } = name;
-    this.#run("INSERT INTO log_group (account, region, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", account, region, name.group);
+    this.#sql.run("INSERT INTO log_group (account, region, name) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", account, region, name.group);
     const group = this.#groupId(account, region, name.group) ?? 0;
-    const made = this.#run(
+    const made = this.#sql.run(
       "INSERT INTO log_stream (group_id, name, created_ms) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
       group,
       name.stream,
       nowMs,
     );
-    const row = this.#first("SELECT id FROM log_stream WHERE group_id = ? AND name = ?", group, name.stream);
+    const row = this.#sql.first("SELECT id FROM log_stream WHERE group_id = ? AND name = ?", group, name.stream);
     return { group, stream: Number(row?.["id"]), isNew: Number(made.changes) > 0 };
   }
 
   #recount(group: number): void {
     const sum = "SELECT coalesce(sum(length(CAST(message AS BLOB))), 0) FROM log_event WHERE group_id = ?1";
-    this.#run(`UPDATE log_group SET bytes = (${sum}) WHERE id = ?1`, group);
-  }
-
-  #transaction<T>(work: () => T): T {
-    this.#database.exec("BEGIN IMMEDIATE");
-    try {
-      const result = work();
-      this.#database.exec("COMMIT");
-      return result;
-    } catch (error) {
-      this.#database.exec("ROLLBACK");
-      throw error;
-    }
-  }
-
-  #statement(sql: string): StatementSync {
-    const found = this.#prepared.get(sql) ?? this.#database.prepare(sql);
-    this.#prepared.set(sql, found);
-    return found;
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]) {
-    return this.#statement(sql).run(...values);
-  }
-
-  #all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#statement(sql).all(...values);
-  }
-
-  #first(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#statement(sql).get(...values);
+    this.#sql.run(`UPDATE log_group SET bytes = (${sum}) WHERE id = ?1`, group);
   }
 }
 

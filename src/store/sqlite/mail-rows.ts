@@ -1,7 +1,8 @@
 // Messages of mailboxes in SQL, one by one: put in, move, take out, and what each means for the group that it stands in.
 import { crc32 } from "node:zlib";
 import { Damage } from "./refusal.ts";
-import type { Row, Statements } from "./statements.ts";
+import type { Row } from "./prepared.ts";
+import type { Statements } from "./statements.ts";
 
 /** hidden_ms of a message that another of its group stands before. */
 export const BEHIND = -1;

@@ -5,7 +5,8 @@ import { crc32 } from "node:zlib";
 import type { ClaimedMessage, NewMessage } from "../storage.ts";
 import { newToken, rowOfToken } from "./claims.ts";
 import { Damage, Refusal } from "./refusal.ts";
-import type { Row, Statements } from "./statements.ts";
+import type { Row } from "./prepared.ts";
+import type { Statements } from "./statements.ts";
 
 /** Messages whose time has come that one claim makes visible at most: bounds how long it takes. */
 const PROMOTED_MAX = 1000;

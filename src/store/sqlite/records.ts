@@ -4,7 +4,8 @@ import type { SQLInputValue } from "node:sqlite";
 import type { Key, ListRange } from "../storage.ts";
 import type { StoredEntry, StoredWrite } from "../stored.ts";
 import { Damage, Refusal } from "./refusal.ts";
-import { utf8, type Row, type Statements } from "./statements.ts";
+import type { Row } from "./prepared.ts";
+import { utf8, type Statements } from "./statements.ts";
 
 const WHERE_KEY = "WHERE kind = ? AND account = ? AND region = ? AND id = ?";
 

@@ -1,47 +1,16 @@
 // The embedded LogSink: buffers in memory within a bound, writes in batches through a thread that owns logs.db.
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { LogEvent, LogSink, LogStreamName } from "../log-sink.ts";
 import { logTails } from "../log-tails.ts";
-import type { AppendBatch, LogCall, LogCalls } from "./log-worker.ts";
+import { callThread } from "./call-thread.ts";
+import type { AppendBatch, LogCalls } from "./log-worker.ts";
 
 /** What may wait for the disk: beyond it the oldest events go, and a line in the same stream says how many. */
 const BUFFER_BYTES_MAX = 16 * 2 ** 20;
 const BATCH_DELAY_MS = 50;
 const EVENT_OVERHEAD_BYTES = 64;
-
-type Reply = { readonly id: number; readonly result?: unknown; readonly error?: string };
-
-/** Calls into the thread, each with its answer; all of them fail when the thread has ended. */
-function logThread(path: string) {
-  const worker = new Worker(new URL("./log-worker.ts", import.meta.url), { workerData: { path }, execArgv: [] });
-  const waiting = new Map<number, PromiseWithResolvers<unknown>>();
-  let sequence = 0;
-  let ended: Error | undefined;
-  const end = (cause: Error) => {
-    ended ??= cause;
-    for (const { reject } of waiting.values()) reject(ended);
-    waiting.clear();
-  };
-  worker.on("message", ({ id, result, error }: Reply) => {
-    const call = waiting.get(id);
-    waiting.delete(id);
-    if (error === undefined) call?.resolve(result);
-    else call?.reject(new Error(`logs.db: ${error}`));
-  });
-  worker.on("error", (error) => end(error));
-  worker.on("exit", () => end(new Error("the log store is closed")));
-  return <M extends keyof LogCalls>(method: M, ...words: Parameters<LogCalls[M]>): Promise<ReturnType<LogCalls[M]>> => {
-    if (ended !== undefined) return Promise.reject(ended);
-    const call = Promise.withResolvers<unknown>();
-    const id = sequence++;
-    waiting.set(id, call);
-    worker.postMessage({ id, method, words } satisfies LogCall);
-    return call.promise as Promise<ReturnType<LogCalls[M]>>;
-  };
-}
 
 const bytesOf = (events: readonly LogEvent[]) => events.reduce((sum, event) => sum + event.message.length + EVENT_OVERHEAD_BYTES, 0);
 
@@ -107,7 +76,8 @@ class Buffered {
 }
 
 export function sqliteLogSink(options: { directory: string; clock: Clock; log: Log }): LogSink {
-  const call = logThread(join(options.directory, "logs.db"));
+  const thread = new URL("./log-worker.ts", import.meta.url);
+  const call = callThread<LogCalls>(thread, join(options.directory, "logs.db"));
   const buffer = new Buffered(options.clock, options.log, (batches) => call("append", batches));
   const tails = logTails();
   const settled = async <T>(work: () => Promise<T>): Promise<T> => {

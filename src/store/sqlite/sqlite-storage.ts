@@ -18,6 +18,8 @@ import { Thread } from "./thread.ts";
 export async function sqliteStorage(options: {
   directory: string;
   clock: Clock;
+  /** Of the durable queue and of timers. Default: the clock. */
+  pace?: Clock;
   log: Log;
   failed?: (cause: Error) => void;
 }): Promise<Storage> {
@@ -42,6 +44,7 @@ export async function sqliteStorage(options: {
     return storageOver(
       clock,
       driverOver(thread, () => lock.release()),
+      options.pace,
     );
   } catch (error) {
     lock.release();

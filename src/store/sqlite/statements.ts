@@ -1,7 +1,6 @@
-// Prepared statements, found again by their text; counts those that may have written.
-import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementResultingChanges, StatementSync } from "node:sqlite";
-
-export type Row = Record<string, SQLOutputValue>;
+// Prepared statements of the store: their text is checked, and those that may have written are counted.
+import type { SQLInputValue, StatementResultingChanges, StatementSync } from "node:sqlite";
+import { Prepared, type Row } from "./prepared.ts";
 
 /** Lone surrogates have no UTF-8: SQLite would store another text than it was given. */
 function checkText(text: string): void {
@@ -13,46 +12,27 @@ export function utf8(text: string): Buffer {
   return Buffer.from(text, "utf8");
 }
 
-export class Statements {
-  readonly #database: DatabaseSync;
-  readonly #prepared = new Map<string, StatementSync>();
+export class Statements extends Prepared {
   #writes = 0;
-
-  constructor(database: DatabaseSync) {
-    this.#database = database;
-  }
 
   /** Rises with every statement that may have changed the database. */
   get writes(): number {
     return this.#writes;
   }
 
-  first(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#statement(sql, values).get(...values);
-  }
-
-  all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#statement(sql, values).all(...values);
-  }
-
-  run(sql: string, ...values: SQLInputValue[]): StatementResultingChanges {
+  override run(sql: string, ...values: SQLInputValue[]): StatementResultingChanges {
     this.#writes += 1;
-    return this.#statement(sql, values).run(...values);
+    return super.run(sql, ...values);
   }
 
   /** Rows of a statement that writes: RETURNING. */
   returning(sql: string, ...values: SQLInputValue[]): Row[] {
     this.#writes += 1;
-    return this.#statement(sql, values).all(...values);
+    return this.all(sql, ...values);
   }
 
-  #statement(sql: string, values: readonly SQLInputValue[]): StatementSync {
+  protected override statement(sql: string, values: readonly SQLInputValue[]): StatementSync {
     for (const value of values) if (typeof value === "string") checkText(value);
-    let statement = this.#prepared.get(sql);
-    if (statement === undefined) {
-      statement = this.#database.prepare(sql);
-      this.#prepared.set(sql, statement);
-    }
-    return statement;
+    return super.statement(sql, values);
   }
 }

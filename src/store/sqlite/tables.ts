@@ -47,7 +47,11 @@ export function tables(sql: Statements) {
     getRecords: (keys: readonly Key[]) => getRecords(sql, keys),
     listRecords: (range: ListRange) => listRecords(sql, range),
     allRecords: (kinds: readonly string[]) => allRecords(sql, kinds),
-    writeRecords: (writes: readonly StoredWrite[]) => writeRecords(sql, writes),
+    writeRecords(writes: readonly StoredWrite[], messages: readonly NewMessage[], nowMs: number) {
+      const revisions = writeRecords(sql, writes);
+      enqueue(sql, messages, nowMs);
+      return revisions;
+    },
 
     enqueue: (messages: readonly NewMessage[], nowMs: number) => enqueue(sql, messages, nowMs),
     claim: (queue: string, limit: number, visibilityMs: number, nowMs: number) => claim(sql, queue, limit, visibilityMs, nowMs),

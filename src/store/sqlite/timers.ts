@@ -3,7 +3,8 @@ import { crc32 } from "node:zlib";
 import type { ClaimedTimer, Timer } from "../storage.ts";
 import { newToken, rowOfToken } from "./claims.ts";
 import { Damage, Refusal } from "./refusal.ts";
-import type { Row, Statements } from "./statements.ts";
+import type { Row } from "./prepared.ts";
+import type { Statements } from "./statements.ts";
 
 export function setTimers(sql: Statements, timers: readonly Timer[]): void {
   for (const { group, id, dueAtMs, body } of timers)

@@ -1,0 +1,67 @@
+// `lambent image push`: an image from this disk into a server's registry, for machines without Docker and its kin.
+import { createReadStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { CreateRepositoryCommand, ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
+import { openImage, type LocalBlob } from "../images/layout.ts";
+import { BadImage } from "../images/manifest.ts";
+import { BadTar } from "../images/tar.ts";
+import type { Connection } from "./clients.ts";
+import { CliError, type Terminal } from "./terminal.ts";
+
+export const HERE = process.arch === "arm64" ? "arm64" : "x86_64";
+
+export interface PushOptions {
+  readonly from: string;
+  /** Which image of several; absent: the only one. */
+  readonly image?: string;
+}
+
+interface Registry {
+  readonly endpoint: string;
+  readonly authorization: string;
+}
+
+async function expectStatus(answer: Response, ...wanted: readonly number[]): Promise<Response> {
+  if (wanted.includes(answer.status)) return answer;
+  throw new CliError(`the registry answered ${answer.status}: ${(await answer.text()).slice(0, 1000)}`);
+}
+
+async function pushBlob({ endpoint, authorization }: Registry, name: string, { sha256, bytes, path }: LocalBlob): Promise<void> {
+  const url = `${endpoint}/v2/${name}/blobs`;
+  const present = await expectStatus(await fetch(`${url}/sha256:${sha256}`, { method: "HEAD", headers: { authorization } }), 200, 404);
+  if (present.status === 200) return;
+  const headers = { authorization, "content-length": String(bytes), "content-type": "application/octet-stream" };
+  const body = Readable.toWeb(createReadStream(path)) as ReadableStream;
+  const sending: RequestInit & { duplex: "half" } = { method: "POST", headers, body, duplex: "half" };
+  await expectStatus(await fetch(`${url}/uploads/?digest=sha256:${sha256}`, sending), 201);
+}
+
+/** `NAME` or `NAME:TAG`; the repository is made where there is none. Resolves with the URI for a function's ImageUri. */
+export async function pushImage(to: Connection, target: string, { from, image: wanted }: PushOptions, terminal: Terminal): Promise<string> {
+  const [name = "", tag = "latest"] = target.split(":");
+  const ecr = new ECRClient({ endpoint: to.endpoint, region: to.region, credentials: to.credentials, maxAttempts: 1 });
+  const work = await mkdtemp(join(tmpdir(), "lambent-image-"));
+  try {
+    const image = await openImage(from, work, HERE, wanted);
+    await ecr.send(new CreateRepositoryCommand({ repositoryName: name })).catch((cause: unknown) => {
+      if ((cause as Error).name !== "RepositoryAlreadyExistsException") throw cause;
+    });
+    const { authorizationData } = await ecr.send(new GetAuthorizationTokenCommand({}));
+    const registry = { endpoint: to.endpoint, authorization: `Basic ${authorizationData?.[0]?.authorizationToken}` };
+    for (const blob of [image.config, ...image.layers]) await pushBlob(registry, name, blob);
+    const headers = { authorization: registry.authorization, "content-type": image.manifest.mediaType };
+    const put = { method: "PUT", headers, body: new Uint8Array(image.manifestBytes) };
+    const answer = await expectStatus(await fetch(`${to.endpoint}/v2/${name}/manifests/${tag}`, put), 201);
+    terminal.note(`pushed  ${answer.headers.get("docker-content-digest")}`);
+    return `${new URL(to.endpoint).host}/${name}:${tag}`;
+  } catch (cause) {
+    if (cause instanceof BadImage || cause instanceof BadTar) throw new CliError(`${from} can't be pushed: ${cause.message}`, 2, { cause });
+    throw cause;
+  } finally {
+    ecr.destroy();
+    await rm(work, { recursive: true, force: true });
+  }
+}

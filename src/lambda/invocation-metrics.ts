@@ -1,0 +1,122 @@
+// The metrics of AWS/Lambda: what every invocation and every asynchronous event adds to them.
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+import type { Recorder, Series } from "../base/metrics.ts";
+import type { Deployment, Invoker, Outcome } from "../pool/invocation.ts";
+import { readFunctionName } from "./names.ts";
+
+type Place = Pick<Deployment, "account" | "region">;
+type Counted = "Errors" | "Throttles" | "Invocations";
+export type EventMetric =
+  | "AsyncEventsReceived"
+  | "AsyncEventAge"
+  | "AsyncEventsDropped"
+  | "RecursiveInvocationsDropped"
+  | "DeadLetterErrors"
+  | "DestinationDeliveryFailures";
+
+/** Different names that were invoked, and are remembered so that nothing is built anew for the next invocation. */
+const KNOWN_MAX = 10_000;
+const NOWHERE = { account: "", region: "" };
+
+export class LambdaMetrics {
+  readonly #recorder: Recorder;
+  readonly #known = new Map<string, Map<string, Series>>();
+
+  constructor(recorder: Recorder) {
+    this.#recorder = recorder;
+  }
+
+  /** `running`: with this invocation. */
+  began({ account, region, functionName }: Deployment, running: ReturnType<Invoker["running"]>): void {
+    const everything = this.#of(`${account}/${region}`);
+    const make = (name: string) => seriesOf({ account, region }, name, [{}]);
+    this.#recorder.record(known(everything, "ConcurrentExecutions", make), running.account);
+    this.#recorder.record(known(everything, "UnreservedConcurrentExecutions", make), running.unreserved);
+    const mine = this.#of(`${account}/${region}/${functionName}`);
+    const makeMine = (name: string) => seriesOf({ account, region }, name, [{ FunctionName: functionName }]);
+    this.#recorder.record(known(mine, "ConcurrentExecutions", makeMine), running.function);
+  }
+
+  ended(deployment: Deployment, invokedArn: string, outcome: Outcome): void {
+    if (outcome.kind === "unavailable") return;
+    const series = this.#of(`${invokedArn} ${deployment.version}`);
+    const count = (name: Counted | "Duration", value: number) =>
+      this.#recorder.record(
+        known(series, name, (of) => invocationSeries(deployment, invokedArn, of)),
+        value,
+      );
+    count("Throttles", outcome.kind === "throttled" ? 1 : 0);
+    if (outcome.kind === "throttled") return;
+    count("Invocations", 1);
+    count("Errors", outcome.kind === "failed" ? 1 : 0);
+    count("Duration", outcome.report.durationMs);
+  }
+
+  /** Of events there is no executed version. */
+  event(name: EventMetric, invokedArn: string, value: number): void {
+    const make = (of: string) => {
+      const { account, region, name: FunctionName, qualifier } = readFunctionName(NOWHERE, invokedArn);
+      return seriesOf({ account, region }, of, dimensionsOf(FunctionName, qualifier));
+    };
+    this.#recorder.record(known(this.#of(`event ${invokedArn}`), name, make), value);
+  }
+
+  #of(what: string): Map<string, Series> {
+    let series = this.#known.get(what);
+    if (series === undefined) {
+      const [oldest] = this.#known.keys();
+      if (this.#known.size >= KNOWN_MAX && oldest !== undefined) this.#known.delete(oldest);
+      this.#known.set(what, (series = new Map()));
+    }
+    return series;
+  }
+}
+
+function known(series: Map<string, Series>, name: string, make: (name: string) => Series): Series {
+  let found = series.get(name);
+  if (found === undefined) series.set(name, (found = make(name)));
+  return found;
+}
+
+const seriesOf = ({ account, region }: Place, name: string, dimensions: Series["dimensions"]): Series => ({
+  account,
+  region,
+  namespace: "AWS/Lambda",
+  name,
+  unit: name === "Duration" || name === "AsyncEventAge" ? "Milliseconds" : "Count",
+  dimensions,
+});
+
+/** All together, of the function, and of what was invoked: the function, a version or an alias. */
+function dimensionsOf(FunctionName: string, qualifier: string | undefined): Series["dimensions"] {
+  return [{}, { FunctionName }, { FunctionName, Resource: qualifier === undefined ? FunctionName : `${FunctionName}:${qualifier}` }];
+}
+
+function invocationSeries({ account, region, functionName, version }: Deployment, invokedArn: string, name: string): Series {
+  const { qualifier } = readFunctionName(NOWHERE, invokedArn);
+  const dimensions = dimensionsOf(functionName, qualifier);
+  if (qualifier === undefined || qualifier === version) return seriesOf({ account, region }, name, dimensions);
+  // Of an alias: which of its two versions it was.
+  const ofVersion = { FunctionName: functionName, Resource: `${functionName}:${qualifier}`, ExecutedVersion: version };
+  return seriesOf({ account, region }, name, [...dimensions, ofVersion]);
+}
+
+/** Counts what passes through; adds no wait. */
+export function countingInvoker(invoker: Invoker, metrics: LambdaMetrics): Invoker {
+  return {
+    async invoke(deployment, request) {
+      const outcome = invoker.invoke(deployment, request);
+      // The data plane counts it in before it does anything else.
+      metrics.began(deployment, invoker.running(deployment));
+      const ended = await outcome;
+      metrics.ended(deployment, request.invokedArn, ended);
+      return ended;
+    },
+    retire: (keys) => invoker.retire(keys),
+    reserve: (owner, limit) => invoker.reserve(owner, limit),
+    concurrency: (account, region) => invoker.concurrency(account, region),
+    running: (owner) => invoker.running(owner),
+    provision: (deployment, count) => invoker.provision(deployment, count),
+    provisioned: (key) => invoker.provisioned(key),
+  };
+}

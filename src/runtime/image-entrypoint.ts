@@ -1,0 +1,97 @@
+// What an image starts: its program found as inside of the sandbox, or what is wrong with it, in the words of Go's os/exec, which AWS's are.
+import { lstat, open, readlink } from "node:fs/promises";
+import { join, posix } from "node:path";
+import type { FunctionSettings, ImageSettings } from "./settings.ts";
+
+/** As many as Linux follows. */
+const LINKS_MAX = 40;
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** What is mounted over the image. */
+const NOT_THE_IMAGES = /^\/(?:dev|proc|tmp)(?:\/|$)/;
+/** e_machine of ELF. */
+const MACHINES: ReadonlyMap<string, number> = new Map([
+  ["x64", 62],
+  ["arm64", 183],
+]);
+
+type Settings = Pick<FunctionSettings, "codeDirectory" | "variables">;
+type Problem = { readonly problem: string; readonly errorType?: string };
+
+export const workingDirectoryOf = ({ workingDirectory }: Pick<ImageSettings, "workingDirectory">): string =>
+  posix.resolve("/", workingDirectory);
+
+/** Where a path leads, with all links followed below `root`: on this host they would lead to its own files. Undefined: nowhere. */
+async function resolved(root: string, path: string): Promise<string | undefined> {
+  const left = path.split("/");
+  let at = "/";
+  let links = 0;
+  for (let part = left.shift(); part !== undefined; part = left.shift()) {
+    const next = posix.join(at, part);
+    if (NOT_THE_IMAGES.test(next)) return undefined;
+    const info = await lstat(join(root, next)).catch(() => undefined);
+    if (info === undefined) return undefined;
+    if (!info.isSymbolicLink()) {
+      at = next;
+      continue;
+    }
+    if (++links > LINKS_MAX) return undefined;
+    const target = await readlink(join(root, next));
+    if (target.startsWith("/")) at = "/";
+    left.unshift(...target.split("/"));
+  }
+  return join(root, at);
+}
+
+async function kindOf(root: string, path: string): Promise<"missing" | "directory" | "file" | "executable"> {
+  const found = await resolved(root, path);
+  const info = found === undefined ? undefined : await lstat(found).catch(() => undefined);
+  if (info === undefined) return "missing";
+  if (info.isDirectory()) return "directory";
+  return info.isFile() && (info.mode & 0o001) !== 0 ? "executable" : "file";
+}
+
+/** The program of a word: a path as it stands, or the first of its name along PATH. */
+async function programOf(root: string, word: string, directory: string, path: string): Promise<{ readonly program: string } | Problem> {
+  if (word.includes("/")) {
+    const program = posix.resolve(directory, word);
+    const kind = await kindOf(root, program);
+    if (kind === "executable") return { program };
+    return { problem: `fork/exec ${word}: ${kind === "missing" ? "no such file or directory" : "permission denied"}` };
+  }
+  for (const place of path.split(":")) {
+    const program = posix.resolve(directory, place, word);
+    if ((await kindOf(root, program)) === "executable") return { program };
+  }
+  return { problem: `exec: ${JSON.stringify(word)}: executable file not found in $PATH` };
+}
+
+/** A program for another machine would only be refused by the kernel, in the last moment. */
+async function isForAnotherMachine(root: string, program: string): Promise<boolean> {
+  const path = await resolved(root, program);
+  if (path === undefined) return false;
+  const file = await open(path, "r");
+  try {
+    const head = Buffer.alloc(20);
+    const { bytesRead } = await file.read(head, 0, head.length, 0);
+    return bytesRead === head.length && head.readUInt32BE(0) === 0x7f454c46 && head.readUInt16LE(18) !== MACHINES.get(process.arch);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The command with its program as an absolute path, or the problem that the invocation gets. */
+export async function imageEntrypoint(image: ImageSettings, settings: Settings): Promise<{ readonly argv: readonly string[] } | Problem> {
+  const { codeDirectory: root, variables } = settings;
+  const [word = "", ...rest] = image.argv;
+  if (word === "") return { problem: "the image has neither an ENTRYPOINT nor a CMD" };
+  const directory = workingDirectoryOf(image);
+  const kind = directory === "/tmp" ? "directory" : await kindOf(root, directory);
+  if (kind !== "directory") {
+    const why = kind === "missing" ? "no such file or directory" : "not a directory";
+    return { problem: `chdir ${directory}: ${why}`, errorType: "Runtime.InvalidWorkingDir" };
+  }
+  const found = await programOf(root, word, directory, variables["PATH"] ?? image.env["PATH"] ?? DEFAULT_PATH);
+  if ("problem" in found) return found;
+  if (await isForAnotherMachine(root, found.program)) return { problem: `fork/exec ${found.program}: exec format error` };
+  return { argv: [found.program, ...rest] };
+}

@@ -1,0 +1,82 @@
+// From an event on a bus to what must be durable of it: a delivery for each target of each rule that it matches, a copy in each archive.
+import type { Target } from "@aws-sdk/client-eventbridge";
+import { parseArn } from "../../aws/arn.ts";
+import type { DeliverySender } from "../../aws/deliver.ts";
+import { requestId } from "../../base/id.ts";
+import type { Delivery } from "../../deliveries.ts";
+import type { Write } from "../../store/storage.ts";
+import type { Archives } from "./archived-events.ts";
+import { isReplayed, type BusEvent } from "./bus-event.ts";
+import { rulesOf, type BusName, type EventsParts, type Rule } from "./model.ts";
+import { patternOf } from "./patterns.ts";
+import { inputOf } from "./target-input.ts";
+
+const PRINCIPAL = "events.amazonaws.com";
+/** https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html */
+const RETRY = { attempts: 185, ageSeconds: 86_400 } as const;
+
+export interface Consequences {
+  readonly deliveries: readonly Delivery[];
+  readonly writes: readonly Write[];
+}
+
+/** `isMeant` leaves out rules of a replay that is not for all of them. */
+export function consequencesOf(
+  parts: EventsParts & { readonly archives: Archives },
+  bus: BusName,
+  event: BusEvent,
+  isMeant: (rule: Rule) => boolean = () => true,
+): Consequences {
+  const isFor = (rule: Rule) => rule.record.state !== "DISABLED" && patternOf(rule.record)?.matches(event.value) === true && isMeant(rule);
+  const matching = rulesOf(parts, bus).filter(isFor);
+  return {
+    deliveries: matching.flatMap((rule) => deliveriesOf(rule, event)),
+    writes: isReplayed(event) ? [] : parts.archives.copiesOf(bus, event),
+  };
+}
+
+/** All in one transaction. */
+export async function settle(parts: EventsParts, all: readonly Consequences[]): Promise<void> {
+  const messages = parts.deliveries.messagesOf(all.flatMap(({ deliveries }) => deliveries));
+  const writes = all.flatMap((one) => one.writes);
+  if (messages.length + writes.length === 0) return;
+  await parts.queue.acknowledge([], { enqueue: messages, writes });
+  parts.deliveries.wake(messages);
+}
+
+export const deliveriesOf = (rule: Rule, event: BusEvent): Delivery[] =>
+  rule.record.targets.filter((target) => event.isForwarded !== true || !isBus(target)).map((target) => deliveryTo(rule, target, event));
+
+const isBus = ({ Arn = "" }: Target) => parseArn(Arn)?.service === "events";
+
+function deliveryTo(rule: Rule, target: Target, event: BusEvent): Delivery {
+  const { Arn: arn = "", Id: id = "", RoleArn: role, RetryPolicy: retry, SqsParameters: sqs, DeadLetterConfig: letters } = target;
+  const own: DeliverySender = { principal: PRINCIPAL };
+  // Session names are as long as they may be.
+  const sender = role === undefined ? own : { ...own, role: { arn: role, sessionName: rule.name.slice(0, 64) } };
+  const attributes = Object.fromEntries(
+    Object.entries({ RULE_ARN: rule.arn, TARGET_ARN: arn, TARGET_ID: id }).map(([name, StringValue]) => [
+      name,
+      { DataType: "String", StringValue },
+    ]),
+  );
+  return {
+    target: arn,
+    event: Buffer.from(inputOf(target, event, rule)),
+    context: {
+      id: requestId(),
+      account: rule.account,
+      region: rule.region,
+      sourceArn: rule.arn,
+      sender,
+      ...(event.traceHeader === undefined ? {} : { traceHeader: event.traceHeader }),
+      // Without an id for deduplication: as with AWS, the queue makes it from the content or refuses the message.
+      ...(sqs?.MessageGroupId === undefined ? {} : { messageGroupId: sqs.MessageGroupId }),
+    },
+    retry: {
+      retriesMax: retry?.MaximumRetryAttempts ?? RETRY.attempts,
+      ageMaxMs: (retry?.MaximumEventAgeInSeconds ?? RETRY.ageSeconds) * 1000,
+    },
+    ...(letters?.Arn === undefined ? {} : { deadLetter: { target: letters.Arn, sender: own, attributes, tellsFailure: true } }),
+  };
+}
