@@ -352,11 +352,11 @@ uint64_t cgroup_memory_peak(const char *name) {
   return read_file(path, text, sizeof text) ? strtoull(text, NULL, 10) : 0;
 }
 
-bool cgroup_was_out_of_memory(const char *name) {
+uint64_t cgroup_memory_kills(const char *name) {
   const struct hierarchy *in = hierarchy_with(ROLE_MEMORY);
   char path[PATH_MAX_BYTES], text[512];
   path_of(path, in, name, in->is_v2 ? "memory.events" : "memory.oom_control");
-  return read_file(path, text, sizeof text) && number_after(text, "oom_kill ") > 0;
+  return read_file(path, text, sizeof text) ? number_after(text, "oom_kill ") : 0;
 }
 
 bool cgroup_remove(const char *name) {

@@ -31,8 +31,8 @@ const char *cgroup_freeze(const char *name, bool frozen);
 void cgroup_let_die(const char *name);
 // Highest memory use so far in bytes; 0 when it can't be read.
 uint64_t cgroup_memory_peak(const char *name);
-// Whether the kernel has ended a process because of the memory limit.
-bool cgroup_was_out_of_memory(const char *name);
+// How many processes the kernel has ended because of the memory limit.
+uint64_t cgroup_memory_kills(const char *name);
 // Removes the sandbox's directories; false while a process is still being torn down.
 bool cgroup_remove(const char *name);
 // Removes this launcher's own directories.

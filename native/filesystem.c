@@ -81,7 +81,7 @@ static int protect(int tree, uint64_t attributes, uint64_t propagation) {
 static int step(int parent, const char *name, bool is_directory) {
   int made = is_directory ? mkdirat(parent, name, 0755) : openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0444);
   int next = openat(parent, name, O_PATH | O_CLOEXEC | O_NOFOLLOW | (is_directory ? O_DIRECTORY : 0));
-  if (made > 0) close(made);
+  if (!is_directory && made >= 0) close(made);
   close(parent);
   return next;
 }

@@ -257,7 +257,7 @@ static bool finish(struct sandbox *sandbox) {
   struct __attribute__((packed)) {
     uint8_t code, signal, was_out_of_memory;
     uint64_t memory_peak;
-  } how = {sandbox->code, sandbox->signal, !sandbox->was_killed && cgroup_was_out_of_memory(sandbox->name), cgroup_memory_peak(sandbox->name)};
+  } how = {sandbox->code, sandbox->signal, !sandbox->was_killed && cgroup_memory_kills(sandbox->name) > 0, cgroup_memory_peak(sandbox->name)};
   if (!cgroup_remove(sandbox->name)) return false;
   if (sandbox->failure[0]) tell_text(EVENT_FAILED, sandbox->id, sandbox->failure);
   else tell(EVENT_EXITED, sandbox->id, &how, sizeof how);
@@ -295,8 +295,8 @@ static void obey(struct request *request) {
   const char *failed = NULL;
   if (request->operation == OP_KILL) end(sandbox);
   else if (request->operation == OP_USAGE) {
-    uint64_t peak = cgroup_memory_peak(sandbox->name);
-    tell(EVENT_USAGE, request->id, &peak, sizeof peak);
+    uint64_t usage[2] = {cgroup_memory_peak(sandbox->name), cgroup_memory_kills(sandbox->name)};
+    tell(EVENT_USAGE, request->id, usage, sizeof usage);
     return;
   } else if (request->operation == OP_SPECIALISE) failed = specialise(sandbox, request);
   else if (request->operation == OP_LIMIT_CPU) failed = cgroup_limit_cpu(sandbox->name, request->cpu_millis);

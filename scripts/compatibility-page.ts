@@ -48,7 +48,7 @@ Invoke: DurableExecutionName is refused. Results of asynchronous invocations go 
 queues, SNS topics and event buses. A record of more than 256 KB goes to a topic with \`null\` for its payloads.
 
 Layers: there are no organisations, so a permission with OrganizationId admits nobody; AWS's own layers (\`awslayer\`) do not exist, and those of
-AWS's accounts are to be published here again. Content.Location is valid for ten minutes. \`/opt/extensions\` is not looked at.
+AWS's accounts are to be published here again. Content.Location is valid for ten minutes. Programs in \`/opt/extensions\` run: [extensions.md](extensions.md).
 
 Event source mappings are stored, checked and listed; **nothing reads from a source yet, so no mapping invokes its function**. One that was asked
 to be enabled answers \`State: Disabled\` and says so in \`StateTransitionReason\`; it keeps the wish, and will be enabled by a version that can

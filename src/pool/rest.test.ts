@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { test } from "node:test";
-import { RUNTIME_API_PORT } from "../runtime/runtime-api.ts";
+import { RUNTIME_API_PORT } from "../runtime/environment-api.ts";
 import { deployment, describe, eventually, plane, request } from "./data-plane.fixture.ts";
 
 function started() {

@@ -11,7 +11,10 @@ interface FailureRow {
   readonly handler: (context: FakeContext) => unknown;
   readonly result: readonly [cause: string, errorType: string, text: string | RegExp];
   readonly report: string;
+  /** Its runtime goes on; else it is made anew. */
   readonly survives: boolean;
+  /** Even the sandbox could not be kept. */
+  readonly isGone?: true;
 }
 
 const FAILURES: readonly FailureRow[] = [
@@ -102,6 +105,7 @@ const FAILURES: readonly FailureRow[] = [
     result: ["exit", "Runtime.ExitError", exitError("Runtime exited with error: signal: killed")],
     report: `${COLD.replace("Billed Duration: 1 ms", "Billed Duration: 1000 ms")}\tStatus: error\tError Type: Runtime.ExitError`,
     survives: false,
+    isGone: true,
   },
   {
     name: "sends what is no frame",
@@ -109,10 +113,11 @@ const FAILURES: readonly FailureRow[] = [
     result: ["exit", "Runtime.ExitError", exitError("Runtime exited with error: signal: killed")],
     report: `${COLD}\tStatus: error\tError Type: Runtime.ExitError`,
     survives: false,
+    isGone: true,
   },
 ];
 
-for (const { name, handler, result, report, survives } of FAILURES)
+for (const { name, handler, result, report, survives, isGone } of FAILURES)
   test(`a function that ${name}: answer, log, and what becomes of its environment`, async () => {
     const running = environment({ script: (_event, context) => handler(context) });
     const { environment: one, seen, host } = running;
@@ -123,7 +128,8 @@ for (const { name, handler, result, report, survives } of FAILURES)
     else assert.match(text, result[2]);
     assert.deepEqual(plain(seen.messages).slice(-2), [END, report]);
     if (survives) assert.equal(one.state, "idle");
-    else await eventually(() => one.state === "dead");
+    else await eventually(() => one.state === "reset" || one.state === "dead");
+    assert.equal(one.state === "dead", isGone === true);
     await one.stop();
     assert.deepEqual(host.ledger().runningNow, 0);
     assert.equal(host.ledger().killed, 1);

@@ -34,7 +34,7 @@ test("a tail has what was logged from its start to its report", () => {
   one.lines(["in the background"]);
   one.begin("r2", undefined);
   one.platform({ kind: "start", requestId: "r2", version: "1" });
-  write({ kind: "runtimeDone", requestId: "r1", status: "success", durationMs: 1, producedBytes: 0 });
+  write({ kind: "end", requestId: "r1" });
   one.lines(["later"]);
   assert.equal(tail.bytes().toString(), "START RequestId: r1 Version: 1\ntwo\nlines\nraw\nEND RequestId: r1\n");
   assert.deepEqual(messages, [

@@ -41,7 +41,14 @@ export interface EnvironmentLogOptions {
   readonly append: (records: readonly LogRecord[]) => void;
 }
 
+/** Sees everything that is logged, before any level or format leaves something out. */
+export interface LogObserver {
+  platform(event: PlatformEvent, timestampMs: number): void;
+  text(source: "function" | "extension", timestampMs: number, text: string): void;
+}
+
 export class EnvironmentLog {
+  observer: LogObserver | undefined;
   readonly #logging: LogSettings;
   readonly #clock: Clock;
   readonly #tenantId: string | undefined;
@@ -66,6 +73,7 @@ export class EnvironmentLog {
 
   platform(event: PlatformEvent): void {
     const now = this.#clock.now();
+    this.observer?.platform(event, now);
     const line = platformLine(event, this.#logging, now, this.#tenantId);
     if (line !== undefined) this.#write([this.#record(now, line)]);
   }
@@ -82,6 +90,7 @@ export class EnvironmentLog {
     return (event) => {
       this.#held = undefined;
       const now = this.#clock.now();
+      this.observer?.platform(event, now);
       const line = platformLine(event, this.#logging, now, this.#tenantId);
       if (line !== undefined) {
         const record = this.#record(now, line);
@@ -94,7 +103,15 @@ export class EnvironmentLog {
 
   /** One event from the runtime's own log, formatted by it. */
   event(timestampMs: number, text: string): void {
+    this.observer?.text("function", timestampMs, text);
     this.#write([this.#record(timestampMs, text.endsWith("\n") ? text.slice(0, -1) : text)]);
+  }
+
+  /** Lines that an extension has written: they stay as they are, whatever the format is. */
+  extensionLines(lines: readonly string[]): void {
+    const now = this.#clock.now();
+    for (const line of lines) this.observer?.text("extension", now, `${line}\n`);
+    this.#write(lines.map((line) => this.#record(now, line)));
   }
 
   /** Lines of raw output. */
@@ -102,6 +119,7 @@ export class EnvironmentLog {
     const now = this.#clock.now();
     const records: LogRecord[] = [];
     for (const line of lines) {
+      this.observer?.text("function", now, `${line}\n`);
       const text = this.#logging.format === "JSON" ? this.#wrapped(line, now) : line;
       if (text !== undefined) records.push(this.#record(now, text));
     }

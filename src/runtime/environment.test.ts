@@ -103,8 +103,14 @@ test("an init that fails is made again within the invocation, and its error is t
     END,
     `${REPORT}\tStatus: error\tError Type: SyntaxError`,
   ]);
-  await eventually(() => running.environment.state === "dead");
-  assert.deepEqual(running.host.ledger().killed, 2);
+  await eventually(() => running.environment.state === "reset");
+  assert.deepEqual(
+    [...running.host.sandboxes.values()].map(({ clears }) => clears),
+    [2],
+    "one sandbox for all",
+  );
+  assert.equal(running.host.ledger().killed, 0);
+  await running.environment.stop();
 });
 
 test("an init that works the second time serves the invocation, and its time is the function's", async () => {

@@ -1,11 +1,14 @@
 // The life of one execution environment: a table of legal transitions, and what happens in each state.
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import { entrypointOf } from "./entrypoint.ts";
 import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
+import { EnvironmentSandbox } from "./environment-sandbox.ts";
+import { externalExtensions, type ShutdownReason } from "./extensions.ts";
 import { verdictOf, type Ending, type Verdict } from "./failures.ts";
 import { imageEntrypoint } from "./image-entrypoint.ts";
 import { lateBinding, type PreparedSandboxes } from "./late-binding.ts";
@@ -15,13 +18,16 @@ import { RuntimeProcess, type InitEnding } from "./runtime-process.ts";
 import { cpuMillisOf, logStreamName, runtimeVersion, sandboxSpec } from "./sandbox-spec.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
 import { figuresOf, resultOf, type EnvironmentInvocation, type EnvironmentResult, type Figures, type Flight } from "./flight.ts";
+import { Telemetry } from "./telemetry.ts";
 import { lineageId, traceHeader } from "./trace-header.ts";
+import { within } from "./within.ts";
 
 /**
- * `reset`: there is no runtime, since initialisation failed or is known to fail; it is made again within the invocation that comes.
- * After a timeout, an exit or a lack of memory an environment is not used again: the next invocation gets a new one.
+ * `resetting`: its processes are being ended after a timeout, an exit or a lack of memory; the sandbox stays, and /tmp with it.
+ * `reset`: there is no runtime, for that reason, or since initialisation failed or is known to fail; it is made again within the invocation
+ * that comes.
  */
-export type EnvironmentState = "starting" | "initialising" | "idle" | "busy" | "reset" | "stopping" | "dead";
+export type EnvironmentState = "starting" | "initialising" | "idle" | "busy" | "resetting" | "reset" | "stopping" | "dead";
 
 /** Every transition that is not here is a bug. */
 export const LEGAL: Readonly<Record<EnvironmentState, readonly EnvironmentState[]>> = {
@@ -29,7 +35,8 @@ export const LEGAL: Readonly<Record<EnvironmentState, readonly EnvironmentState[
   initialising: ["idle", "reset", "stopping"],
   idle: ["busy", "stopping"],
   reset: ["busy", "stopping"],
-  busy: ["idle", "stopping"],
+  busy: ["idle", "resetting", "stopping"],
+  resetting: ["reset", "stopping"],
   stopping: ["dead"],
   dead: [],
 };
@@ -41,6 +48,8 @@ const PROVISIONED_INIT_MS_MAX = 130_000;
 const USAGE_AGE_MS_MAX = 20;
 /** Credentials have to be good for longer than an invocation that begins now may last. */
 const CREDENTIALS_MARGIN_MS = 60_000;
+/** It takes a millisecond; an answer does not wait for a sandbox that is in trouble. */
+const CLEAR_MS_MAX = 250;
 /** So long before that another environment should be made ready in its place. */
 const RENEWAL_MS = 300_000;
 
@@ -84,11 +93,14 @@ export class Environment {
   readonly #id = randomBytes(16).toString("hex");
   readonly #lineage: string;
   readonly #log: EnvironmentLog;
+  readonly #telemetry: Telemetry;
   #state: EnvironmentState = "starting";
   #isRetired = false;
   #credentials: SessionCredentials | undefined;
+  #sandbox: EnvironmentSandbox | undefined;
+  /** The present run of its runtime. */
   #process: RuntimeProcess | undefined;
-  #runs = 0;
+  #sandboxesMade = 0;
   #initMs: number | undefined;
   #memoryPeakMiB = 0;
   #measuredAtMs = -Infinity;
@@ -96,6 +108,8 @@ export class Environment {
   #ending: Promise<unknown> | undefined;
   /** Its last line, which may come later than that: memory is measured first. */
   #reported: Promise<void> | undefined;
+  /** After the last failure: its runtime is gone, and it can be used again, or not. */
+  #cleared: Promise<void> | undefined;
   #freezeTimer: Timer | undefined;
   #frozen: Promise<void> | undefined;
   #booting: Promise<unknown> | undefined;
@@ -109,6 +123,8 @@ export class Environment {
     const append = (records: readonly LogRecord[]) => options.append(this.logStream, records);
     const { logging, tenantId } = options.settings;
     this.#log = new EnvironmentLog({ logging, clock: options.clock, append, ...(tenantId === undefined ? {} : { tenantId }) });
+    this.#telemetry = new Telemetry({ clock: options.clock, isJson: logging.format === "JSON", dial: (port) => this.#dial(port) });
+    this.#log.observer = this.#telemetry;
   }
 
   get state(): EnvironmentState {
@@ -117,7 +133,7 @@ export class Environment {
 
   /** May begin an invocation: not retired, and its credentials outlast one. */
   get isUsable(): boolean {
-    return !this.#isRetired && this.#state === "idle" && this.#usableMs() > 0;
+    return !this.#isRetired && (this.#state === "idle" || this.#state === "reset") && this.#usableMs() > 0;
   }
 
   /** It will not be usable for much longer: its credentials are old. */
@@ -133,20 +149,17 @@ export class Environment {
 
   /** The init phase. Resolves when an invocation can be given to it, also when that has to initialise again. Throws SandboxError. */
   async start(): Promise<void> {
-    const { clock, settings, layout, initializationType } = this.#options;
+    const { clock, settings, initializationType } = this.#options;
     this.#credentials = await this.#options.credentials();
     if (!this.#is("starting")) return;
     if (this.#options.skipsInit) return this.#enter("reset");
     this.#enter("initialising");
-    const { functionName, version: functionVersion, memoryMiB } = settings;
-    const named = { initializationType, functionName, functionVersion, memoryMiB };
-    // An image has no version of a runtime to tell.
-    if (settings.image === undefined) this.#log.platform({ kind: "initStart", ...named, ...runtimeVersion(settings, layout) });
+    this.#tellInitStart("init");
     const startedMs = clock.monotonic();
     const isOnDemand = initializationType === "on-demand";
     const ending = await this.#boot(isOnDemand ? INIT_MS_MAX : Math.max(PROVISIONED_INIT_MS_MAX, settings.timeoutMs));
     const durationMs = clock.monotonic() - startedMs;
-    await this.#process?.drained();
+    await this.#sandbox?.drained();
     // It may have been stopped meanwhile: then this is no init that failed, and there is nothing to go on with.
     if (!this.#is("initialising")) return;
     this.#reportInit("init", ending, durationMs);
@@ -156,7 +169,21 @@ export class Environment {
       return this.#enter("idle");
     }
     this.#enter("reset");
-    await this.#endProcess();
+    await this.#endRun("FAILURE");
+  }
+
+  async #dial(port: number): Promise<Duplex> {
+    if (this.#sandbox === undefined) throw new SandboxError("there is no sandbox");
+    return await this.#sandbox.dial(port);
+  }
+
+  #tellInitStart(phase: "init" | "invoke"): void {
+    const { settings, layout, initializationType } = this.#options;
+    // An image has no version of a runtime to tell.
+    if (settings.image !== undefined) return;
+    const { functionName, version: functionVersion, memoryMiB } = settings;
+    const named = { initializationType, phase, functionName, functionVersion, memoryMiB };
+    this.#log.platform({ kind: "initStart", ...named, ...runtimeVersion(settings, layout) });
   }
 
   /** Whether its runtime waits for an invocation; a promise when it is not known yet. One that is not is of no more use. */
@@ -172,6 +199,7 @@ export class Environment {
     this.#freezeTimer?.cancel();
     try {
       if (this.#ending !== undefined || this.#frozen !== undefined) await this.#wake();
+      this.#telemetry.wake();
       const flight = this.#begin(invocation);
       const ending = repeatsInit ? await this.#initAgain(flight) : await this.#answer(flight);
       return await this.#finish(flight, ending);
@@ -205,15 +233,26 @@ export class Environment {
     this.#freezeTimer?.cancel();
     this.#options.events.stopping(this);
     try {
-      await this.#endProcess();
+      await this.#spinDown();
+      await this.#sandbox?.kill();
       // A sandbox that was being made is killed by who made it.
       await this.#booting?.catch(() => undefined);
-      await this.#endProcess();
+      await this.#sandbox?.kill();
+      this.#process?.close();
+      this.#telemetry.close();
     } catch (cause) {
       this.#options.log.error("an execution environment could not be destroyed", { stream: this.logStream, cause });
     }
     this.#enter("dead");
     this.#options.events.dead(this);
+  }
+
+  /** Extensions have a last word, and need to be awake for it. */
+  async #spinDown(): Promise<void> {
+    const process = this.#process;
+    if (process === undefined || process.extensions.count === 0) return;
+    await this.#wake().catch(() => undefined); // one that can't be thawed is killed all the same
+    await process.shutDown("SPINDOWN");
   }
 
   #enter(next: EnvironmentState): void {
@@ -239,36 +278,49 @@ export class Environment {
     const { settings, layout, sandboxes, prepared, clock, log, endpoint, network, initializationType } = this.#options;
     const found = settings.image === undefined ? await entrypointOf(layout, settings) : await imageEntrypoint(settings.image, settings);
     if ("problem" in found) return { kind: "no-entrypoint", ...found };
-    this.#runs++;
-    const id = `${this.#id}-${this.#runs}`;
+    const external = await externalExtensions(settings);
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
     const given = { credentials: this.#credentials, logStream: this.logStream, initializationType };
+    const id = `${this.#id}-${this.#sandboxesMade}`;
     const spec = sandboxSpec({ id, settings, layout, argv: found.argv, endpoint, network, ...given });
-    const late = prepared === undefined ? undefined : lateBinding(spec, settings, layout);
-    const ended = () => this.#onExit();
-    const { protocol } = layout;
+    if (this.#sandbox === undefined) {
+      const late = prepared === undefined || external.length > 0 ? undefined : lateBinding(spec, settings, layout);
+      this.#sandbox = new EnvironmentSandbox({ sandboxes, clock, log, spec, late, prepared, output: this.#log });
+      this.#sandboxesMade++;
+    }
+    const sandbox = this.#sandbox;
     const process = await RuntimeProcess.start({
-      sandboxes,
+      sandbox,
       clock,
-      log,
-      spec,
-      late,
-      prepared,
-      protocol,
-      handler: settings.handler,
+      protocol: layout.protocol,
+      settings,
+      command: spec,
+      externalExtensions: external,
+      extensionNotice: (notice) => this.#log.platform({ kind: "extension", ...notice }),
+      telemetry: this.#telemetry,
+      subscribed: ({ api, name, types }) => this.#log.platform({ kind: "subscription", api, name, types }),
       cpuMillis: cpuMillisOf(settings.memoryMiB),
-      output: this.#log,
-      ended,
+      ended: () => this.#onExit(),
     });
     this.#process = process;
-    if (this.#is("stopping")) await process.stop();
+    if (this.#is("stopping")) await sandbox.kill();
     return process.initialised(limitMs);
   }
 
-  async #endProcess(): Promise<void> {
-    const process = this.#process;
+  /** Ends the present run, and keeps the sandbox when that can be done. */
+  async #endRun(reason: ShutdownReason): Promise<void> {
+    const [process, sandbox] = [this.#process, this.#sandbox];
     this.#process = undefined;
-    await process?.stop();
+    await process?.shutDown(reason);
+    try {
+      await sandbox?.clear();
+    } catch (cause) {
+      this.#options.log.debug("a sandbox could not be kept", { stream: this.logStream, cause });
+      this.#sandbox = undefined;
+      await sandbox?.kill();
+    }
+    process?.close();
+    this.#telemetry.close();
   }
 
   /** A runtime that ends while nobody waits for it takes its environment along. */
@@ -295,7 +347,7 @@ export class Environment {
     this.#frozen = undefined;
     try {
       await frozen;
-      await this.#process?.thaw();
+      await this.#sandbox?.thaw();
     } catch (cause) {
       throw new SandboxError("the execution environment could not be thawed", { cause });
     }
@@ -305,8 +357,9 @@ export class Environment {
     const { clock, settings } = this.#options;
     const tail = invocation.wantsLogTail ? new LogTail() : undefined;
     this.#log.begin(invocation.requestId, tail);
-    this.#log.platform({ kind: "start", requestId: invocation.requestId, version: settings.version });
-    return { invocation, startedMs: clock.monotonic(), deadlineMs: clock.now() + settings.timeoutMs, tail };
+    const trace = traceHeader(invocation.traceHeader, this.#lineage, clock.now());
+    this.#log.platform({ kind: "start", requestId: invocation.requestId, version: settings.version, traceHeader: trace });
+    return { invocation, startedMs: clock.monotonic(), deadlineMs: clock.now() + settings.timeoutMs, traceHeader: trace, tail };
   }
 
   #leftMs(flight: Flight): number {
@@ -314,14 +367,14 @@ export class Environment {
     return Math.max(0, settings.timeoutMs - (clock.monotonic() - flight.startedMs));
   }
 
-  #answer({ invocation, deadlineMs }: Flight, limitMs: number = this.#options.settings.timeoutMs): Promise<Ending> {
+  #answer({ invocation, deadlineMs, traceHeader: trace }: Flight, limitMs: number = this.#options.settings.timeoutMs): Promise<Ending> {
     const { requestId, payload, invokedArn, clientContext, cognitoIdentity, response } = invocation;
     const { tenantId } = this.#options.settings;
     const sent: LinkInvocation = {
       requestId,
       deadlineMs,
       invokedArn,
-      traceHeader: traceHeader(invocation.traceHeader, this.#lineage, this.#options.clock.now()),
+      traceHeader: trace,
       ...(clientContext === undefined ? {} : { clientContext }),
       ...(cognitoIdentity === undefined ? {} : { cognitoIdentity }),
       ...(tenantId === undefined ? {} : { tenantId }),
@@ -336,9 +389,11 @@ export class Environment {
   async #initAgain(flight: Flight): Promise<Ending> {
     const { clock } = this.#options;
     const startedMs = clock.monotonic();
+    this.#telemetry.begin();
+    this.#tellInitStart("invoke");
     const ending = await this.#boot(this.#leftMs(flight));
     if (!this.#is("busy")) return { kind: "timed-out" };
-    if (ending.kind !== "ready") await this.#process?.drained();
+    if (ending.kind !== "ready") await this.#sandbox?.drained();
     this.#reportInit("invoke", ending, clock.monotonic() - startedMs);
     return ending.kind === "ready" ? this.#answer(flight, this.#leftMs(flight)) : ending;
   }
@@ -349,24 +404,53 @@ export class Environment {
     const { requestId } = flight.invocation;
     const verdict = verdictOf(ending, requestId, settings.timeoutMs);
     const figures = figuresOf(flight, verdict, clock.monotonic(), settings.timeoutMs, this.#initMs);
-    this.#initMs = undefined;
-    if (verdict.cause === "out-of-memory") this.#memoryPeakMiB = settings.memoryMiB;
-    const reported = this.#logEnd(flight, verdict, figures);
-    this.#moveOn(verdict, reported);
+    const isDone = !verdict.survives || this.#process?.extensions.areReady !== false;
+    const hasNoExtensions = (this.#process?.extensions.count ?? 0) === 0;
+    const reported = isDone ? this.#complete(flight, verdict, figures) : this.#finishExtensions(flight, verdict, figures);
     if (flight.tail !== undefined) await reported;
+    // Who invokes again at once finds /tmp as it was. Extensions may take their time for the end; nobody waits for them.
+    if (!verdict.survives && hasNoExtensions && this.#cleared !== undefined)
+      await within(clock, CLEAR_MS_MAX, this.#cleared, () => new Error("late")).catch(() => undefined);
     return resultOf(flight, verdict, figures, this.#memoryPeakMiB);
   }
 
+  /** The caller has its answer; the invocation is over when the extensions are done with it, within the function's timeout. */
+  async #finishExtensions(flight: Flight, verdict: Verdict, answered: Figures): Promise<void> {
+    const process = this.#process;
+    const { clock, settings } = this.#options;
+    const { requestId } = flight.invocation;
+    await this.#sandbox?.drained();
+    this.#tellRuntimeDone(verdict, answered);
+    const isRested = await process?.rested(this.#leftMs(flight));
+    if (!this.#is("busy")) return;
+    const late = isRested === true ? undefined : verdictOf(process?.failure ?? { kind: "timed-out" }, requestId, settings.timeoutMs);
+    const last = late ?? verdict;
+    await this.#complete(flight, last, figuresOf(flight, last, clock.monotonic(), settings.timeoutMs, this.#initMs), true);
+  }
+
+  /** Resolves when the last line is in the log; the environment goes on by itself. */
+  #complete(flight: Flight, verdict: Verdict, figures: Figures, isRuntimeTold = false): Promise<void> {
+    this.#initMs = undefined;
+    if (verdict.cause === "out-of-memory") this.#memoryPeakMiB = this.#options.settings.memoryMiB;
+    const reported = this.#logEnd(flight, verdict, figures, isRuntimeTold);
+    this.#moveOn(verdict, reported);
+    return reported;
+  }
+
+  #tellRuntimeDone(verdict: Verdict, { requestId, status, durationMs, errorType }: Figures): void {
+    const failure = errorType === undefined ? {} : { errorType };
+    const producedBytes = verdict.producedBytes ?? verdict.payload.length;
+    this.#log.platform({ kind: "runtimeDone", requestId, status, ...failure, durationMs, producedBytes });
+  }
+
   /** END when the function's last output is in the log, then REPORT when its memory is known. */
-  #logEnd(flight: Flight, verdict: Verdict, figures: Figures): Promise<void> {
-    const drained = this.#process?.drained() ?? Promise.resolve();
+  #logEnd(flight: Flight, verdict: Verdict, figures: Figures, isRuntimeTold: boolean): Promise<void> {
+    const drained = this.#sandbox?.drained() ?? Promise.resolve();
     const previous = this.#reported;
     const ended = drained.then(() => previous);
     const reserved = ended.then(() => {
-      const { requestId, status, durationMs, errorType } = figures;
-      const failure = errorType === undefined ? {} : { errorType };
-      const producedBytes = verdict.producedBytes ?? verdict.payload.length;
-      this.#log.platform({ kind: "runtimeDone", requestId, status, ...failure, durationMs, producedBytes });
+      if (!isRuntimeTold) this.#tellRuntimeDone(verdict, figures);
+      this.#log.platform({ kind: "end", requestId: figures.requestId });
       return this.#log.reserve();
     });
     this.#ending = reserved;
@@ -384,10 +468,10 @@ export class Environment {
   async #measure(isUrgent: boolean): Promise<void> {
     const { clock, settings, log } = this.#options;
     const now = clock.monotonic();
-    if (this.#process === undefined || (!isUrgent && now - this.#measuredAtMs < USAGE_AGE_MS_MAX)) return;
+    if (this.#sandbox === undefined || (!isUrgent && now - this.#measuredAtMs < USAGE_AGE_MS_MAX)) return;
     this.#measuredAtMs = now;
     try {
-      const peak = await this.#process.memoryPeakMiB();
+      const peak = await this.#sandbox.memoryPeakMiB();
       this.#memoryPeakMiB = Math.min(Math.max(this.#memoryPeakMiB, peak), settings.memoryMiB);
     } catch (cause) {
       // A sandbox that has just ended may have no figures any more; the report then has the last ones.
@@ -397,7 +481,10 @@ export class Environment {
 
   /** Back to work, or to the end. Environments that go on are free at once: their next invocation waits for this one's log by itself. */
   #moveOn(verdict: Verdict, reported: Promise<void>): void {
-    if (!verdict.survives) return void reported.then(() => this.stop());
+    if (!verdict.survives) {
+      this.#cleared = reported.then(() => this.#reset(verdict.cause === "timeout" ? "TIMEOUT" : "FAILURE"));
+      return;
+    }
     this.#enter("idle");
     const ending = this.#ending;
     void ending?.then(() => {
@@ -409,6 +496,23 @@ export class Environment {
     this.#options.events.released(this);
   }
 
+  /**
+   * The runtime has ended or has to; the next invocation makes it anew in the same sandbox. What was kept ready is made anew as a whole, so that
+   * it is initialised again ahead of its next invocation.
+   */
+  async #reset(reason: ShutdownReason): Promise<void> {
+    if (!this.#is("busy")) return;
+    const isKept = this.#options.initializationType !== "on-demand";
+    if (this.#isRetired || isKept || this.#sandbox === undefined) return this.stop();
+    this.#ending = undefined;
+    this.#enter("resetting");
+    await this.#endRun(reason);
+    if (!this.#is("resetting")) return;
+    if (this.#sandbox === undefined || this.#isRetired) return this.stop();
+    this.#enter("reset");
+    this.#options.events.released(this);
+  }
+
   #onRest(isRested: boolean): void {
     if (!this.#is("idle")) return;
     if (isRested) this.#freezeLater();
@@ -417,12 +521,15 @@ export class Environment {
 
   #freezeLater(): void {
     this.#freezeTimer = this.#options.clock.after(this.#options.freezeAfterMs, () => {
-      const process = this.#process;
-      if (!this.#is("idle") || process === undefined) return;
+      const [process, sandbox] = [this.#process, this.#sandbox];
+      if (!this.#is("idle") || this.#frozen !== undefined || process === undefined || sandbox === undefined) return;
       // What a runtime does between its answer and its next request is work that it is to finish.
       const rested = process.rested(this.#options.settings.timeoutMs);
       if (rested !== true) return void rested.then((isRested) => this.#onRest(isRested));
-      this.#frozen = process.freeze().catch((cause: unknown) => {
+      // What is on its way to an extension is taken by it first; nothing new sets out.
+      const delivery = this.#telemetry.sleep();
+      if (delivery !== undefined) return void delivery.then(() => this.#freezeLater());
+      this.#frozen = sandbox.freeze().catch((cause: unknown) => {
         // What cannot be frozen would go on spending CPU time that nobody asked for.
         this.#options.log.error("an execution environment could not be frozen", { stream: this.logStream, cause });
         if (this.#is("idle")) void this.stop();

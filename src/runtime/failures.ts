@@ -10,6 +10,7 @@ export type Ending =
   | { readonly kind: "init-failed"; readonly errorType: string; readonly payload: Uint8Array }
   | { readonly kind: "exited"; readonly exit: SandboxExit }
   | { readonly kind: "no-entrypoint"; readonly problem: string; readonly errorType?: string }
+  | { readonly kind: "extension-failed"; readonly errorType: string; readonly text: string; readonly isInit: boolean }
   | { readonly kind: "timed-out" };
 
 export interface Verdict {
@@ -47,10 +48,12 @@ const SIGNAL_TEXT: Readonly<Record<string, string>> = {
   SIGSYS: "bad system call (core dumped)",
 };
 
+export const signalText = (signal: string): string => SIGNAL_TEXT[signal] ?? signal;
+
 /** `Runtime exited with error: exit status 1` */
 export function exitText({ code, signal, outOfMemory }: SandboxExit): string {
   if (outOfMemory) return "Runtime exited with error: signal: killed";
-  if (signal !== undefined) return `Runtime exited with error: signal: ${SIGNAL_TEXT[signal] ?? signal}`;
+  if (signal !== undefined) return `Runtime exited with error: signal: ${signalText(signal)}`;
   return code === undefined || code === 0 ? "Runtime exited without providing a reason" : `Runtime exited with error: exit status ${code}`;
 }
 
@@ -83,6 +86,9 @@ export function verdictOf(ending: Ending, requestId: string, timeoutMs: number):
     return { cause: "init", errorType: ending.errorType, payload: ending.payload, status: "failure", survives: false };
   if (ending.kind === "no-entrypoint")
     return platformFailure("init", ending.errorType ?? "Runtime.InvalidEntrypoint", requestId, ending.problem);
+  if (ending.kind === "extension-failed") return platformFailure(ending.isInit ? "init" : "exit", ending.errorType, requestId, ending.text);
+  if (ending.kind === "exited" && ending.exit.problem !== undefined)
+    return platformFailure("init", "Runtime.InvalidEntrypoint", requestId, ending.exit.problem);
   if (ending.kind === "exited") {
     const isMemory = ending.exit.outOfMemory;
     const errorType = isMemory ? "Runtime.OutOfMemory" : "Runtime.ExitError";

@@ -44,6 +44,8 @@ export interface Flight {
   readonly startedMs: number;
   /** Wall time. */
   readonly deadlineMs: number;
+  /** Complete. */
+  readonly traceHeader: string;
   readonly tail: LogTail | undefined;
 }
 

@@ -17,6 +17,7 @@ const ROWS: readonly { name: string; event: PlatformEvent; text: string | undefi
     name: "the start of an environment",
     event: {
       kind: "initStart",
+      phase: "init",
       initializationType: "on-demand",
       functionName: "f",
       functionVersion: "1",
@@ -71,9 +72,9 @@ const ROWS: readonly { name: string; event: PlatformEvent; text: string | undefi
     level: "INFO",
   },
   {
-    name: "the end of an invocation",
+    name: "the end of the runtime's part in an invocation",
     event: { kind: "runtimeDone", requestId: "r1", status: "success", durationMs: 1.2, producedBytes: 4 },
-    text: "END RequestId: r1",
+    text: undefined,
     json: '{"time":"2026-01-01T00:00:00.000Z","type":"platform.runtimeDone","record":{"requestId":"r1","status":"success","metrics":{"durationMs":1.2,"producedBytes":4}}}',
     level: "DEBUG",
   },

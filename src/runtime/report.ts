@@ -1,4 +1,5 @@
 // What the platform itself writes into a function's log: START, END, REPORT, INIT_START and INIT_REPORT, as text and as JSON.
+import type { ExtensionNotice } from "./extensions.ts";
 import type { LogSettings, SystemLevel } from "./settings.ts";
 
 /** Why an environment is initialised: an invocation waits for it, or it is kept ready. */
@@ -10,6 +11,7 @@ export type PlatformEvent =
   | {
       readonly kind: "initStart";
       readonly initializationType: InitializationType;
+      readonly phase: "init" | "invoke";
       readonly functionName: string;
       readonly functionVersion: string;
       readonly runtimeVersion: string;
@@ -31,7 +33,9 @@ export type PlatformEvent =
       readonly status: InvokeStatus;
       readonly errorType?: string;
     }
-  | { readonly kind: "start"; readonly requestId: string; readonly version: string }
+  | ({ readonly kind: "extension" } & ExtensionNotice)
+  | { readonly kind: "subscription"; readonly api: "telemetry" | "logs"; readonly name: string; readonly types: readonly string[] }
+  | { readonly kind: "start"; readonly requestId: string; readonly version: string; readonly traceHeader?: string }
   | {
       readonly kind: "runtimeDone";
       readonly requestId: string;
@@ -40,6 +44,8 @@ export type PlatformEvent =
       readonly durationMs: number;
       readonly producedBytes: number;
     }
+  /** Runtime and extensions are done with the invocation. The text format's, and the Logs API's. */
+  | { readonly kind: "end"; readonly requestId: string }
   | {
       readonly kind: "report";
       readonly requestId: string;
@@ -75,24 +81,40 @@ function reportText(event: Kind<"report">): string {
   return `${head}\t${memory}\t${init}${status}`;
 }
 
+const capitalised = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
+
+function extensionText({ name, state, events, errorType }: Kind<"extension">): string {
+  const error = errorType === undefined ? "" : `\tError Type: ${errorType}`;
+  return `EXTENSION\tName: ${name}\tState: ${state}\tEvents: [${events.join(", ")}]${error}`;
+}
+
 /** The line of the text format, without its newline; absent: the text format does not have this event. */
 export function platformText(event: PlatformEvent): string | undefined {
-  if (event.kind === "initStart")
+  if (event.kind === "extension") return extensionText(event);
+  if (event.kind === "subscription")
+    return `${event.api.toUpperCase()}\tName: ${event.name}\tState: Subscribed\tTypes: [${event.types.map(capitalised).join(", ")}]`;
+  if (event.kind === "initStart") {
+    // Within an invocation, it stands after START, where AWS's log has none.
+    if (event.phase === "invoke") return undefined;
     return `INIT_START Runtime Version: ${event.runtimeVersion}\tRuntime Version ARN: ${event.runtimeVersionArn}`;
+  }
   if (event.kind === "start") return `START RequestId: ${event.requestId} Version: ${event.version}`;
-  if (event.kind === "runtimeDone") return `END RequestId: ${event.requestId}`;
+  if (event.kind === "end") return `END RequestId: ${event.requestId}`;
   if (event.kind === "report") return reportText(event);
-  if (event.kind === "initRuntimeDone" || event.status === "success") return undefined;
+  if (event.kind === "initRuntimeDone" || event.kind === "runtimeDone" || event.status === "success") return undefined;
   return `INIT_REPORT Init Duration: ${ms(event.durationMs)}\tPhase: ${event.phase}\t${statusText(event.status, event.errorType)}`;
 }
 
 /** Members in AWS's order; an absent error type is left out by JSON. */
-function recordOf(event: PlatformEvent): object {
+export function recordOf(event: PlatformEvent): object {
+  if (event.kind === "extension") return { name: event.name, state: event.state, events: event.events, errorType: event.errorType };
+  if (event.kind === "subscription") return { name: event.name, state: "Subscribed", types: event.types };
+  if (event.kind === "end") return { requestId: event.requestId };
   if (event.kind === "start") return { requestId: event.requestId, version: event.version };
   if (event.kind === "initStart") {
-    const { initializationType, functionName, functionVersion, runtimeVersion, runtimeVersionArn } = event;
+    const { initializationType, phase, functionName, functionVersion, runtimeVersion, runtimeVersionArn } = event;
     const instanceMaxMemory = event.memoryMiB * 2 ** 20;
-    return { initializationType, phase: "init", runtimeVersion, runtimeVersionArn, functionName, functionVersion, instanceMaxMemory };
+    return { initializationType, phase, runtimeVersion, runtimeVersionArn, functionName, functionVersion, instanceMaxMemory };
   }
   const { status, errorType } = event;
   if (event.kind === "initRuntimeDone") {
@@ -116,7 +138,13 @@ function recordOf(event: PlatformEvent): object {
   return { requestId, metrics, status, errorType };
 }
 
+/** `platform.start` */
+export function typeOf(event: PlatformEvent): string {
+  return event.kind === "subscription" ? `platform.${event.api}Subscription` : `platform.${event.kind}`;
+}
+
 function levelOf(event: PlatformEvent): SystemLevel {
+  if (event.kind === "extension") return event.errorType === undefined ? "INFO" : "WARN";
   if ("status" in event && event.status !== "success") return "WARN";
   if (event.kind === "initReport") return event.initializationType === "on-demand" ? "DEBUG" : "INFO";
   return event.kind === "initRuntimeDone" || event.kind === "runtimeDone" ? "DEBUG" : "INFO";
@@ -125,7 +153,7 @@ function levelOf(event: PlatformEvent): SystemLevel {
 /** The event as the function's log format has it; absent: the format or the level leaves it out. `tenantId`: whose invocation it is. */
 export function platformLine(event: PlatformEvent, logging: LogSettings, nowMs: number, tenantId?: string): string | undefined {
   if (logging.format === "Text") return platformText(event);
-  if (LEVEL_RANK[levelOf(event)] < LEVEL_RANK[logging.systemLevel ?? "INFO"]) return undefined;
+  if (event.kind === "end" || LEVEL_RANK[levelOf(event)] < LEVEL_RANK[logging.systemLevel ?? "INFO"]) return undefined;
   const record = "requestId" in event ? { ...recordOf(event), tenantId } : recordOf(event);
-  return JSON.stringify({ time: new Date(nowMs).toISOString(), type: `platform.${event.kind}`, record });
+  return JSON.stringify({ time: new Date(nowMs).toISOString(), type: typeOf(event), record });
 }

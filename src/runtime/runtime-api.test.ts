@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { Agent, request, type IncomingHttpHeaders } from "node:http";
 import { createConnection, createServer, type AddressInfo, type Socket } from "node:net";
 import { afterEach, test } from "node:test";
+import { EnvironmentApi } from "./environment-api.ts";
 import { RESPONSE_BYTES_MAX, type Answer, type LinkInvocation } from "./link.ts";
 import type { ResponseSink } from "./response-sink.ts";
 import { RuntimeApi } from "./runtime-api.ts";
@@ -48,14 +49,16 @@ async function api() {
     strange: (message) => void seen.strange.push(message),
     broken: (message) => assert.fail(message),
   });
-  const server = createServer((socket) => runtimeApi.listener.onConnection(socket));
+  const environmentApi = new EnvironmentApi();
+  environmentApi.serve("2018-06-01", runtimeApi);
+  const server = createServer((socket) => environmentApi.listener.onConnection(socket));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   const agent = new Agent({ keepAlive: true });
   closers.push(() => {
     agent.destroy();
-    runtimeApi.close();
+    environmentApi.close();
     server.close();
   });
   const send = ({ method = "POST", path, headers = {}, body, trailers }: Call): Promise<Reply> =>
@@ -77,7 +80,7 @@ async function api() {
     await once(socket, "connect");
     return socket;
   };
-  return { seen, runtimeApi, send, next, raw, port };
+  return { seen, runtimeApi, environmentApi, send, next, raw, port };
 }
 
 async function running(invocation: LinkInvocation = INVOCATION) {
@@ -417,11 +420,11 @@ test("nonsense on a connection ends that connection only", async () => {
 });
 
 test("a function cannot hold more than 64 connections", async () => {
-  const { raw, runtimeApi } = await api();
+  const { raw, environmentApi } = await api();
   const sockets = await Promise.all(Array.from({ length: 64 }, raw));
   const last = await raw();
   await once(last.resume(), "close");
   assert.ok(sockets.every((socket) => !socket.destroyed));
-  runtimeApi.close();
+  environmentApi.close();
   await Promise.all(sockets.map((socket) => once(socket.resume(), "close")));
 });

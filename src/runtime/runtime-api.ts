@@ -1,18 +1,12 @@
 // The Lambda Runtime API over HTTP: the link to runtimes that are not Lambent's own (provided.al2023 and its like).
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
-import type { SandboxListener } from "../sandbox/sandbox.ts";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { accept, hangUp, header, headerText, JSON_TYPE, refuse, write, type Refusal } from "./api-replies.ts";
 import { RESPONSE_BYTES_MAX, type Answer, type Link, type LinkEvents, type LinkInvocation } from "./link.ts";
 import { StreamedResponse } from "./response-sink.ts";
 
-/** Where AWS_LAMBDA_RUNTIME_API points. */
-export const RUNTIME_API_PORT = 9001;
-
-const ROOT = "/2018-06-01";
-/** A function can open as many connections as it has descriptors; a runtime needs one or two. */
-const CONNECTIONS_MAX = 64;
+export const RUNTIME_API_VERSION = "2018-06-01";
+const ROOT = `/${RUNTIME_API_VERSION}`;
 const MODE = "lambda-runtime-function-response-mode";
-const HEADER_BYTES_MAX = 128 * 1024;
 /** RAPID takes no other types from this header; the error document is passed on as it is. */
 const ERROR_TYPE = /^(?:Runtime|Function)\.[A-Z][a-zA-Z]{0,199}$/;
 
@@ -22,39 +16,12 @@ const ERROR_TYPE = /^(?:Runtime|Function)\.[A-Z][a-zA-Z]{0,199}$/;
  */
 type RuntimeState = "Started" | "InitError" | "Ready" | "Running" | "Responding" | "ResponseSent";
 
-interface Refusal {
-  readonly status: number;
-  readonly errorType: string;
-  readonly errorMessage: string;
-}
-
 const INVALID_REQUEST_ID: Refusal = { status: 400, errorType: "InvalidRequestID", errorMessage: "Invalid request ID" };
 const TOO_LARGE: Refusal = {
   status: 413,
   errorType: "RequestEntityTooLarge",
   errorMessage: `Exceeded maximum allowed payload size (${RESPONSE_BYTES_MAX} bytes).`,
 };
-
-/** A value that may stand in a header: JSON stays the same JSON, other text loses what HTTP cannot carry. */
-function headerText(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]/g, (sign) => (sign < " " ? " " : `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`));
-}
-
-function write(response: ServerResponse, status: number, body: string | Uint8Array, headers: Record<string, string>): void {
-  if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, { "Content-Length": String(Buffer.byteLength(body)), ...headers });
-  response.end(body);
-}
-
-const JSON_TYPE = { "Content-Type": "application/json" };
-
-function refuse(response: ServerResponse, { status, errorMessage, errorType }: Refusal): void {
-  write(response, status, JSON.stringify({ errorMessage, errorType }), JSON_TYPE);
-}
-
-function accept(response: ServerResponse): void {
-  write(response, 202, '{"status":"OK"}\n', JSON_TYPE);
-}
 
 type Body = { readonly kind: "whole"; readonly bytes: Buffer } | { readonly kind: "too-large" } | { readonly kind: "truncated" };
 
@@ -97,22 +64,13 @@ function streamBody(request: IncomingMessage, to: StreamedResponse): Promise<"wh
   });
 }
 
-const header = (request: IncomingMessage, name: string): string | undefined => {
-  const value = request.headers[name];
-  return Array.isArray(value) ? value[0] : value;
-};
-
 function errorTypeOf(value: string | undefined, fallback: string): string {
   return value !== undefined && ERROR_TYPE.test(value) ? value : fallback;
 }
 
 export class RuntimeApi implements Link {
-  /** To be opened inside the sandbox; connections that come from it are this sandbox's, whatever they say. */
-  readonly listener: SandboxListener;
   readonly ended = Promise.resolve();
   readonly #events: LinkEvents;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
   #state: RuntimeState = "Started";
   #invocation: LinkInvocation | undefined;
   #next: ServerResponse | undefined;
@@ -121,9 +79,6 @@ export class RuntimeApi implements Link {
 
   constructor(events: LinkEvents) {
     this.#events = events;
-    this.#server = createServer({ maxHeaderSize: HEADER_BYTES_MAX, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 });
-    this.#server.on("request", (request, response) => void this.#route(request, response));
-    this.listener = { port: RUNTIME_API_PORT, onConnection: (socket) => this.#connect(socket) };
   }
 
   send(invocation: LinkInvocation): void {
@@ -141,30 +96,21 @@ export class RuntimeApi implements Link {
     this.#invocation = undefined;
   }
 
+  /** Its process has ended, and its connections with it. */
   close(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    this.#next?.destroy();
   }
 
-  #connect(socket: Socket): void {
-    // A connection that breaks is the function's affair; its exit, if it is one, is seen elsewhere.
-    socket.on("error", () => socket.destroy());
-    if (this.#sockets.size >= CONNECTIONS_MAX) return void socket.destroy();
-    this.#sockets.add(socket);
-    socket.on("close", () => this.#sockets.delete(socket));
-    this.#server.emit("connection", socket);
-  }
-
-  async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    response.on("error", () => response.destroy());
-    const path = (request.url ?? "").split("?", 1)[0] ?? "";
+  /** A call of its part of the API; `path` is without the query. */
+  async handle(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const call = `${request.method} ${path}`;
     if (call === `GET ${ROOT}/runtime/invocation/next`) return this.#onNext(response);
     if (call === `POST ${ROOT}/runtime/init/error`) return this.#onInitError(request, response);
-    if (call === `GET ${ROOT}/ping` || call === "GET /ping") return write(response, 200, "pong", { "Content-Type": "text/plain" });
+    if (call === `GET ${ROOT}/ping`) return write(response, 200, "pong", { "Content-Type": "text/plain" });
     // The id is compared as it stands: nothing is decoded, so no way of writing a path reaches another call.
     const [, id, action] = /^\/2018-06-01\/runtime\/invocation\/([^/]+)\/(response|error)$/.exec(path) ?? [];
     if (id === undefined || action === undefined) return this.#notFound(request, response);
-    if (request.method !== "POST") return this.#hangUp(response, 405, "405 method not allowed\n");
+    if (request.method !== "POST") return hangUp(response, 405, "405 method not allowed\n");
     return this.#onAnswer(request, response, id, action === "error");
   }
 
@@ -172,12 +118,7 @@ export class RuntimeApi implements Link {
     this.#events.strange(
       `a call of the Runtime API that does not exist: ${request.method} ${headerText(request.url?.slice(0, 100) ?? "")}`,
     );
-    this.#hangUp(response, 404, "404 page not found\n");
-  }
-
-  /** Answers without reading what may follow. */
-  #hangUp(response: ServerResponse, status: number, text: string): void {
-    write(response, status, text, { "Content-Type": "text/plain", Connection: "close" });
+    hangUp(response, 404, "404 page not found\n");
   }
 
   /** Refuses a call in a state where it makes no sense. */

@@ -1,98 +1,123 @@
-// One run of a runtime in a sandbox, from its start to its end: the link, the output and the exit brought together.
+// One run of a runtime and its extensions, from its start to its end: the link, the extensions and the exit brought together.
 import type { Clock } from "../base/clock.ts";
-import type { Log } from "../base/log.ts";
-import { SandboxError, type Sandbox, type SandboxExit, type SandboxHost, type SandboxSpec } from "../sandbox/sandbox.ts";
-import { Allowance, EVENT_COST_BYTES } from "./allowance.ts";
+import { SandboxError, type ProcessSpec, type SandboxExit } from "../sandbox/sandbox.ts";
 import { controlLink } from "./control-link.ts";
-import type { EnvironmentLog } from "./environment-log.ts";
+import type { EnvironmentSandbox, MainProcess } from "./environment-sandbox.ts";
+import { EXTENSIONS_API_VERSION, ExtensionsApi } from "./extensions-api.ts";
+import { Extensions, type ExtensionFailure, type ExtensionNotice, type ShutdownReason } from "./extensions.ts";
 import type { Ending } from "./failures.ts";
-import { startSandbox, type LateBinding, type PreparedSandboxes, type StartedSandbox } from "./late-binding.ts";
 import type { Answer, Link, LinkEvents, LinkInvocation } from "./link.ts";
-import { Output } from "./output.ts";
-import { RuntimeApi } from "./runtime-api.ts";
+import { RUNTIME_API_VERSION, RuntimeApi } from "./runtime-api.ts";
+import type { FunctionSettings } from "./settings.ts";
+import { LOGS_API_VERSION, TELEMETRY_API_VERSIONS, TelemetryApi } from "./telemetry-api.ts";
+import type { Subscription } from "./telemetry-subscriber.ts";
+import type { Telemetry } from "./telemetry.ts";
 import { within } from "./within.ts";
 
-/** Making a sandbox takes milliseconds; this long means that the machine is in trouble. */
-const START_MS_MAX = 30_000;
 /** After an exit the sockets end at once, unless a child process holds them open. */
 const LAST_WORDS_MS = 250;
-const STRANGE_MAX = 10;
 /** After the control socket's end the exit follows at once, unless the runtime only closed the socket. */
 const EXIT_MS_MAX = 1000;
-/** The kill after a timeout waits for the figure as well. */
-const USAGE_MS_MAX = 100;
 
 export interface RuntimeProcessOptions {
-  readonly sandboxes: SandboxHost;
+  readonly sandbox: EnvironmentSandbox;
   readonly clock: Clock;
-  readonly log: Log;
-  /** Without the Runtime API's listener, which is added where the protocol needs it. */
-  readonly spec: SandboxSpec;
-  /** Undefined: the function can't be given to a sandbox that is there already. */
-  readonly late?: LateBinding | undefined;
-  readonly prepared?: PreparedSandboxes | undefined;
   readonly protocol: "framed" | "runtime-api";
-  readonly handler: string;
+  readonly settings: Pick<FunctionSettings, "account" | "functionName" | "version" | "handler">;
+  readonly command: Omit<ProcessSpec, "role">;
+  /** Names of the programs in /opt/extensions. */
+  readonly externalExtensions: readonly string[];
+  readonly extensionNotice: (notice: ExtensionNotice) => void;
+  readonly telemetry: Telemetry;
+  readonly subscribed: (subscription: Subscription) => void;
   /** Share of CPU from the end of initialisation on, in thousandths of one. */
   readonly cpuMillis: number;
-  readonly output: Pick<EnvironmentLog, "event" | "lines">;
-  /** The process has ended by itself or by `stop`. Called once, after everything that it had said was heard. */
+  /** It has ended by itself or by `stop`. Called once, after everything that it had said was heard. */
   readonly ended: () => void;
 }
 
-export type InitEnding = { readonly kind: "ready" } | Extract<Ending, { kind: "init-failed" | "exited" | "timed-out" | "no-entrypoint" }>;
+export type InitEnding =
+  | { readonly kind: "ready" }
+  | Extract<Ending, { kind: "init-failed" | "exited" | "timed-out" | "no-entrypoint" | "extension-failed" }>;
+
+/** Why an invocation can't be answered any more. */
+type Failure = Extract<Ending, { kind: "exited" | "extension-failed" }>;
 
 export class RuntimeProcess implements LinkEvents {
+  readonly extensions: Extensions;
   readonly #options: RuntimeProcessOptions;
-  readonly #sandbox: Sandbox;
-  readonly #link: Link;
-  readonly #output: Output;
-  readonly #allowance = new Allowance();
-  #strangeness = 0;
+  readonly #sandbox: EnvironmentSandbox;
+  readonly #api: RuntimeApi | undefined;
+  #main: MainProcess | undefined;
+  #link: Link | undefined;
   /** How initialisation went, and how the process ended: both may come before somebody asks. */
   #init: InitEnding | undefined;
-  #exit: SandboxExit | undefined;
+  #failure: Failure | undefined;
   #initWaiter: ((ending: InitEnding) => void) | undefined;
   #answerWaiter: ((ending: Ending) => void) | undefined;
+  readonly #isFailed = Promise.withResolvers<void>();
+  #isOver = false;
 
   /** Resolves when the first process has been started. Throws SandboxError. */
   static async start(options: RuntimeProcessOptions): Promise<RuntimeProcess> {
-    const { sandboxes, spec, clock } = options;
-    // The API's listener belongs to the specification of the sandbox, so it exists before the process that answers for it.
-    let process: RuntimeProcess | undefined;
-    const early: ((events: LinkEvents) => void)[] = [];
-    const api = options.protocol === "runtime-api" ? new RuntimeApi(forward(() => process, early)) : undefined;
-    const listeners = api === undefined ? spec.listeners : [...spec.listeners, api.listener];
-    const starting = startSandbox(sandboxes, { ...spec, listeners }, options.late, options.prepared);
-    const late = () => new SandboxError(`sandbox ${spec.id} did not start within ${START_MS_MAX} ms`);
-    try {
-      process = new RuntimeProcess(options, await within(clock, START_MS_MAX, starting, late), api);
-    } catch (cause) {
-      // One that starts after all must not be left over.
-      void starting.then(
-        ({ sandbox }) => sandbox.kill(),
-        () => undefined,
-      );
-      throw cause;
-    }
-    for (const event of early) event(process);
-    return process;
+    const run = new RuntimeProcess(options);
+    await run.#start();
+    return run;
   }
 
-  private constructor(options: RuntimeProcessOptions, { sandbox, variables }: StartedSandbox, api: RuntimeApi | undefined) {
+  private constructor(options: RuntimeProcessOptions) {
+    const { sandbox, clock, protocol, settings, command, telemetry, subscribed } = options;
     this.#options = options;
     this.#sandbox = sandbox;
-    const { clock, handler, output } = options;
-    this.#link = api ?? controlLink({ control: sandbox.control, handler, variables, clock, events: this });
-    this.#output = new Output({ output: sandbox.output, clock, allowance: this.#allowance, lines: (lines) => output.lines(lines) });
-    if (api === undefined) void this.#link.ended.then(() => this.#onSilence());
-    else sandbox.control.on("error", () => undefined /* nothing is said there, so nothing is lost */);
-    void this.#watch();
+    this.extensions = new Extensions({
+      clock,
+      variables: command.env,
+      spawn: (process) => sandbox.spawn(process),
+      output: (process) => sandbox.readExtension(process),
+      notice: options.extensionNotice,
+      failed: (failure) => this.#onExtensionFailure(failure),
+    });
+    this.#api = protocol === "runtime-api" ? new RuntimeApi(this) : undefined;
+    if (this.#api !== undefined) sandbox.api.serve(RUNTIME_API_VERSION, this.#api);
+    sandbox.api.serve(EXTENSIONS_API_VERSION, new ExtensionsApi(this.extensions, settings));
+    const { extensions } = this;
+    for (const version of [...TELEMETRY_API_VERSIONS, LOGS_API_VERSION])
+      sandbox.api.serve(version, new TelemetryApi({ extensions, telemetry, subscribed }, version));
+  }
+
+  async #start(): Promise<void> {
+    const { externalExtensions, command } = this.#options;
+    if (externalExtensions.length === 0) return this.#attach(await this.#sandbox.startMain(command));
+    await this.#sandbox.openEmpty();
+    // What this comes to is told by `initialised`.
+    void this.#startBesideExtensions().catch((cause: unknown) => {
+      this.broken(`it could not be started: ${String(cause)}`);
+      this.#fail({ kind: "exited", exit: { signal: "SIGKILL", outOfMemory: false } });
+    });
+  }
+
+  /** The runtime begins when every external extension has registered. */
+  async #startBesideExtensions(): Promise<void> {
+    await this.extensions.launch(this.#options.externalExtensions);
+    await this.extensions.registered();
+    if (this.#isOver || this.#failure !== undefined) return;
+    this.#attach(await this.#sandbox.startMain(this.#options.command));
+  }
+
+  #attach(main: MainProcess): void {
+    const { clock, settings } = this.#options;
+    const { control, variables } = main;
+    this.#main = main;
+    if (this.#isOver) return main.signal("SIGKILL");
+    this.#link = this.#api ?? controlLink({ control, handler: settings.handler, variables, clock, events: this });
+    if (this.#api === undefined) void this.#link.ended.then(() => this.#onSilence(main));
+    else control.on("error", () => undefined /* nothing is said there, so nothing is lost */).resume();
+    void this.#watch(main, this.#link);
   }
 
   initialised(limitMs: number): Promise<InitEnding> {
-    if (this.#init !== undefined) return Promise.resolve(this.#init);
-    if (this.#exit !== undefined) return Promise.resolve({ kind: "exited", exit: this.#exit });
+    const known = this.#init ?? this.#failure;
+    if (known !== undefined) return Promise.resolve(known);
     return new Promise((resolve) => {
       const timer = this.#options.clock.after(limitMs, () => this.#initWaiter?.({ kind: "timed-out" }));
       this.#initWaiter = (ending) => {
@@ -105,10 +130,10 @@ export class RuntimeProcess implements LinkEvents {
 
   /** Sends an invocation and resolves with what became of it, at the latest after `limitMs`. */
   answer(invocation: LinkInvocation, limitMs: number): Promise<Ending> {
-    if (this.#exit !== undefined) return Promise.resolve({ kind: "exited", exit: this.#exit });
+    if (this.#failure !== undefined) return Promise.resolve(this.#failure);
     return new Promise((resolve) => {
       const timer = this.#options.clock.after(limitMs, () => {
-        this.#link.abandon();
+        this.#link?.abandon();
         this.#answerWaiter?.({ kind: "timed-out" });
       });
       this.#answerWaiter = (ending) => {
@@ -116,8 +141,10 @@ export class RuntimeProcess implements LinkEvents {
         this.#answerWaiter = undefined;
         resolve(ending);
       };
-      this.#allowance.begin();
-      this.#link.send(invocation);
+      this.#sandbox.begin();
+      const { deadlineMs, requestId, invokedArn, traceHeader } = invocation;
+      if (this.extensions.count > 0) this.extensions.invoke({ deadlineMs, requestId, invokedFunctionArn: invokedArn, traceHeader });
+      this.#link?.send(invocation);
     });
   }
 
@@ -126,60 +153,77 @@ export class RuntimeProcess implements LinkEvents {
    * end: a promise resolves when that is known, with false at the latest after `limitMs`.
    */
   rested(limitMs: number): true | Promise<boolean> {
-    const rest = this.#link.rest();
-    if (rest === undefined) return true;
+    const rest = this.#link?.rest();
+    if (rest === undefined && this.extensions.areReady && this.#failure === undefined) return true;
     const isLate = Promise.withResolvers<boolean>();
     const timer = this.#options.clock.after(limitMs, () => isLate.resolve(false));
-    const ended = this.#sandbox.exited.then(() => false);
-    return Promise.race([rest.then(() => true), ended, isLate.promise]).finally(() => timer.cancel());
+    const failed = this.#isFailed.promise.then(() => false);
+    const all = Promise.all([rest, this.extensions.ready()]).then(() => true);
+    return Promise.race([failed, all, isLate.promise]).finally(() => timer.cancel());
   }
 
-  /** Resolves when what the function wrote before its answer is in the log. */
-  drained(): Promise<void> {
-    return this.#output.drained();
+  /** The first thing that went wrong with it, if anything did. */
+  get failure(): Failure | undefined {
+    return this.#failure;
   }
 
-  freeze(): Promise<void> {
-    return this.#sandbox.freeze();
+  /** Resolves when its processes have ended as gently as they may: what is left is to be killed. */
+  async shutDown(reason: ShutdownReason): Promise<void> {
+    this.#isOver = true;
+    await this.extensions.shutDown(reason, this.#main, () => this.#options.telemetry.hurry());
   }
 
-  thaw(): Promise<void> {
-    return this.#sandbox.thaw();
+  /** Its processes have been killed. */
+  close(): void {
+    this.#isOver = true;
+    this.#link?.close();
   }
 
-  /** Highest memory use so far, in MiB. */
-  async memoryPeakMiB(): Promise<number> {
-    const late = () => new SandboxError(`sandbox ${this.#sandbox.id} did not tell its memory use`);
-    const { memoryPeakBytes } = await within(this.#options.clock, USAGE_MS_MAX, this.#sandbox.usage(), late);
-    return Math.ceil(memoryPeakBytes / 2 ** 20);
-  }
-
-  /** Ends everything inside; resolves when nothing is left. */
-  async stop(): Promise<void> {
-    await this.#sandbox.kill();
-    this.#link.close();
-    this.#output.close();
-  }
-
-  async #watch(): Promise<void> {
-    const exit = await this.#sandbox.exited;
+  async #watch(main: MainProcess, link: Link): Promise<void> {
+    const exit = await main.exited;
     const late = () => new SandboxError(`sandbox ${this.#sandbox.id} has ended, its socket has not`);
-    await within(this.#options.clock, LAST_WORDS_MS, this.#link.ended, late).catch((cause: unknown) => this.strange(String(cause)));
-    this.#exit = exit;
-    this.#initWaiter?.({ kind: "exited", exit });
-    this.#answerWaiter?.({ kind: "exited", exit });
-    this.#options.ended();
+    await within(this.#options.clock, LAST_WORDS_MS, link.ended, late).catch((cause: unknown) => this.strange(String(cause)));
+    this.#fail({ kind: "exited", exit: this.#named(exit) });
   }
 
-  #onSilence(): void {
+  #named(exit: SandboxExit): SandboxExit {
+    if (exit.problem === undefined) return exit;
+    return { ...exit, problem: `fork/exec ${this.#options.command.argv[0]}: ${exit.problem}` };
+  }
+
+  #onExtensionFailure(failure: ExtensionFailure): void {
+    this.#fail({ kind: "extension-failed", ...failure, isInit: this.#init?.kind !== "ready" });
+  }
+
+  #fail(failure: Failure): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failure;
+    this.#isFailed.resolve();
+    this.#initWaiter?.(failure);
+    this.#answerWaiter?.(failure);
+    if (!this.#isOver) this.#options.ended();
+  }
+
+  #onSilence(main: MainProcess): void {
     const timer = this.#options.clock.after(EXIT_MS_MAX, () => this.broken("the runtime closed its control socket"));
-    void this.#sandbox.exited.then(() => timer.cancel());
+    void main.exited.then(() => timer.cancel());
   }
 
   ready(): void {
+    this.extensions.closeRegistration();
+    if (this.extensions.count === 0) return this.#onReady();
+    void this.extensions.ready().then(() => {
+      if (this.#isOver || this.#failure !== undefined) return;
+      this.extensions.tell();
+      this.#onReady();
+    });
+  }
+
+  #onReady(): void {
+    this.#options.telemetry.closeRegistration();
     // Not waited for: the handler may have a millisecond at full speed. A share that can't be set ends the environment.
     void this.#sandbox.limitCpu(this.#options.cpuMillis).catch((cause: unknown) => {
-      if (this.#exit === undefined) this.broken(`its CPU could not be limited: ${String(cause)}`);
+      if (this.#failure === undefined && !this.#isOver) this.broken(`its CPU could not be limited: ${String(cause)}`);
     });
     this.#initEnds({ kind: "ready" });
   }
@@ -189,7 +233,7 @@ export class RuntimeProcess implements LinkEvents {
   }
 
   #initEnds(ending: InitEnding): void {
-    this.#init = ending;
+    this.#init ??= ending;
     this.#initWaiter?.(ending);
   }
 
@@ -198,38 +242,14 @@ export class RuntimeProcess implements LinkEvents {
   }
 
   log(timestampMs: number, text: string): void {
-    if (this.#allowance.isSpent) return this.#allowance.drop(text.length);
-    this.#allowance.keep(text.length + EVENT_COST_BYTES);
-    this.#options.output.event(timestampMs, text);
+    this.#sandbox.log(timestampMs, text);
   }
 
   strange(message: string): void {
-    this.#strangeness++;
-    // A function can be strange a million times a second; the server's log is not its to fill.
-    if (this.#strangeness > STRANGE_MAX) return;
-    const isLast = this.#strangeness === STRANGE_MAX ? "; more of this is not logged" : "";
-    this.#options.log.warn("a runtime does what it should not", { sandbox: this.#sandbox.id, problem: `${message}${isLast}` });
+    this.#sandbox.strange(message);
   }
 
   broken(message: string): void {
-    this.strange(message);
-    this.#sandbox.kill().catch((cause: unknown) => this.#options.log.error("a sandbox could not be killed", { cause }));
+    if (!this.#isOver) this.#sandbox.broken(message);
   }
-}
-
-/** Events for a process that does not exist yet are kept until it does. */
-function forward(target: () => LinkEvents | undefined, early: ((events: LinkEvents) => void)[]): LinkEvents {
-  const pass = (event: (events: LinkEvents) => void) => {
-    const present = target();
-    if (present === undefined) early.push(event);
-    else event(present);
-  };
-  return {
-    ready: () => pass((events) => events.ready()),
-    initFailed: (errorType, payload) => pass((events) => events.initFailed(errorType, payload)),
-    answered: (answer) => pass((events) => events.answered(answer)),
-    log: (timestampMs, text) => pass((events) => events.log(timestampMs, text)),
-    strange: (message) => pass((events) => events.strange(message)),
-    broken: (message) => pass((events) => events.broken(message)),
-  };
 }

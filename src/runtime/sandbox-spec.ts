@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
 import type { SandboxSpec } from "../sandbox/sandbox.ts";
 import type { InitializationType } from "./report.ts";
-import { RUNTIME_API_PORT } from "./runtime-api.ts";
+import { RUNTIME_API_PORT } from "./environment-api.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
 import { workingDirectoryOf } from "./image-entrypoint.ts";
 import { functionVariables } from "./variables.ts";
@@ -72,5 +72,6 @@ export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
     tmpInodes: TMP_INODES,
     listeners: [{ port: endpoint.port, onConnection: (socket) => endpoint.onConnection(socket, id) }],
     network,
+    isSupervised: true,
   };
 }

@@ -4,10 +4,12 @@ import { createConnection, createServer, type Socket } from "node:net";
 import { encodeFrame, FrameReader, frameType } from "./control-frames.ts";
 import {
   SandboxError,
+  type ProcessSpec,
   type Sandbox,
   type SandboxExit,
   type SandboxHost,
   type SandboxInfo,
+  type SandboxProcess,
   type SandboxSpec,
   type SandboxUsage,
   type Specialisation,
@@ -52,7 +54,13 @@ export interface FakeFunction {
   /** Runs before the first invocation; what it throws is an init error. */
   readonly init?: (context: FakeInit) => unknown;
   readonly handler: FakeHandler;
+  /** Programs that are started beside it, by their path. */
+  readonly extensions?: Readonly<Record<string, FakeProgram>>;
+  readonly ignoresSigterm?: boolean;
 }
+
+/** Ends with the code that it returns, or with 0. */
+export type FakeProgram = (context: FakeInit) => number | undefined | Promise<number | undefined>;
 
 /**
  * Finds what a sandbox runs, usually by `spec.env["AWS_LAMBDA_FUNCTION_NAME"]`; throws SandboxError to make the start fail. A prepared
@@ -132,49 +140,58 @@ export class FakeSandbox implements Sandbox {
   readonly control: Duplex;
   readonly output = new PassThrough({ highWaterMark: 64 * 1024 });
   readonly exited: Promise<SandboxExit>;
-  readonly #inside: Duplex;
-  readonly #reader: FrameReader;
-  #function: FakeFunction | ((spec: SandboxSpec) => Promise<FakeFunction>);
-  readonly #tally: Tally;
-  readonly #gone: () => void;
-  readonly #exit = Promise.withResolvers<SandboxExit>();
-  #hasEnded = false;
-  #isKilled = false;
   /** What it may use; nothing here takes CPU of its own. */
   cpuMillis: number;
+  /** How often its processes were ended so that others could begin. */
+  clears = 0;
+  readonly #tally: Tally;
+  readonly #gone: () => void;
+  readonly #main: FakeProcess;
+  /** Those that are alive. */
+  readonly #processes = new Set<FakeProcess>();
+  readonly #connections = new Set<Socket>();
+  readonly #inner = new Map<number, (connection: Duplex) => void>();
+  #script: FakeFunction | ((spec: SandboxSpec) => Promise<FakeFunction>);
+  #isKilled = false;
   #isOpen: boolean;
   #memoryPeakBytes = 30 * 2 ** 20;
   #thawed: PromiseWithResolvers<void> | undefined;
-  /** Frames are handled one after the other, and none while frozen. */
-  #work: Promise<void> = Promise.resolve();
 
   constructor(spec: SandboxSpec, script: FakeFunction | ((spec: SandboxSpec) => Promise<FakeFunction>), tally: Tally, gone: () => void) {
     this.id = spec.id;
     this.spec = spec;
     this.cpuMillis = spec.cpuMillis;
     this.#isOpen = spec.isPrepared === true;
-    this.#function = script;
+    this.#script = script;
     this.#tally = tally;
     this.#gone = gone;
-    this.exited = this.#exit.promise;
-    [this.control, this.#inside] = duplexPair();
-    const events = {
-      frame: (type: number, head: Buffer, body: Buffer) => this.#receive(type, head, body),
-      oversize: () => this.end({ code: 1, outOfMemory: false }),
-      broken: () => this.end({ code: 1, outOfMemory: false }),
-    };
-    this.#reader = new FrameReader(events, () => ({ bytesMax: 16 * 2 ** 20, beyond: "skip" }));
-    this.#inside.on("data", (chunk: Buffer) => this.#reader.push(chunk));
-    // The control socket's end is the runtime's: it has nobody left to work for.
-    this.#inside.on("close", () => this.end({ signal: "SIGKILL", outOfMemory: false }));
+    this.#main = this.#start(this.output, {});
+    this.control = this.#main.control;
+    this.exited = this.#main.exited;
   }
 
   get isFrozen(): boolean {
     return this.#thawed !== undefined;
   }
 
+  /** Resolves when it is not frozen. */
+  async thawed(): Promise<void> {
+    while (this.#thawed !== undefined) await this.#thawed.promise;
+  }
+
+  /** What its processes run; of a prepared one it is found when it boots. */
+  async script(variables: Readonly<Record<string, string>>): Promise<FakeFunction> {
+    this.spec = { ...this.spec, env: { ...this.spec.env, ...variables } };
+    if (typeof this.#script === "function") this.#script = await this.#script(this.spec);
+    return this.#script;
+  }
+
+  useMemory(bytes: number): void {
+    this.#memoryPeakBytes = Math.max(this.#memoryPeakBytes, bytes);
+  }
+
   async specialise(given: Specialisation): Promise<void> {
-    if (!this.#isOpen || this.#hasEnded) throw new SandboxError(`sandbox ${this.id} is not prepared, or serves already`);
+    if (!this.#isOpen || this.#main.hasEnded) throw new SandboxError(`sandbox ${this.id} is not prepared, or serves already`);
     this.#isOpen = false;
     this.spec = { ...this.spec, ...given, mounts: [...this.spec.mounts, ...given.mounts] };
     await this.thaw();
@@ -183,6 +200,45 @@ export class FakeSandbox implements Sandbox {
   limitCpu(cpuMillis: number): Promise<void> {
     this.cpuMillis = cpuMillis;
     return Promise.resolve();
+  }
+
+  signal(name: "SIGTERM" | "SIGKILL"): void {
+    this.#main.signal(name);
+  }
+
+  async spawn({ role, argv, env }: ProcessSpec): Promise<SandboxProcess> {
+    if (this.spec.isSupervised !== true) throw new SandboxError(`sandbox ${this.id} is not supervised`);
+    if (role === "main") {
+      const process = this.#start(this.output, env);
+      return { control: process.control, exited: process.exited, signal: (name) => process.signal(name) };
+    }
+    const output = new PassThrough();
+    const process = this.#start(output, env);
+    const { extensions = {} } = await this.script({});
+    const program = extensions[argv[0] ?? ""];
+    if (program === undefined) process.end({ code: 127, outOfMemory: false, problem: "permission denied" });
+    else void process.runProgram(program);
+    return { output, exited: process.exited, signal: (name) => process.signal(name) };
+  }
+
+  clear(): Promise<void> {
+    if (this.spec.isSupervised !== true || this.#isKilled) return Promise.reject(new SandboxError(`sandbox ${this.id} can't be cleared`));
+    this.clears++;
+    this.#endAll();
+    return Promise.resolve();
+  }
+
+  /** Inside: takes the connections that the server makes to a port. */
+  listen(port: number, onConnection: (connection: Duplex) => void): void {
+    this.#inner.set(port, onConnection);
+  }
+
+  dial(port: number): Promise<Duplex> {
+    const onConnection = this.#inner.get(port);
+    if (onConnection === undefined) return Promise.reject(new SandboxError(`nothing listens on port ${port} inside`));
+    const [ours, theirs] = duplexPair();
+    onConnection(theirs);
+    return Promise.resolve(ours);
   }
 
   freeze(): Promise<void> {
@@ -201,7 +257,7 @@ export class FakeSandbox implements Sandbox {
   }
 
   kill(): Promise<void> {
-    this.end({ signal: "SIGKILL", outOfMemory: false });
+    this.#endAll();
     if (this.#isKilled) return Promise.resolve();
     this.#isKilled = true;
     this.#tally.killed++;
@@ -230,24 +286,94 @@ export class FakeSandbox implements Sandbox {
     for (const socket of [inner, outer]) {
       this.#tally.sockets.add(socket);
       socket.on("close", () => this.#tally.sockets.delete(socket));
-      void this.exited.then(() => socket.destroy());
     }
+    this.#connections.add(inner);
+    inner.on("error", () => undefined); // its process has ended
     listener.onConnection(outer);
     return inner;
   }
 
   /** The first process ends; the sandbox itself is there until it is killed. */
   end(exit: SandboxExit): void {
+    this.#main.end(exit);
+  }
+
+  #start(output: PassThrough, env: Readonly<Record<string, string>>): FakeProcess {
+    const process = new FakeProcess(this, output, env);
+    this.#processes.add(process);
+    void process.exited.then(() => this.#processes.delete(process));
+    return process;
+  }
+
+  #endAll(): void {
+    for (const process of this.#processes) process.end({ signal: "SIGKILL", outOfMemory: false });
+    for (const connection of this.#connections) connection.destroy();
+    this.#connections.clear();
+  }
+}
+
+/** One process of a fake sandbox: a runtime that speaks the control protocol, or a program beside it. */
+class FakeProcess {
+  readonly control: Duplex;
+  readonly exited: Promise<SandboxExit>;
+  readonly #sandbox: FakeSandbox;
+  readonly #output: PassThrough;
+  readonly #variables: Readonly<Record<string, string>>;
+  readonly #inside: Duplex;
+  readonly #reader: FrameReader;
+  readonly #exit = Promise.withResolvers<SandboxExit>();
+  #function: FakeFunction | undefined;
+  #hasEnded = false;
+  /** Frames are handled one after the other, and none while frozen. */
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(sandbox: FakeSandbox, output: PassThrough, variables: Readonly<Record<string, string>>) {
+    this.#sandbox = sandbox;
+    this.#output = output;
+    this.#variables = variables;
+    this.exited = this.#exit.promise;
+    [this.control, this.#inside] = duplexPair();
+    const events = {
+      frame: (type: number, head: Buffer, body: Buffer) => this.#receive(type, head, body),
+      oversize: () => this.end({ code: 1, outOfMemory: false }),
+      broken: () => this.end({ code: 1, outOfMemory: false }),
+    };
+    this.#reader = new FrameReader(events, () => ({ bytesMax: 16 * 2 ** 20, beyond: "skip" }));
+    this.#inside.on("data", (chunk: Buffer) => this.#reader.push(chunk));
+    // The control socket's end is the runtime's: it has nobody left to work for.
+    this.#inside.on("close", () => this.end({ signal: "SIGKILL", outOfMemory: false }));
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  signal(name: "SIGTERM" | "SIGKILL"): void {
+    if (name === "SIGTERM" && this.#function?.ignoresSigterm === true) return;
+    this.end({ signal: name, outOfMemory: false });
+  }
+
+  end(exit: SandboxExit): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.output.end();
+    if (this.#sandbox.spec.isSupervised !== true) this.#output.end();
     this.#inside.end();
     this.#exit.resolve(exit);
   }
 
+  /** A program that is no runtime: what it returns is its exit code. */
+  async runProgram(program: FakeProgram): Promise<void> {
+    try {
+      const code = await program({ ...this.#toolbox(), env: this.#variables });
+      this.end({ code: code ?? 0, outOfMemory: false });
+    } catch {
+      this.end({ code: 1, outOfMemory: false });
+    }
+  }
+
   #receive(type: number, head: Buffer, body: Buffer): void {
     this.#work = this.#work.then(async () => {
-      while (this.#thawed !== undefined) await this.#thawed.promise;
+      await this.#sandbox.thawed();
       const fields = JSON.parse(head.toString()) as Record<string, unknown>;
       if (type === frameType("P")) this.#send("W", {});
       if (type === frameType("B")) await this.#boot((fields["variables"] ?? {}) as Record<string, string>);
@@ -261,9 +387,8 @@ export class FakeSandbox implements Sandbox {
   }
 
   async #boot(variables: Readonly<Record<string, string>>): Promise<void> {
-    this.spec = { ...this.spec, env: { ...this.spec.env, ...variables } };
     try {
-      if (typeof this.#function === "function") this.#function = await this.#function(this.spec);
+      this.#function = await this.#sandbox.script({ ...this.#variables, ...variables });
       await this.#function.init?.(this.#toolbox());
       this.#send("R", {});
     } catch (cause) {
@@ -278,7 +403,7 @@ export class FakeSandbox implements Sandbox {
     const { requestId } = context;
     try {
       const event: unknown = body.length === 0 ? {} : JSON.parse(body.toString());
-      if (typeof this.#function === "function") throw new Error("an invocation came before the boot frame");
+      if (this.#function === undefined) throw new Error("an invocation came before the boot frame");
       const result = await this.#function.handler(event, context);
       this.#send("S", { requestId }, Buffer.from(JSON.stringify(result) ?? "null"));
     } catch (cause) {
@@ -293,9 +418,9 @@ export class FakeSandbox implements Sandbox {
       return NEVER;
     };
     return {
-      env: this.spec.env,
-      sandbox: this,
-      print: (text) => void (this.#hasEnded || this.output.write(text)),
+      env: this.#sandbox.spec.env,
+      sandbox: this.#sandbox,
+      print: (text) => void (this.#hasEnded || this.#output.write(text)),
       log: (text) => this.#send("L", {}, Buffer.from(text)),
       exit: (code = 0) => ended({ code, outOfMemory: false }),
       crash: (signal = "SIGSEGV") => ended({ signal, outOfMemory: false }),
@@ -303,7 +428,7 @@ export class FakeSandbox implements Sandbox {
       hang: () => NEVER,
       flood: (bytes) => this.#flood(bytes),
       send: (letter, head, body) => this.#send(letter, head, body),
-      useMemory: (bytes) => void (this.#memoryPeakBytes = Math.max(this.#memoryPeakBytes, bytes)),
+      useMemory: (bytes) => this.#sandbox.useMemory(bytes),
     };
   }
 
@@ -312,7 +437,7 @@ export class FakeSandbox implements Sandbox {
     line[1023] = 0x0a;
     const block = Buffer.concat(Array.from({ length: 64 }, () => line));
     for (let written = 0; written < bytes && !this.#hasEnded; written += block.length)
-      if (!this.output.write(block)) await Promise.race([new Promise((resolve) => this.output.once("drain", resolve)), this.exited]);
+      if (!this.#output.write(block)) await Promise.race([new Promise((resolve) => this.#output.once("drain", resolve)), this.exited]);
   }
 }
 

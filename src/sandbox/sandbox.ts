@@ -40,6 +40,30 @@ export interface SandboxSpec {
   readonly network: "endpoint" | "internet";
   /** Its first process waits for what comes with `specialise`; until then nobody's code may run inside. */
   readonly isPrepared?: boolean;
+  /**
+   * More than one process can be started in it, and it outlives them: `spawn`, `clear` and `dial` work. `argv` may be empty then: nothing
+   * runs at first.
+   */
+  readonly isSupervised?: boolean;
+}
+
+/** A process that is started in a supervised sandbox after its beginning. */
+export interface ProcessSpec {
+  /** `main`: has the sandbox's output, and a control socket of its own as descriptor 3. `beside`: has an output of its own, and nothing else. */
+  readonly role: "main" | "beside";
+  readonly argv: readonly string[];
+  /** Complete. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDirectory: string;
+}
+
+export interface SandboxProcess {
+  /** Of a `main` process: the other end of its descriptor 3. */
+  readonly control?: Duplex;
+  /** Of one `beside`: what it writes to stdout and stderr, merged. */
+  readonly output?: Readable;
+  readonly exited: Promise<SandboxExit>;
+  signal(name: "SIGTERM" | "SIGKILL"): void;
 }
 
 /** What a prepared sandbox gets when it is known whom it serves; everything else was decided at its start. */
@@ -59,6 +83,8 @@ export interface SandboxExit {
   readonly signal?: string;
   /** The memory limit was the cause. */
   readonly outOfMemory: boolean;
+  /** Its program could not be run: the kernel's reason. */
+  readonly problem?: string;
 }
 
 export interface SandboxUsage {
@@ -72,7 +98,7 @@ export interface Sandbox {
   readonly control: Duplex;
   /** What the processes inside write to stdout and stderr, merged; reading stops when the consumer does. */
   readonly output: Readable;
-  /** Resolves once, when the first process has ended, for whatever reason. */
+  /** Resolves once, when the first process has ended, for whatever reason; a supervised sandbox is still there then. */
   readonly exited: Promise<SandboxExit>;
   /**
    * Completes a prepared sandbox, once, and thaws it: new limits, size of /tmp, mounts. Rejects with SandboxError; one that could be
@@ -81,6 +107,14 @@ export interface Sandbox {
   specialise(given: Specialisation): Promise<void>;
   /** Changes the share of CPU: initialisation has more than the function will have. */
   limitCpu(cpuMillis: number): Promise<void>;
+  /** As `SandboxProcess.signal`, to the first process of a supervised sandbox. */
+  signal(name: "SIGTERM" | "SIGKILL"): void;
+  /** Supervised sandboxes: one more process. Rejects with SandboxError. A program that can't be run has a `problem` in its exit. */
+  spawn(process: ProcessSpec): Promise<SandboxProcess>;
+  /** Supervised sandboxes: ends every process, and keeps mounts, /tmp, network and limits. Rejects with SandboxError: then only `kill` is left. */
+  clear(): Promise<void>;
+  /** Supervised sandboxes: a connection to what listens on a TCP port inside. Rejects with SandboxError. */
+  dial(port: number): Promise<Duplex>;
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   /** Ends every process and removes cgroups, mounts, namespaces. Idempotent; resolves when nothing is left. */

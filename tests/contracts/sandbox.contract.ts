@@ -4,7 +4,14 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { test } from "node:test";
 import { encodeFrame, FrameReader } from "../../src/sandbox/control-frames.ts";
-import { SandboxError, type Sandbox, type SandboxHost, type SandboxSpec, type Specialisation } from "../../src/sandbox/sandbox.ts";
+import {
+  SandboxError,
+  type Sandbox,
+  type SandboxHost,
+  type SandboxProcess,
+  type SandboxSpec,
+  type Specialisation,
+} from "../../src/sandbox/sandbox.ts";
 
 /** What a program does when it gets a `B` frame; before that it does nothing. */
 export type Program =
@@ -29,12 +36,14 @@ export interface SandboxDriver {
   readonly spec: (program: Program, changes?: Partial<SandboxSpec>) => SandboxSpec;
 }
 
-function boot(sandbox: Sandbox): void {
+type WithControl = Pick<Sandbox, "control">;
+
+function boot(sandbox: WithControl): void {
   for (const piece of encodeFrame("B", { handler: "any", variables: {} })) sandbox.control.write(piece);
 }
 
 /** Resolves with the letter of the next frame from inside. */
-function nextFrame(sandbox: Sandbox): Promise<string> {
+function nextFrame(sandbox: WithControl): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const reader = new FrameReader(
     {
@@ -139,6 +148,72 @@ export function sandboxContract({ name, skip, host: open, spec }: SandboxDriver)
     await assert.rejects(sandbox.freeze());
     await assert.rejects(sandbox.thaw());
     assert.ok((await sandbox.usage()).memoryPeakBytes > 0);
+  });
+
+  /** One more main process, with the program of the first. */
+  async function again(sandbox: Sandbox, like: SandboxSpec): Promise<WithControl & SandboxProcess> {
+    const { argv, env, workingDirectory } = like;
+    const process = await sandbox.spawn({ role: "main", argv, env, workingDirectory });
+    assert.ok(process.control !== undefined);
+    return { ...process, control: process.control };
+  }
+
+  promise("a supervised sandbox outlives its first process, and another takes its place", async (host) => {
+    const like = spec("exits", { isSupervised: true });
+    const sandbox = await host.start(like);
+    boot(sandbox);
+    assert.deepEqual(await sandbox.exited, { code: 7, outOfMemory: false });
+    const second = await again(sandbox, like);
+    assert.deepEqual(await ids(host), [sandbox.id]);
+    boot(second);
+    assert.deepEqual(await second.exited, { code: 7, outOfMemory: false });
+    await sandbox.kill();
+    assert.deepEqual(await ids(host), []);
+  });
+
+  promise("a supervised sandbox is cleared: its processes end, new ones begin, as often as that is asked for", async (host) => {
+    const like = spec("answers", { isSupervised: true });
+    const sandbox = await host.start(like);
+    await sandbox.clear();
+    assert.deepEqual(await sandbox.exited, { signal: "SIGKILL", outOfMemory: false });
+    for (let time = 0; time < 3; time++) {
+      const next = await again(sandbox, like);
+      const answer = nextFrame(next);
+      boot(next);
+      assert.equal(await answer, "R");
+      await sandbox.clear();
+      assert.deepEqual(await next.exited, { signal: "SIGKILL", outOfMemory: false });
+    }
+  });
+
+  promise("processes of a supervised sandbox take signals", async (host) => {
+    const like = spec("answers", { isSupervised: true });
+    const sandbox = await host.start(like);
+    sandbox.signal("SIGTERM");
+    assert.deepEqual(await sandbox.exited, { signal: "SIGTERM", outOfMemory: false });
+    const next = await again(sandbox, like);
+    next.signal("SIGKILL");
+    assert.deepEqual(await next.exited, { signal: "SIGKILL", outOfMemory: false });
+  });
+
+  promise("what can't be run or reached in a supervised sandbox is told", async (host) => {
+    const sandbox = await host.start(spec("answers", { isSupervised: true }));
+    const { exited, output } = await sandbox.spawn({ role: "beside", argv: ["/etc/passwd"], env: {}, workingDirectory: "/" });
+    output?.resume();
+    const { code, problem } = await exited;
+    assert.deepEqual({ code, problem }, { code: 127, problem: "permission denied" });
+    await assert.rejects(sandbox.dial(65_000), SandboxError);
+    const answer = nextFrame(sandbox);
+    boot(sandbox);
+    assert.equal(await answer, "R", "it goes on");
+  });
+
+  promise("a sandbox that is not supervised has one process, and its end is the sandbox's", async (host) => {
+    const like = spec("answers");
+    const sandbox = await host.start(like);
+    await assert.rejects(again(sandbox, like), SandboxError);
+    await assert.rejects(sandbox.clear(), SandboxError);
+    await assert.rejects(sandbox.dial(65_000), SandboxError);
   });
 
   promise("two sandboxes never have the same id", async (host) => {

@@ -108,7 +108,7 @@ export type LauncherEvent =
       readonly memoryPeakBytes: number;
     }
   | { readonly kind: "done"; readonly id: number }
-  | { readonly kind: "usage"; readonly id: number; readonly memoryPeakBytes: number };
+  | { readonly kind: "usage"; readonly id: number; readonly memoryPeakBytes: number; readonly memoryKills: number };
 
 function decode(kind: number, id: number, payload: Buffer): LauncherEvent {
   switch (kind) {
@@ -126,7 +126,7 @@ function decode(kind: number, id: number, payload: Buffer): LauncherEvent {
     case 4:
       return { kind: "done", id };
     case 5:
-      return { kind: "usage", id, memoryPeakBytes: Number(payload.readBigUInt64LE(0)) };
+      return { kind: "usage", id, memoryPeakBytes: Number(payload.readBigUInt64LE(0)), memoryKills: Number(payload.readBigUInt64LE(8)) };
     default:
       throw new Error(`the launcher sent an event of unknown kind ${kind}`);
   }

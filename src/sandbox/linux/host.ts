@@ -2,14 +2,16 @@
 import { constants } from "node:os";
 import { join } from "node:path";
 import { Socket, createServer, type Server } from "node:net";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { systemClock, type Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import {
   SandboxError,
+  type ProcessSpec,
   type Sandbox,
   type SandboxExit,
   type SandboxHost,
+  type SandboxProcess,
   type SandboxSpec,
   type SandboxUsage,
   type Specialisation,
@@ -18,6 +20,7 @@ import { startFrame, type LauncherEvent } from "./frames.ts";
 import { openGateway, type Gateway } from "./gateway.ts";
 import { Launcher, type HandedOver } from "./launcher.ts";
 import { subordinateIds, type SubordinateIds } from "./subordinate-ids.ts";
+import { supervised, Supervisor, type ProcessEnd } from "./supervisor.ts";
 
 /**
  * Host user ids of sandboxes: each has one of its own while it lives, so that limits per user are limits per sandbox. Without root they are
@@ -40,6 +43,8 @@ const SIGNAL_NAMES = new Map(
 
 interface Starting {
   readonly spec: SandboxSpec;
+  /** Of a supervised sandbox. */
+  readonly supervisor: Supervisor | undefined;
   readonly uid: number;
   control?: Socket;
   output?: Socket;
@@ -91,6 +96,7 @@ class Host implements LinuxSandboxHost {
   readonly #clock: Clock;
   readonly #launcher: Launcher;
   readonly #resolverFile: string;
+  readonly #supervisorFile: string;
   readonly #sandboxes = new Map<number, Starting>();
   readonly #isReady = Promise.withResolvers<void>();
   readonly #uidFirst: number;
@@ -107,6 +113,7 @@ class Host implements LinuxSandboxHost {
     this.#uidFirst = options.ids === undefined ? UID_FIRST : 1;
     this.#uidCount = Math.min(UID_COUNT, options.ids?.count ?? UID_COUNT);
     this.#resolverFile = join(options.launcherPath, "..", "..", "resolv.conf");
+    this.#supervisorFile = join(options.launcherPath, "..", "supervisor");
     this.#launcher = new Launcher(
       { ...options, hasGateway: options.internet !== undefined },
       {
@@ -136,10 +143,13 @@ class Host implements LinuxSandboxHost {
     return await this.#start({ ...spec, mounts: [...spec.mounts, resolver] }, true);
   }
 
-  async #start(spec: SandboxSpec, hasWayOut: boolean): Promise<Sandbox> {
+  async #start(asked: SandboxSpec, hasWayOut: boolean): Promise<Sandbox> {
     const id = this.#launcher.nextId();
+    const supervisor = asked.isSupervised === true ? new Supervisor(this.#clock) : undefined;
+    const spec = supervisor === undefined ? asked : supervised(asked, this.#supervisorFile, supervisor.listener);
     const starting: Starting = {
       spec,
+      supervisor,
       uid: this.#takeUid(),
       isSent: false,
       isStarted: false,
@@ -256,6 +266,7 @@ class Host implements LinuxSandboxHost {
     this.#sandboxes.delete(id);
     this.#uids.delete(starting.uid);
     for (const server of starting.servers) server.close();
+    starting.supervisor?.close();
     // What the function said last is still in the socket and the pipe: they end by themselves when that has been read.
     if (starting.isStarted) return;
     starting.control?.destroy();
@@ -272,7 +283,7 @@ class Host implements LinuxSandboxHost {
   }
 }
 
-function exitOf(event: Extract<LauncherEvent, { kind: "exited" }>): SandboxExit {
+function exitOf(event: Pick<Extract<LauncherEvent, { kind: "exited" }>, "code" | "signal" | "outOfMemory">): SandboxExit {
   if (event.signal === 0) return { code: event.code, outOfMemory: false };
   const signal = SIGNAL_NAMES.get(event.signal) ?? `SIG${event.signal}`;
   return { signal, outOfMemory: event.outOfMemory && signal === "SIGKILL" };
@@ -296,18 +307,58 @@ class LinuxSandbox implements Sandbox {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #state: Starting;
-  #hasExited = false;
+  readonly #gone: Promise<SandboxExit>;
+  #isGone = false;
+  /** Processes that the kernel has ended for their memory, and how many of them have been accounted for. */
+  #memoryKills = 0;
+  #memoryKillsTold = 0;
 
   constructor({ launcher, clock, log, state, control, output }: LinuxSandboxParts) {
     this.id = state.spec.id;
     this.control = control;
     this.output = output;
-    this.exited = state.exited.promise;
+    this.#gone = state.exited.promise;
     this.#launcher = launcher;
     this.#clock = clock;
     this.#log = log;
     this.#state = state;
-    void this.exited.then(() => (this.#hasExited = true));
+    void this.#gone.then(() => (this.#isGone = true));
+    this.exited = state.supervisor === undefined ? this.#gone : this.#exitOf(state.supervisor.mainEnded);
+  }
+
+  signal(name: "SIGTERM" | "SIGKILL"): void {
+    this.#supervisor.signal(0, name);
+  }
+
+  async spawn(process: ProcessSpec): Promise<SandboxProcess> {
+    const { ended, ...spawned } = await this.#supervisor.spawn(process);
+    return { ...spawned, exited: this.#exitOf(ended) };
+  }
+
+  async clear(): Promise<void> {
+    await this.#supervisor.clear();
+  }
+
+  async dial(port: number): Promise<Duplex> {
+    return await this.#supervisor.dial(port);
+  }
+
+  get #supervisor(): Supervisor {
+    if (this.#state.supervisor === undefined) throw new SandboxError(`sandbox ${this.id} is not supervised`);
+    return this.#state.supervisor;
+  }
+
+  /** What the supervisor can't see is whether the kernel killed a process for its memory. */
+  async #exitOf(end: Promise<ProcessEnd>): Promise<SandboxExit> {
+    const told = await Promise.race([end, this.#gone]);
+    if ("outOfMemory" in told) return told;
+    const { code, signal, problem } = told;
+    if (problem !== undefined) return { code, outOfMemory: false, problem };
+    if (signal !== constants.signals.SIGKILL) return exitOf({ code, signal, outOfMemory: false });
+    await this.usage();
+    const outOfMemory = this.#memoryKills > this.#memoryKillsTold;
+    this.#memoryKillsTold = this.#memoryKills;
+    return exitOf({ code, signal, outOfMemory });
   }
 
   async specialise(given: Specialisation): Promise<void> {
@@ -327,21 +378,23 @@ class LinuxSandbox implements Sandbox {
   }
 
   async kill(): Promise<void> {
-    if (!this.#hasExited) await this.#launcher.ask("kill", this.id).catch(() => undefined); // it may have just ended by itself
+    if (!this.#isGone) await this.#launcher.ask("kill", this.id).catch(() => undefined); // it may have just ended by itself
     const late = this.#clock.after(END_MS_EXPECTED, () => this.#log.error("a killed sandbox is still there", { sandbox: this.id }));
-    await this.exited;
+    await this.#gone;
     late.cancel();
     this.control.destroy();
     this.output.destroy();
   }
 
   async usage(): Promise<SandboxUsage> {
-    if (this.#hasExited) return { memoryPeakBytes: this.#state.memoryPeakBytes };
+    if (this.#isGone) return { memoryPeakBytes: this.#state.memoryPeakBytes };
     try {
       const answer = await this.#launcher.ask("usage", this.id);
-      return { memoryPeakBytes: answer.kind === "usage" ? answer.memoryPeakBytes : 0 };
+      if (answer.kind !== "usage") return { memoryPeakBytes: 0 };
+      this.#memoryKills = answer.memoryKills;
+      return { memoryPeakBytes: answer.memoryPeakBytes };
     } catch {
-      await this.exited; // the launcher no longer knows it, so its end is on the way
+      await this.#gone; // the launcher no longer knows it, so its end is on the way
       return { memoryPeakBytes: this.#state.memoryPeakBytes };
     }
   }
