@@ -77,8 +77,6 @@ export class EnvironmentSandbox {
       const { control, exited } = this.#present;
       return { control, exited, signal: (name) => this.#present.signal(name), variables };
     }
-    // Initialisation has more than the function's share.
-    await this.#sandbox.limitCpu(spec.cpuMillis);
     const process = await this.#sandbox.spawn({ role: "main", argv, env, workingDirectory });
     if (process.control === undefined) throw new Error("a main process has a control socket");
     return { ...process, control: process.control, variables: {} };
@@ -161,8 +159,10 @@ export class EnvironmentSandbox {
   }
 
   /** Ends every process and keeps the rest, /tmp above all. Rejects with SandboxError: then it has to be killed. */
-  clear(): Promise<void> {
-    return this.#present.clear();
+  async clear(): Promise<void> {
+    // Initialisation has more than the function's share; and whoever ends a runtime that spins must not wait for its turn.
+    await this.#present.limitCpu(this.#options.spec.cpuMillis);
+    await this.#present.clear();
   }
 
   /** Ends everything; resolves when nothing is left. One that is being made is killed by who makes it. */
