@@ -1,6 +1,6 @@
 // SQS against its model: random operations with restarts in between, on both drivers of the store, at times that the test makes.
 //
-// SQS_OPERATIONS=1000000 for a long run, SEED for another course.
+// SQS_OPERATIONS=1000000 for a long run (a quarter of an hour: start it with `node --test`), SEED for another course.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

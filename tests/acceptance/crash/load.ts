@@ -1,6 +1,6 @@
 // The load: clients of all services in a process of their own, that go on whatever becomes of the server, until SIGTERM.
 //
-// Words: the endpoint, the key pair, the ledger's path, and the number of the first thing.
+// Words: the endpoint, the key pair, the ledger's path, and how the names of functions begin.
 import { argv } from "node:process";
 import { setTimeout as pause } from "node:timers/promises";
 import { PutEventsCommand } from "@aws-sdk/client-eventbridge";
@@ -16,7 +16,7 @@ import { changeFunctions } from "./control-plane.ts";
 import { openLedger } from "./ledger.ts";
 import { BUCKET, FIFO, GROUPS, queueArn, queueUrl, SCHEDULER_ROLE, STANDARD, TOPIC, WORKER } from "./resources.ts";
 
-const [endpoint = "", accessKeyId = "", secretAccessKey = "", path = "", seed = ""] = argv.slice(2);
+const [endpoint = "", accessKeyId = "", secretAccessKey = "", path = "", prefix = ""] = argv.slice(2);
 const clients = awsClients(endpoint, { accessKeyId, secretAccessKey });
 const { lambda, sqs, sns, events, s3, scheduler } = clients;
 const ledger = openLedger(path);
@@ -96,8 +96,8 @@ await Promise.all([
   repeat(put, 5),
   repeat(schedule, 50),
   repeat(store),
-  changeFunctions(lambda, attempts, `${seed}a`),
-  changeFunctions(lambda, attempts, `${seed}b`),
+  changeFunctions(lambda, attempts, `${prefix}a`),
+  changeFunctions(lambda, attempts, `${prefix}b`),
   consumeAll("standard", STANDARD),
   consumeAll("fifo", FIFO),
 ]);
