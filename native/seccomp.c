@@ -141,6 +141,26 @@ static void check_personality(void) {
   answer(refuse(EPERM));
 }
 
+// The limit on core dumps is the one that keeps the host's program for them from running (sandbox.c): it stays. Asking for another is answered
+// as done, because who asks wants none, and has none.
+static void check_setrlimit(void) {
+  load_argument(0);
+  answer_if_equal(4 /* RLIMIT_CORE */, refuse(0));
+  answer(SECCOMP_RET_ALLOW);
+}
+
+static void check_prlimit64(void) {
+  load_argument(1);
+  emit(BPF_JMP | BPF_JEQ | BPF_K, 4 /* RLIMIT_CORE */, 1, 0);
+  answer(SECCOMP_RET_ALLOW);
+  for (size_t half = 0; half < 2; half++) {
+    load(offsetof(struct seccomp_data, args) + 2 * 8 + half * 4);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    answer(refuse(0));
+  }
+  answer(SECCOMP_RET_ALLOW);  // only asks
+}
+
 // clone3 has its flags behind a pointer, where no filter can look: libc falls back to clone.
 static void check_clone3(void) { answer(refuse(ENOSYS)); }
 
@@ -148,7 +168,7 @@ static const struct {
   int number;
   void (*check)(void);
 } CHECKED[] = {{SYS_clone, check_clone}, {SYS_socket, check_socket}, {SYS_socketpair, check_socketpair}, {SYS_ioctl, check_ioctl},
-               {SYS_personality, check_personality}, {435, check_clone3}};
+               {SYS_personality, check_personality}, {SYS_setrlimit, check_setrlimit}, {SYS_prlimit64, check_prlimit64}, {435, check_clone3}};
 
 static bool is_allowed[CALLS];
 

@@ -9,7 +9,7 @@ import { SandboxError } from "../../src/sandbox/sandbox.ts";
 import { call, makeFunction, makeRole } from "../support/functions.ts";
 import { startLambent } from "../support/lambent-process.ts";
 import { FORBIDDEN, MACHINE, SITE, connectMachine, shell, type Internet } from "./internet.fixture.ts";
-import { LAUNCHER, eventually, launcherOf, marked, processes, python, run, seen, spec } from "./sandbox.fixture.ts";
+import { LAUNCHER, eventually, launcherOf, marked, processes, python, run, seen, spec } from "../acceptance/containment/sandbox.fixture.ts";
 
 const PRELUDE = `
 def reach(address, port, timeout=5):

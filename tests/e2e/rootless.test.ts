@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { findTool, missingGatewayPackages } from "../../src/sandbox/linux/tools.ts";
 import { leftovers, nothingLeftSince } from "../support/leftovers.ts";
 import { runIsolated } from "./internet.fixture.ts";
-import { skip as missing } from "./sandbox.fixture.ts";
+import { skip as missing } from "../acceptance/containment/sandbox.fixture.ts";
 
 const packages = [
   ...missingGatewayPackages(),
