@@ -181,7 +181,8 @@ const char *filesystem_prepare(void) {
   return NULL;
 }
 
-static const char *open_requested(const struct request *request, int *trees) {
+static const char *open_requested(const struct request *request, int trees[MOUNTS_MAX]) {
+  memset(trees, -1, MOUNTS_MAX * sizeof *trees);
   for (size_t i = 0; i < request->mount_count; i++) {
     trees[i] = clone_tree(request->mounts[i].source);
     if (trees[i] < 0 || protect(trees[i], READ_ONLY, MS_PRIVATE)) return request->mounts[i].source;
@@ -197,13 +198,14 @@ static void tmp_options(char *options, const struct request *request) {
 
 static const char *assemble(const struct request *request) {
   int trees[LENGTH(shared)];
-  for (size_t i = 0; i < shared_count; i++) {
+  const size_t count = shared_count;
+  for (size_t i = 0; i < count; i++) {
     char place[128];
     snprintf(place, sizeof place, STAGE "%s", shared[i]);
     if ((trees[i] = clone_tree(place)) < 0) return shared[i];
   }
   if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m,nr_inodes=512")) return "root";
-  for (size_t i = 0; i < shared_count; i++)
+  for (size_t i = 0; i < count; i++)
     if (attach(trees[i], shared[i])) return shared[i];
   for (size_t i = 0; i < link_count; i++)
     if (make_link(links[i][0], links[i][1])) return links[i][0];
@@ -263,7 +265,6 @@ static const char *add(const struct request *request, const int *trees) {
 // Sources are the host's, so they are opened before the launcher goes in.
 const char *filesystem_add(int mount_namespace, const struct request *request) {
   int trees[MOUNTS_MAX];
-  for (size_t i = 0; i < request->mount_count; i++) trees[i] = -1;
   const char *failed = open_requested(request, trees);
   if (!failed) failed = setns(mount_namespace, CLONE_NEWNS) ? "mount namespace" : add(request, trees);
   int cause = errno;
