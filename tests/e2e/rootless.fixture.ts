@@ -99,6 +99,8 @@ export function ordinaryUser(): Ordinary {
         HOME: home,
         TMPDIR: home,
         LAMBENT_TEST_ROOTLESS: "1",
+        LAMBENT_TEST_ENVIRONMENTS: "40",
+        LAMBENT_TEST_KILLS: "2",
         LAMBENT_RUNTIMES: join(home, "runtimes"),
       };
       return spawn("/bin/sh", ["-euc", script, "sh", ...words], { env, cwd: home, stdio: ["ignore", "pipe", "pipe"] });

@@ -220,6 +220,29 @@ print("took", len(fds)); os.read(3, 1)`;
   await greedy.kill();
 });
 
+void test(
+  "what the kernel counts for the whole machine is not to be had: asynchronous I/O, huge pages, flushing of every disk",
+  { skip },
+  async () => {
+    const { output } = await run(
+      host,
+      python(`
+import mmap
+context = ctypes.c_ulong(0)
+print(call(${process.arch === "x64" ? 206 : 0}, 4096, ctypes.byref(context)), context.value)
+libc.mmap.restype = ctypes.c_void_p
+def mapped(flags):
+    ctypes.set_errno(0)
+    r = libc.mmap(None, 2 << 20, 3, flags, -1, 0)
+    return "done" if r != 2 ** 64 - 1 else name(ctypes.get_errno())
+print(mapped(0x22), mapped(0x22 | 0x40000), mapped(0x22 | 0x40000 | 21 << 26))
+print(tries(os.memfd_create, "x", 4), tries(os.close, os.memfd_create("x", 1)), name(ctypes.get_errno()) if libc.shmget(0, 2 << 20, 0x800 | 0x200 | 0o600) < 0 else "done")
+print(libc.sync() is not None, libc.syncfs(-1))`),
+    );
+    assert.equal(output.trim(), "ENOSYS 0\ndone EPERM EPERM\nEPERM done EPERM\nTrue 0");
+  },
+);
+
 const SPIN = python(`
 import time
 print("spins")

