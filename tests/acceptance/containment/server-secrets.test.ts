@@ -11,8 +11,8 @@ let target: Target;
 before(async () => {
   if (skip !== false) return;
   target = await Target.start();
-  await target.python("attacker", { Timeout: 30, MemorySize: 1024 });
-  await target.python("second");
+  await target.python("attacker", { Timeout: 30, MemorySize: 1769 });
+  await target.python("second", { MemorySize: 1769 });
 });
 afterEach(async () => {
   if (skip === false) await target.isWell();

@@ -70,7 +70,7 @@ while True:
     event = json.loads(body)
     exec(event["code"], globals())
     past.append(id)
-    if "out" in globals(): respond(globals().pop("out"))
+    if "out" in globals(): respond(json.dumps(globals().pop("out")))
 `;
 
 const text = (value: unknown): string => JSON.stringify(value) ?? "";
