@@ -121,7 +121,7 @@ def scan(address):
     found = []
     for p in range(1, 65536):
         s = socket.socket()
-        if s.connect_ex((address, p)) == 0: found.append(p)
+        if s.connect_ex((address, p)) == 0 and s.getsockname() != s.getpeername(): found.append(p) # TCP may connect a socket with itself
         s.close()
     return found
 out = [scan("127.0.0.1"), scan("169.254.100.1")]`;
