@@ -160,7 +160,10 @@ link = struct.pack("BBHiII", 0, 0, 0, 2, 0, 1)
 print([ask(k, b) for k, b in ((20, address), (24, route), (28, neighbour), (16, link))])`),
     internet,
   );
-  assert.match(output, /^done done EINVAL\nEINVAL\nEPERM EAFNOSUPPORT EPERM EPERM\n\{'EPERM'\}\n\['EPERM', 'EPERM', 'EPERM', 'EPERM'\]\n$/);
+  assert.match(
+    output,
+    /^done done E(?:INVAL|NETUNREACH)\nE(?:INVAL|NETUNREACH)\nEPERM EAFNOSUPPORT EPROTONOSUPPORT EPERM\n\{'EPERM'\}\n\['EPERM', 'EPERM', 'EPERM', 'EPERM'\]\n$/,
+  );
 });
 
 void test("N10 DNS goes to the host's resolver only, and mail is not sent: port 25 is closed as on AWS", async () => {

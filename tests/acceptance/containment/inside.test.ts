@@ -261,7 +261,7 @@ void test(
           /^\/(?:usr|lib|bin|sbin|etc|dev|proc)?(?:\/|$)|^\/(?:null|zero|full|random|urandom|sys|environment|opt)$/.test(root),
         `${at} is ${root}`,
       );
-    assert.doesNotMatch(output, /\b\d{12}\b|canary|\/root\/|\/home\//);
+    assert.doesNotMatch(output.replaceAll(directory, ""), /\b\d{12}\b|canary|\/root\/|\/home\//);
   },
 );
 inside(

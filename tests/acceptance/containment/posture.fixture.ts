@@ -61,9 +61,9 @@ const descriptorsOf = (pid: number): readonly string[] =>
     .map((fd) => `${fd} ${readlinkSync(`/proc/${pid}/fd/${fd}`).replace(/\[\d+\]/, "")}`);
 
 function limitsOf(pid: number): readonly string[] {
-  const shown = /^Max (?:open files|processes|core|locked|stack|msgqueue|file size|address space|nice|realtime priority)/;
+  const kept = /^Max (?:open files|processes|core|locked|stack|msgqueue|file size|address space|nice|realtime priority)/;
   return lines(read(pid, "limits"))
-    .filter((line) => shown.test(line))
+    .filter((line) => kept.test(line))
     .map((line) => line.trim().replace(/\s{2,}/g, " | "));
 }
 
@@ -123,15 +123,28 @@ export function filterOf(pid: number): string {
   return stdout.trim();
 }
 
+/** Process 1 can't be looked into, not even by the ordinary user who started the server. */
+function shown<T>(look: () => T): T | string {
+  try {
+    return look();
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error);
+  }
+}
+
 /** `first` is the host's pid of the sandbox's first process. */
 export function postureOf(first: number, launcher: number, id: string) {
   const init = processes().find(({ pid }) => pid === first)?.parent ?? 0;
-  const of = (pid: number) => ({ namespaces: namespacesOf(pid), threads: statusOf(pid), descriptors: descriptorsOf(pid) });
+  const of = (pid: number) => ({
+    namespaces: shown(() => namespacesOf(pid)),
+    threads: statusOf(pid),
+    descriptors: shown(() => descriptorsOf(pid)),
+  });
   return {
     process1: {
       ...of(init),
-      commandLine: read(init, "cmdline").replaceAll("\0", ""),
-      environment: read(init, "environ").replaceAll("\0", ""),
+      commandLine: shown(() => read(init, "cmdline").replaceAll("\0", "")),
+      environment: shown(() => read(init, "environ").replaceAll("\0", "")),
     },
     process2: {
       ...of(first),
