@@ -187,7 +187,8 @@ const char *filesystem_prepare(void) {
   return NULL;
 }
 
-static const char *open_requested(const struct request *request, int *trees) {
+static const char *open_requested(const struct request *request, int trees[MOUNTS_MAX]) {
+  memset(trees, -1, MOUNTS_MAX * sizeof *trees);
   for (size_t i = 0; i < request->mount_count; i++) {
     trees[i] = clone_tree(request->mounts[i].source);
     if (trees[i] < 0 || protect(trees[i], READ_ONLY, MS_PRIVATE)) return request->mounts[i].source;
@@ -211,7 +212,7 @@ static void tmp_options(char *options, const struct request *request) {
 
 static const char *assemble(const struct request *request) {
   const char *const *parts = request->root ? OVER_IMAGE : shared;
-  size_t count = request->root ? LENGTH(OVER_IMAGE) : shared_count;
+  const size_t count = request->root ? LENGTH(OVER_IMAGE) : shared_count;
   int trees[LENGTH(shared)], empty_file = clone_tree(STAGE EMPTY_FILE), empty_directory = clone_tree(STAGE EMPTY_DIRECTORY);
   for (size_t i = 0; i < count; i++) {
     char place[128];
@@ -280,7 +281,6 @@ static const char *add(const struct request *request, const int *trees) {
 // Sources are the host's, so they are opened before the launcher goes in.
 const char *filesystem_add(int mount_namespace, const struct request *request) {
   int trees[MOUNTS_MAX];
-  for (size_t i = 0; i < request->mount_count; i++) trees[i] = -1;
   const char *failed = open_requested(request, trees);
   if (!failed) failed = setns(mount_namespace, CLONE_NEWNS) ? "mount namespace" : add(request, trees);
   int cause = errno;

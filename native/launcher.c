@@ -49,7 +49,7 @@ static size_t sandbox_count;
 static size_t ended_count;
 static bool has_gateway;
 static int epoll;
-static char *title;
+static char *title;  // arguments and environment, as /proc shows them
 static size_t title_size;
 
 static void end_all(void);
@@ -146,7 +146,7 @@ static const char *begin(struct sandbox *sandbox, const struct request *request,
   bool is_made = make_pairs(pairs);
   sandbox->pid = is_made ? clone_into_pid_namespace(cgroup, &sandbox->pidfd) : -1;
   if (sandbox->pid == 0) {
-    memset(title, 0, title_size);  // the command line names a path of the host
+    memset(title, 0, title_size);  // the command line names a path of the host, the environment tells of the server
     sandbox_main(request, &(struct sandbox_descriptors){pairs[CONTROL_THEIRS], pairs[OUTPUT_THEIRS], pairs[REPORT_THEIRS], request->slot ? GATEWAY : -1});
   }
   close_pairs(pairs, sandbox->pid > 0);
@@ -453,7 +453,9 @@ static struct settings settings_of(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   title = argv[0];
-  title_size = strlen(argv[argc - 1]) + (size_t)(argv[argc - 1] - argv[0]);
+  char *last = argv[argc - 1];
+  for (char **variable = environ; *variable; variable++) last = *variable;  // they stand behind the arguments
+  title_size = strlen(last) + (size_t)(last - title);
   struct settings settings = settings_of(argc, argv);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the whole group: the server decides what it means

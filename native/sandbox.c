@@ -55,10 +55,17 @@ static void limit(__rlimit_resource_t resource, const char *name, rlim_t amount)
   if (setrlimit(resource, &wanted)) fail("limit", name);
 }
 
+// Not 0: where the host pipes cores to a program, the kernel runs it whatever the limit is, but not at exactly 1. An ordinary user whose own
+// limit is 0 can't raise it.
+static void forbid_cores(void) {
+  struct rlimit one = {1, 1}, none = {0, 0};
+  if (setrlimit(RLIMIT_CORE, &one) && (errno != EPERM || setrlimit(RLIMIT_CORE, &none))) fail("limit", "core");
+}
+
 static void set_limits(const struct request *request) {
+  forbid_cores();
   limit(RLIMIT_NOFILE, "open files", request->open_files_max);
   limit(RLIMIT_NPROC, "processes", request->processes_max);
-  limit(RLIMIT_CORE, "core", 0);
   limit(RLIMIT_MEMLOCK, "locked memory", 64 << 10);
   limit(RLIMIT_STACK, "stack", 8 << 20);
   limit(RLIMIT_MSGQUEUE, "message queues", 800 << 10);

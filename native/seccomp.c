@@ -96,13 +96,16 @@ static void with_call(int number, void (*check)(void)) {
   program[skip].jf = (uint8_t)(length - skip - 1);
 }
 
-// CLONE_NEWTIME to CLONE_NEWNET and CLONE_NEWNS.
-static void check_clone(void) {
-  load_argument(0);
-  emit(BPF_JMP | BPF_JSET | BPF_K, 0x7e020000, 0, 1);
+// Refuses a call that has one of the flags in this argument.
+static void refuse_flags(size_t index, uint32_t flags) {
+  load_argument(index);
+  emit(BPF_JMP | BPF_JSET | BPF_K, flags, 0, 1);
   answer(refuse(EPERM));
   answer(SECCOMP_RET_ALLOW);
 }
+
+// CLONE_NEWTIME to CLONE_NEWNET and CLONE_NEWNS.
+static void check_clone(void) { refuse_flags(0, 0x7e020000); }
 
 static void check_socket(void) {
   enum { UNIX = 1, INET = 2, INET6 = 10, NETLINK = 16, NETLINK_ROUTE = 0 };
@@ -141,14 +144,45 @@ static void check_personality(void) {
   answer(refuse(EPERM));
 }
 
-// clone3 has its flags behind a pointer, where no filter can look: libc falls back to clone.
-static void check_clone3(void) { answer(refuse(ENOSYS)); }
+// The limit on core dumps is the one that keeps the host's program for them from running (sandbox.c): it stays. Asking for another is answered
+// as done, because who asks wants none, and has none.
+static void check_setrlimit(void) {
+  load_argument(0);
+  answer_if_equal(4 /* RLIMIT_CORE */, refuse(0));
+  answer(SECCOMP_RET_ALLOW);
+}
+
+static void check_prlimit64(void) {
+  load_argument(1);
+  emit(BPF_JMP | BPF_JEQ | BPF_K, 4 /* RLIMIT_CORE */, 1, 0);
+  answer(SECCOMP_RET_ALLOW);
+  for (size_t half = 0; half < 2; half++) {
+    load(offsetof(struct seccomp_data, args) + 2 * 8 + half * 4);
+    emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    answer(refuse(0));
+  }
+  answer(SECCOMP_RET_ALLOW);  // only asks
+}
+
+// clone3 has its flags behind a pointer, where no filter can look: libc falls back to clone. Contexts of asynchronous I/O (io_setup) are counted
+// for the whole machine: who has no use for them goes without.
+static void is_absent(void) { answer(refuse(ENOSYS)); }
+
+// Flushes every disk of the machine. All that can be written inside is memory, so it is done.
+static void is_done(void) { answer(refuse(0)); }
+
+// The host's pool of huge pages is nobody's memory but the host's: no control group counts it.
+static void check_mmap(void) { refuse_flags(3, 0x40000 /* MAP_HUGETLB */); }
+static void check_memfd_create(void) { refuse_flags(1, 4 /* MFD_HUGETLB */); }
+static void check_shmget(void) { refuse_flags(2, 04000 /* SHM_HUGETLB */); }
 
 static const struct {
   int number;
   void (*check)(void);
 } CHECKED[] = {{SYS_clone, check_clone}, {SYS_socket, check_socket}, {SYS_socketpair, check_socketpair}, {SYS_ioctl, check_ioctl},
-               {SYS_personality, check_personality}, {435, check_clone3}};
+               {SYS_personality, check_personality}, {SYS_setrlimit, check_setrlimit}, {SYS_prlimit64, check_prlimit64}, {435 /* clone3 */, is_absent},
+               {SYS_io_setup, is_absent}, {SYS_sync, is_done}, {SYS_syncfs, is_done}, {SYS_mmap, check_mmap}, {SYS_memfd_create, check_memfd_create},
+               {SYS_shmget, check_shmget}};
 
 static bool is_allowed[CALLS];
 

@@ -55,6 +55,9 @@ type Response = ServerResponse | Http2ServerResponse;
 
 const TIMEOUTS: Timeouts = { headersMs: 10_000, bodyIdleMs: 20_000, keepAliveMs: 60_000, graceMs: 10_000 };
 const CONNECTIONS_MAX = 10_000;
+/** Of one sandbox, and of all together: what functions open must leave the server descriptors for everybody else. */
+const SANDBOX_CONNECTIONS_MAX = 1000;
+const SANDBOXES_CONNECTIONS_MAX = 8000;
 const HEADER_BYTES_MAX = 16 * 1024;
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /** How often Node looks for heads that take too long. */
@@ -72,6 +75,9 @@ class Listener implements FrontDoor {
   readonly #networkHosts;
   readonly #sandboxHosts = hostRules([], "sandbox");
   readonly #sockets = new Set<Socket>();
+  /** Open connections by sandbox. */
+  readonly #fromSandboxes = new Map<string, number>();
+  #fromAllSandboxes = 0;
   readonly #sessions = new Set<ServerHttp2Session>();
   readonly #origins = new WeakMap<object, SandboxOrigin>();
   /** Of the connection that is being handed to the HTTP/2 server, which takes it within the call. */
@@ -286,7 +292,21 @@ class Listener implements FrontDoor {
   }
 
   accept(socket: Socket, origin: SandboxOrigin): void {
+    const open = this.#fromSandboxes.get(origin.sandboxId) ?? 0;
+    if (open >= SANDBOX_CONNECTIONS_MAX || this.#fromAllSandboxes >= SANDBOXES_CONNECTIONS_MAX) {
+      socket.destroy();
+      return;
+    }
+    this.#count(origin.sandboxId, 1);
+    socket.once("close", () => this.#count(origin.sandboxId, -1));
     this.#sniff(socket, origin);
+  }
+
+  #count(sandboxId: string, change: 1 | -1): void {
+    const open = (this.#fromSandboxes.get(sandboxId) ?? 0) + change;
+    if (open === 0) this.#fromSandboxes.delete(sandboxId);
+    else this.#fromSandboxes.set(sandboxId, open);
+    this.#fromAllSandboxes += change;
   }
 
   async close(): Promise<void> {

@@ -72,7 +72,7 @@ const CASES: Readonly<Record<string, readonly [layers: readonly Tree[], expected
 };
 
 for (const [name, [layers, expected]] of Object.entries(CASES))
-  test(`merged: ${name}`, async (t) => {
+  test(`Z21 merged: ${name}`, async (t) => {
     assert.deepEqual((await merged(t, ...layers)).tree, expected);
   });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fakeSandboxHost, type FakeFunction, type FakeHandler, type FakeInit } from "../sandbox/fake.ts";
-import { SandboxError } from "../sandbox/sandbox.ts";
+import { ProgramError, SandboxError } from "../sandbox/sandbox.ts";
 import {
   COLD,
   END,
@@ -280,6 +280,25 @@ test("a sandbox that cannot be made is an error of the start", async () => {
   await assert.rejects(running.environment.start(), /no cgroups/);
   await running.environment.stop();
   assert.equal(running.environment.state, "dead");
+});
+
+test("a program of the user's that the kernel can't run is the function's error", async () => {
+  for (const [program, isTheirs] of [
+    ["/var/task/bootstrap", true],
+    ["/opt/bootstrap", true],
+    ["/var/lang/bin/node", false],
+  ] as const) {
+    const refusal = new ProgramError(`sandbox x: exec: ${program}: Exec format error`, program, "Exec format error");
+    const sandboxes = { ...fakeSandboxHost(() => () => "x"), start: () => Promise.reject(refusal) };
+    const running = environment({ script: () => "x", options: { sandboxes } });
+    if (isTheirs) {
+      await running.environment.start();
+      const { cause, errorType, text } = await outcomeOf(running);
+      assert.deepEqual([cause, errorType], ["init", "Runtime.InvalidEntrypoint"]);
+      assert.ok(text.includes(`RequestId: r1 Error: fork/exec ${program}: exec format error`), text);
+    } else await assert.rejects(running.environment.start(), /Exec format error/);
+    await running.environment.stop();
+  }
 });
 
 test("a sandbox that takes too long is given up, and destroyed when it comes after all", async () => {

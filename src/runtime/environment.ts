@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
+import { ProgramError, SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import { entrypointOf } from "./entrypoint.ts";
 import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
 import { EnvironmentSandbox } from "./environment-sandbox.ts";
@@ -84,6 +84,12 @@ export interface EnvironmentEvents {
   stopping(environment: Environment): void;
   /** Nothing of it is left. */
   dead(environment: Environment): void;
+}
+
+/** A program of the user's own that can't be run is the function's error, in AWS's words; everything else is trouble of this machine. */
+function refusedProgram(cause: unknown): InitEnding {
+  if (!(cause instanceof ProgramError) || !/^\/(?:var\/task|opt)\//.test(cause.program)) throw cause;
+  return { kind: "no-entrypoint", problem: `fork/exec ${cause.program}: ${cause.reason.toLowerCase()}` };
 }
 
 export class Environment {
@@ -269,7 +275,7 @@ export class Environment {
   }
 
   #boot(limitMs: number): Promise<InitEnding> {
-    const booting = this.#bootNow(limitMs);
+    const booting = this.#bootNow(limitMs).catch(refusedProgram);
     this.#booting = booting;
     return booting;
   }

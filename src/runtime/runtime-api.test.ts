@@ -137,7 +137,7 @@ const ERRORS = [
   },
 ] as const;
 for (const { name, headers, body, type } of ERRORS)
-  test(`an error ${name} is passed on as it is, its type only when it is one`, async () => {
+  test(`X04 an error ${name} is passed on as it is, its type only when it is one`, async () => {
     const { send, seen } = await running();
     assert.equal((await send({ path: call(ID, "error"), headers, body })).status, 202);
     assert.deepEqual(seen.answers, [{ kind: "errored", errorType: type, payload: Buffer.from(body), exits: false }]);
@@ -170,7 +170,7 @@ const PATHS = [
   { path: "/2020-01-01/extension/register", status: 404 },
 ];
 for (const { path, status } of PATHS)
-  test(`no trick with a path reaches anything: ${path.slice(0, 90)}`, async () => {
+  test(`X06 no trick with a path reaches anything: ${path.slice(0, 90)}`, async () => {
     const { send, seen } = await running();
     assert.equal((await send({ path, body: "null" })).status, status);
     assert.deepEqual(seen.answers, []);
@@ -199,7 +199,7 @@ test("two answers at the same time are one answer and one refusal", async () => 
   assert.equal(seen.answers.length, 1);
 });
 
-test("an answer to an invocation that nobody waits for any more is refused", async () => {
+test("X07 an answer to an invocation that nobody waits for any more is refused", async () => {
   const { send, seen, runtimeApi } = await running();
   runtimeApi.abandon();
   assert.equal((await send({ path: call(ID, "response"), body: "1" })).status, 400);

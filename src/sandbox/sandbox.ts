@@ -134,6 +134,18 @@ export class SandboxError extends Error {
   }
 }
 
+/** Every layer was made, and the kernel refused the program: a format that it does not know, an interpreter that is not there. */
+export class ProgramError extends SandboxError {
+  readonly program: string;
+  /** In the kernel's words: `Exec format error`. */
+  readonly reason: string;
+  constructor(message: string, program: string, reason: string) {
+    super(message);
+    this.program = program;
+    this.reason = reason;
+  }
+}
+
 export interface SandboxHost {
   /** Resolves when the first process has been started. Throws SandboxError; fails closed. */
   start(spec: SandboxSpec): Promise<Sandbox>;

@@ -1,7 +1,7 @@
 // Runs the SandboxHost contract over its drivers: the fake one, and the Linux one where it can run.
 import { randomUUID } from "node:crypto";
 import { fakeSandboxHost, type FakeFunction } from "../../src/sandbox/fake.ts";
-import { python, skip, spec as linuxSpec, startHost } from "../e2e/sandbox.fixture.ts";
+import { python, skip, spec as linuxSpec, startHost } from "../acceptance/containment/sandbox.fixture.ts";
 import { sandboxContract, type Program } from "./sandbox.contract.ts";
 
 const FAKES: Readonly<Record<Program, FakeFunction["init"]>> = {

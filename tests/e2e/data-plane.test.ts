@@ -353,7 +353,7 @@ test("an import error is the runtime's document, after two tries", { skip }, asy
   }
 });
 
-test("an init that hangs is cut off after 10 s, then by the function's timeout", { skip }, async () => {
+test("L08 an init that hangs is cut off after 10 s, then by the function's timeout", { skip }, async () => {
   const failed = await invoke(deployment("hangs", { timeoutMs: 1000 }));
   assert.deepEqual(told(failed).slice(0, 2), ["timeout", "Sandbox.Timedout"]);
   assert.ok(failed.tookMs > 10_900 && failed.tookMs < 13_000, `${failed.tookMs} ms`);

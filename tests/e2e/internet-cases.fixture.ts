@@ -9,7 +9,7 @@ import { SandboxError } from "../../src/sandbox/sandbox.ts";
 import { call, makeFunction, makeRole } from "../support/functions.ts";
 import { startLambent } from "../support/lambent-process.ts";
 import { FORBIDDEN, MACHINE, SITE, connectMachine, shell, type Internet } from "./internet.fixture.ts";
-import { LAUNCHER, eventually, launcherOf, marked, processes, python, run, seen, spec } from "./sandbox.fixture.ts";
+import { LAUNCHER, eventually, launcherOf, marked, processes, python, run, seen, spec } from "../acceptance/containment/sandbox.fixture.ts";
 
 const PRELUDE = `
 def reach(address, port, timeout=5):
@@ -68,7 +68,7 @@ void test("what nobody listens on is refused as it is outside", async () => {
   assert.deepEqual(await answers([[SITE, 81]]), ["ECONNREFUSED"]);
 });
 
-void test("N02 N11 private networks, link-local addresses and the metadata service are refused at once, by address and by name", async () => {
+void test("N11 private networks, link-local addresses and the metadata service are refused at once, by address and by name", async () => {
   const targets = [...FORBIDDEN, "inside.example", "metadata.example"].map((address) => [address, 8443] as const);
   for (const address of FORBIDDEN)
     assert.equal(
@@ -81,7 +81,7 @@ void test("N02 N11 private networks, link-local addresses and the metadata servi
   );
 });
 
-void test("N01 N06 the host's ports are refused on every address that it has, also one that it has got since", async () => {
+void test("the host's ports are refused on every address that it has, also one that it has got since", async () => {
   const added = "198.51.100.77";
   shell(`ip address add ${added}/32 dev up0`);
   const targets = [MACHINE, added, "machine.example", "198.19.1.2"].map((address) => [address, 8080] as const);
@@ -115,7 +115,7 @@ print("closed")`;
   shell("ip address delete 198.51.100.78/32 dev up0");
 });
 
-void test("N05 N07 neighbours don't reach each other, nor does the host reach inside", async () => {
+void test("N05 neighbours don't reach each other, nor does the host reach inside", async () => {
   const listens = await host.start(
     spec({
       ...internet,
@@ -137,6 +137,33 @@ s = socket.create_server(("0.0.0.0", 8443)); print("listening"); s.accept(); pri
   assert.equal(fromHost.trim(), "True");
   assert.doesNotMatch(output, /SOMEBODY/);
   await listens.kill();
+});
+
+void test("N09 nobody speaks with another's address, and nobody's interface, addresses, routes or neighbours can be changed", async () => {
+  const { output } = await run(
+    host,
+    python(`
+import fcntl, struct
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print(tries(u.setsockopt, 0, 15, 1), tries(u.bind, ("198.18.0.99", 4000)), tries(u.sendto, b"spoofed", ("${SITE}", 7)))
+v = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print(tries(v.sendmsg, [b"spoofed"], [(0, 8, struct.pack("i4s4s", 0, socket.inet_aton("198.18.0.99"), b""))], 0, ("${SITE}", 7)))
+print(tries(v.setsockopt, 0, 19, 1), tries(socket.socket, 17, 3, 0), tries(socket.socket, 2, 3, 255), tries(socket.socket, 10, 3, 58))
+print({tries(fcntl.ioctl, v, n, struct.pack("16s24x", b"eth0")) for n in (0x8914, 0x8916, 0x891c, 0x8922, 0x8924, 0x8943, 0x8955)})
+def ask(kind, body):
+    n = socket.socket(16, 3, 0); n.send(struct.pack("IHHII", 16 + len(body), kind, 0x405, 1, 0) + body)
+    return name(-struct.unpack("i", n.recv(4096)[16:20])[0])
+address = struct.pack("BBBBI", 2, 32, 0, 0, 2) + struct.pack("HH4s", 8, 2, socket.inet_aton("198.18.0.99"))
+route = struct.pack("BBBBBBBBI", 2, 0, 0, 0, 254, 4, 0, 1, 0) + struct.pack("HHI", 8, 4, 2)
+neighbour = struct.pack("BBHiHBB", 2, 0, 0, 2, 0x80, 0, 0) + struct.pack("HH4s", 8, 1, socket.inet_aton("198.19.0.1")) + struct.pack("HH6s2x", 10, 2, b"\\2\\0\\0\\0\\0\\1")
+link = struct.pack("BBHiII", 0, 0, 0, 2, 0, 1)
+print([ask(k, b) for k, b in ((20, address), (24, route), (28, neighbour), (16, link))])`),
+    internet,
+  );
+  assert.match(
+    output,
+    /^done done E(?:INVAL|NETUNREACH)\nE(?:INVAL|NETUNREACH)\nEPERM EAFNOSUPPORT EPROTONOSUPPORT EPERM\n\{'EPERM'\}\n\['EPERM', 'EPERM', 'EPERM', 'EPERM'\]\n$/,
+  );
 });
 
 void test("N10 DNS goes to the host's resolver only, and mail is not sent: port 25 is closed as on AWS", async () => {

@@ -12,7 +12,14 @@ import type { Deployment, Outcome } from "../../src/pool/invocation.ts";
 import { dataPlane, type DataPlane } from "../../src/pool/invoke.ts";
 import { runtimeCatalog } from "../../src/runtime/managed.ts";
 import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
-import { eventually, LAUNCHER, launcherOf, processes, skip as withoutSandboxes, startHost } from "./sandbox.fixture.ts";
+import {
+  eventually,
+  LAUNCHER,
+  launcherOf,
+  processes,
+  skip as withoutSandboxes,
+  startHost,
+} from "../acceptance/containment/sandbox.fixture.ts";
 
 const NODE = `
   import fs from "node:fs";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 import { connectMachine, shell, type Internet } from "./internet.fixture.ts";
 import { ordinaryUser, type Ordinary } from "./rootless.fixture.ts";
@@ -32,9 +32,10 @@ async function asUser(words: readonly string[], options = {}): Promise<{ code: n
   return { code, output };
 }
 
-for (const file of ["sandbox-containment", "sandbox-limits", "sandbox-life", "layers"])
-  void test(`${file}.test.ts passes for an ordinary user`, async () => {
-    const { code, output } = await asUser(["--test-reporter=tap", join(HERE, `${file}.test.ts`)]);
+const CONTAINMENT = join(HERE, "..", "acceptance", "containment");
+for (const file of [...["inside", "resources", "life", "posture", "ledger"].map((name) => join(CONTAINMENT, name)), join(HERE, "layers")])
+  void test(`${basename(file)}.test.ts passes for an ordinary user`, async () => {
+    const { code, output } = await asUser(["--test-reporter=tap", `${file}.test.ts`]);
     assert.equal(code, 0, output);
     assert.match(output, /^# pass [1-9]/m);
     assert.match(output, /^# skipped 0$/m);

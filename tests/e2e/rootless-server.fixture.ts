@@ -5,7 +5,7 @@ import { call, makeFunction, makeRole } from "../support/functions.ts";
 import { startLambent } from "../support/lambent-process.ts";
 import { MACHINE, SITE } from "./internet.fixture.ts";
 import { USER } from "./rootless.fixture.ts";
-import { eventually, launcherOf, processes } from "./sandbox.fixture.ts";
+import { eventually, launcherOf, processes } from "../acceptance/containment/sandbox.fixture.ts";
 
 assert.notEqual(process.getuid?.(), 0);
 const server = await startLambent({ flags: ["--network", "internet"] });

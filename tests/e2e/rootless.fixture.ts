@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { chmodSync, chownSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { eventually } from "./sandbox.fixture.ts";
+import { eventually } from "../acceptance/containment/sandbox.fixture.ts";
 import { shell } from "./internet.fixture.ts";
 
 export const USER = { name: "lambent-test", uid: 54_321, idFirst: 700_000_000, idCount: 65_536 };
@@ -99,6 +99,8 @@ export function ordinaryUser(): Ordinary {
         HOME: home,
         TMPDIR: home,
         LAMBENT_TEST_ROOTLESS: "1",
+        LAMBENT_TEST_ENVIRONMENTS: "40",
+        LAMBENT_TEST_KILLS: "2",
         LAMBENT_RUNTIMES: join(home, "runtimes"),
       };
       return spawn("/bin/sh", ["-euc", script, "sh", ...words], { env, cwd: home, stdio: ["ignore", "pipe", "pipe"] });

@@ -6,6 +6,7 @@ import type { Duplex, Readable } from "node:stream";
 import { systemClock, type Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import {
+  ProgramError,
   SandboxError,
   type ProcessSpec,
   type Sandbox,
@@ -87,6 +88,12 @@ export async function linuxSandboxHost(options: LinuxSandboxOptions): Promise<Li
     await host.stop();
     throw error;
   }
+}
+
+function failureOf(id: string, reason: string): SandboxError {
+  const [, program, cause] = /^exec: (.+): (.+)$/.exec(reason) ?? [];
+  const message = `sandbox ${id}: ${reason}`;
+  return program === undefined || cause === undefined ? new SandboxError(message) : new ProgramError(message, program, cause);
 }
 
 class Host implements LinuxSandboxHost {
@@ -233,7 +240,7 @@ class Host implements LinuxSandboxHost {
         return this.#completeStart(event.id, starting);
       case "failed":
       case "refused":
-        starting.made.reject(new SandboxError(`sandbox ${starting.spec.id}: ${event.reason}`));
+        starting.made.reject(failureOf(starting.spec.id, event.reason));
         return this.#forget(event.id, starting);
       case "exited":
         starting.memoryPeakBytes = event.memoryPeakBytes;

@@ -9,9 +9,9 @@ import { kill } from "node:process";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Socket } from "node:net";
-import { makeRootPlaces } from "../../src/images/root-places.ts";
-import type { LinuxSandboxHost } from "../../src/sandbox/linux/host.ts";
-import { SandboxError } from "../../src/sandbox/sandbox.ts";
+import { makeRootPlaces } from "../../../src/images/root-places.ts";
+import type { LinuxSandboxHost } from "../../../src/sandbox/linux/host.ts";
+import { SandboxError } from "../../../src/sandbox/sandbox.ts";
 import {
   controlGroups,
   eventually,
@@ -255,7 +255,7 @@ void test("when the launcher is killed, every sandbox ends, that is told, and th
 });
 
 async function owner(marker: string): Promise<{ child: ChildProcess; launcher: number }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "sandbox-owner.fixture.ts"), marker, "3"], {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "owner.fixture.ts"), marker, "3"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   assert.ok(child.stdout !== null);

@@ -3,11 +3,11 @@ import { randomUUID } from "node:crypto";
 import { existsSync, globSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { silentLog } from "../../src/base/log.ts";
-import { linuxSandboxHost, type LinuxSandboxHost } from "../../src/sandbox/linux/host.ts";
-import type { Sandbox, SandboxExit, SandboxHost, SandboxSpec } from "../../src/sandbox/sandbox.ts";
+import { silentLog } from "../../../src/base/log.ts";
+import { linuxSandboxHost, type LinuxSandboxHost } from "../../../src/sandbox/linux/host.ts";
+import type { Sandbox, SandboxExit, SandboxHost, SandboxSpec } from "../../../src/sandbox/sandbox.ts";
 
-export const LAUNCHER = join(import.meta.dirname, "..", "..", "native", "build", "launcher");
+export const LAUNCHER = join(import.meta.dirname, "..", "..", "..", "native", "build", "launcher");
 const PYTHON = "/usr/bin/python3";
 
 const missing = [
@@ -148,6 +148,17 @@ function directoriesIn(directory: string): readonly string[] {
 
 export function mountCount(): number {
   return readFileSync("/proc/self/mounts", "utf8").trim().split("\n").length;
+}
+
+/** What must be the same outside before and after a case: a launcher, and what it has. */
+export function outsideOf(launcher: number) {
+  return {
+    launcher,
+    controlGroups: controlGroups(launcher),
+    mounts: mountCount(),
+    children: processes().filter(({ parent }) => parent === launcher),
+    descriptors: readdirSync(`/proc/${launcher}/fd`).length,
+  };
 }
 
 /** The network namespace of a process, as `net:[4026531840]`; undefined when it has ended. */
