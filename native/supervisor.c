@@ -200,11 +200,11 @@ static int spawn(char *payload, char *end) {
   memcpy(counts, at - 4, sizeof counts);
   if (counts[0] == 0 || !take_words(&at, end, 1, directory) || !take_words(&at, end, counts[0], words) || !take_words(&at, end, counts[1], variables))
     return EINVAL;
-  int control = -1, output = -1, pipes[2] = {-1, -1}, cause = 0;
+  int control = -1, pipes[2] = {-1, -1}, cause = 0;
   if (payload[4] & WITH_CONTROL && (control = dial(payload + 5)) < 0) return errno;
   if (payload[4] & WITH_OUTPUT) {
     if (pipe2(pipes, O_CLOEXEC)) cause = errno;
-    else if (!carry(pipes[0], output = dial(payload + 5 + TOKEN_BYTES))) cause = EAGAIN;
+    else if (!carry(pipes[0], dial(payload + 5 + TOKEN_BYTES))) cause = EAGAIN;
   }
   if (!cause) cause = start(id, control, pipes[1], directory[0], words, variables);
   if (control >= 0) close(control);

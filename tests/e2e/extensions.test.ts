@@ -13,7 +13,7 @@ import { dataPlane, type DataPlane } from "../../src/pool/invoke.ts";
 import { runtimeCatalog } from "../../src/runtime/managed.ts";
 import { linuxSandboxHost } from "../../src/sandbox/linux/host.ts";
 import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
-import { eventually, skip as noSandboxes } from "./sandbox.fixture.ts";
+import { eventually, skip as noSandboxes } from "../acceptance/containment/sandbox.fixture.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const LAUNCHER = join(ROOT, "native", "build", "launcher");
