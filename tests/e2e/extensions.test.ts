@@ -232,7 +232,7 @@ test("an invocation ends when its extension is done, its answer does not wait", 
   assert.match(lines.find((line) => line.startsWith("REPORT ")) ?? "", /Duration: [3-9]\d\d\.\d\d ms/);
 });
 
-test("an extension that hangs at SHUTDOWN is killed after 2 s", { skip }, async () => {
+test("L11 an extension that hangs at SHUTDOWN is killed after 2 s", { skip }, async () => {
   lines = [];
   const target = deployment("python", "hangs");
   await invoke(target);

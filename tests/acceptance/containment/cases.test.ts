@@ -14,8 +14,7 @@ const CASES = Object.entries(GROUPS).flatMap(([letter, count]) =>
 
 /** Cases that no test is named after. */
 const EXCUSED: Readonly<Record<string, string>> = {
-  L11: "an extension that hangs at its end: there are no external extensions yet, the Runtime API answers 404 to their registration (X06)",
-  X09: "an extension that reads events: as L11; layers' programs are in the function's own sandbox and can't leave it (F, K, N)",
+  X09: "an extension that reads events: it is of the function's own trust domain (docs/extensions.md), and can't leave the sandbox (F, K, N)",
 };
 
 /** Where each case is named: text of tests that begins with its id. */
