@@ -149,7 +149,7 @@ void test("a root of its own: nothing of the host's system, and no link in it le
   await assert.rejects(host.start(spec({ mounts, argv: ["/busybox", "true"] })), /file system: \/dev/);
   await makeRootPlaces(root);
   const script =
-    "busybox ls /; busybox cat /etc/hosts; busybox touch /x /etc/x; busybox touch /tmp/x && busybox ls /tmp; busybox cat /proc/kcore; busybox id -u";
+    "busybox ls /; busybox cat /etc/hosts; busybox touch /x /etc/x; busybox touch /tmp/x && busybox ls /tmp; busybox cat /proc/cmdline; busybox ls /proc/fs; busybox id -u";
   const { output } = await run(host, ["/busybox", "sh", "-c", script], { mounts, env: { PATH: "/" } });
   const hosts = ["127.0.0.1 localhost", "169.254.100.1 sandbox sandbox.localdomain"];
   const readOnly = ["/x", "/etc/x"].map((path) => `touch: ${path}: Read-only file system`);
