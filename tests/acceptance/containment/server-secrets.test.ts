@@ -43,7 +43,8 @@ void test("F05 /tmp is a function's own, and an environment's own", { skip }, as
   assert.deepEqual(await target.value("second", listed), []);
   assert.deepEqual(await target.value("attacker", listed), ["mine"], "the same environment has it still");
   await target.run("attacker", "os._exit(1)");
-  assert.deepEqual(await target.value("attacker", listed), []);
+  assert.deepEqual(await target.value("attacker", listed), ["mine"], "the environment outlives its runtime, and has it still");
+  assert.deepEqual(await target.value("second", listed), []);
 });
 
 // The needle is never in the scanner's memory: a pattern of numbers is.
@@ -114,7 +115,7 @@ out = [pages.read().strip(b"\\0") == b"", os.read(fd, 32 << 20).strip(b"\\0") ==
   }
 });
 
-void test("N06 of all ports only the endpoint and the Runtime API answer", { skip }, async () => {
+void test("N06 of all ports only the endpoint, the Runtime API and the supervisor's answer", { skip }, async () => {
   const code = `
 import select
 def scan(address):
@@ -130,7 +131,8 @@ out = [scan("127.0.0.1"), scan("169.254.100.1")]`;
   for (const ports of found)
     assert.deepEqual(
       ports,
-      [endpoint, 9001].filter((port) => ports.includes(port)).toSorted((a, b) => a - b),
+      // 9002: the supervisor of what runs inside; it does nothing without the token of a request that is open.
+      [endpoint, 9001, 9002].filter((port) => ports.includes(port)).toSorted((a, b) => a - b),
     );
   assert.ok(found[0]?.includes(endpoint));
 });
