@@ -127,12 +127,18 @@ test("--watch deploys again when a file is saved", async () => {
   });
   let text = "";
   child.stderr.on("data", (chunk: Buffer) => (text += chunk.toString()));
-  await eventually("it watches", () => text.includes("watching"));
-  await writeFile(file, "export const handler = async () => 2;\n");
-  await eventually("it deployed again", () => text.includes("updated watched"));
-  assert.equal(lambent("invoke", "watched").stdout, "2\n");
   const ended = new Promise((resolve) => child.once("exit", resolve));
-  child.kill("SIGINT");
+  try {
+    await eventually("it watches", () => text.includes("watching"));
+    // Saved again until it is seen: what is saved while the watch is being set up may not be.
+    await eventually("it deployed again", async () => {
+      await writeFile(file, "export const handler = async () => 2;\n");
+      return text.includes("updated watched");
+    });
+    assert.equal(lambent("invoke", "watched").stdout, "2\n");
+  } finally {
+    child.kill("SIGINT");
+  }
   assert.equal(await ended, 0);
 });
 
