@@ -134,7 +134,7 @@ test("an image that skopeo pushed runs: ENTRYPOINT, ENV, WORKDIR, whiteouts, and
   assert.equal(await printed("full", "ls -a"), ". .. kept replaced ");
   assert.equal(await printed("full", "cat replaced kept"), "upperkept");
   assert.equal(await printed("full", "ls /data"), "new ");
-  assert.equal(await printed("full", "ls /"), "app bin data dev entry etc private proc tmp ");
+  assert.equal(await printed("full", "ls /"), "app bin data dev entry etc private proc tmp var ");
   assert.equal(
     await printed("full", "echo $FROM $BOTH $_HANDLER $AWS_EXECUTION_ENV $PWD"),
     "image function app.handler AWS_Lambda_Image /app ",
