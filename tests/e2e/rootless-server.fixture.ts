@@ -49,7 +49,8 @@ def handler(event, context):
     for (const address of [`${MACHINE}:8080`, "10.20.0.1", "169.254.169.254"])
       assert.match(String((await call(lambda, name, { url: `http://${address}/` })).value), /EHOSTUNREACH|No route to host/, address);
   }
-  const runtimes = () => processes().filter(({ command }) => command.includes("/var/rapid/bootstrap")).length;
+  const runtimes = () =>
+    processes().filter(({ command }) => command.includes("/var/rapid/bootstrap") && !command.startsWith("/var/supervisor")).length;
   await eventually("each sandbox has a user of its own, of the subordinate ones", () => runtimes() >= 2 && inside().length === runtimes());
   assert.match(JSON.stringify((await call(lambda, "python", { hog: true })).value), /Runtime\.(?:OutOfMemory|ExitError)/);
 }
