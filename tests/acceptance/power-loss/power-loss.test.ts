@@ -4,7 +4,6 @@
 // POWER_LOSS_IMAGES=2000 for a long run, SEED for other cuts. A failure prints its seed, cut and kind of loss.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
 import { closeSync, existsSync, openSync, statSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -45,10 +44,15 @@ async function write(root: string, log: string, library: string): Promise<void> 
     const words = [WRITER, join(root, "data"), String(round), "all"];
     const child = spawn(process.execPath, words, { stdio: ["ignore", output, "inherit"], env: environment });
     closeSync(output);
-    const exited = once(child, "exit");
-    await eventually("enough is written", () => child.exitCode !== null || statSync(promises).size >= bytes, 60_000);
-    child.kill(signal);
-    assert.deepEqual(await exited, signal === "SIGKILL" ? [null, "SIGKILL"] : [7, null]);
+    try {
+      await eventually("enough is written", () => child.exitCode !== null || statSync(promises).size >= bytes, 60_000);
+      child.kill(signal);
+      const ended = () => (child.exitCode ?? child.signalCode) !== null;
+      await eventually("the writer has ended", ended, 20_000);
+    } finally {
+      child.kill("SIGKILL");
+    }
+    assert.deepEqual([child.exitCode, child.signalCode], signal === "SIGKILL" ? [null, "SIGKILL"] : [7, null]);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -76,11 +77,16 @@ __attribute__((constructor)) static void begin(void) {
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+/* No signal comes while the lock is held: a handler that writes, as libuv's does, would wait for the thread that it has interrupted. */
 #define LOCKED(...)                                                                                                                                  \
+    sigset_t all, before;                                                                                                                            \
+    sigfillset(&all);                                                                                                                                \
+    pthread_sigmask(SIG_SETMASK, &all, &before);                                                                                                     \
     pthread_mutex_lock(&lock);                                                                                                                       \
     int saved = 0;                                                                                                                                   \
     __VA_ARGS__ saved = errno;                                                                                                                       \
     pthread_mutex_unlock(&lock);                                                                                                                     \
+    pthread_sigmask(SIG_SETMASK, &before, NULL);                                                                                                     \
     errno = saved
 
 static int opening(const char *path, int flags, mode_t mode, int (*real)(const char *, int, ...)) {
