@@ -37,6 +37,7 @@ struct sandbox {
   int pidfd;
   int report;
   int mount_namespace;  // of one that waits to be specialised; else -1: nobody enters it again
+  size_t prepared;      // how many processes it has then
   bool has_ended;    // process 1 is gone, control groups may not be
   bool was_killed;
   unsigned char code;
@@ -188,6 +189,7 @@ static void start(struct request *request) {
   }
   sandbox->id = request->id;
   sandbox->mount_namespace = -1;
+  sandbox->prepared = (size_t)request->prepared;
   snprintf(sandbox->name, sizeof sandbox->name, "%s", request->name);
   const char *failed = create(sandbox, request);
   if (!failed) {
@@ -273,7 +275,7 @@ static const char *specialise(struct sandbox *sandbox, const struct request *req
   const char *failed = cgroup_limit(sandbox->name, &limits);
   if (!failed) failed = filesystem_add(mount_namespace, request);
   // Process 1 can't tell the end of the first process while it is frozen.
-  if (!failed && cgroup_processes(sandbox->name) < 2) errno = ESRCH, failed = "the first process";
+  if (!failed && cgroup_processes(sandbox->name) < sandbox->prepared) errno = ESRCH, failed = "the first process";
   if (!failed) failed = cgroup_freeze(sandbox->name, false);
   int cause = errno;
   close(mount_namespace);

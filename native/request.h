@@ -43,7 +43,7 @@ struct request {
   size_t listener_count;
   uint64_t uid;
   uint64_t slot;      // at the gateway to the internet; 0: no way there
-  uint64_t prepared;  // not 0: what is missing comes with one OP_SPECIALISE, before anybody's code runs inside
+  uint64_t prepared;  // not 0: what is missing comes with one OP_SPECIALISE, while so many processes are alive and nobody's code has run inside
 };
 
 // Reads a frame without its length: u8 operation, u32 id, then fields (u8 tag, u32 length, bytes); integers are little-endian.

@@ -23,6 +23,9 @@ const FIELD = {
   prepared: 15,
 } as const;
 
+/** Process 1 and the one that waits: as many have to be alive when a prepared sandbox is completed. */
+const PREPARED_PROCESSES = 2;
+
 function field(tag: number, bytes: Uint8Array): Buffer {
   const head = Buffer.alloc(5);
   head.writeUInt8(tag, 0);
@@ -78,7 +81,7 @@ export function startFrame(id: number, spec: SandboxSpec, { uid, slot }: { uid: 
     number(FIELD.openFiles, spec.openFilesMax),
     number(FIELD.uid, uid),
     number(FIELD.slot, slot),
-    number(FIELD.prepared, spec.isPrepared === true ? 1 : 0),
+    number(FIELD.prepared, spec.isPrepared === true ? PREPARED_PROCESSES + (spec.isSupervised === true ? 1 : 0) : 0),
   ]);
 }
 
