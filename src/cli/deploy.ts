@@ -1,6 +1,6 @@
 // `lambent deploy DIR|ZIP`: creates the function or brings it up to date; --watch does so again at every save.
 import { createHash } from "node:crypto";
-import { watch } from "node:fs";
+import { watch, type FSWatcher } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import {
@@ -20,6 +20,9 @@ import { layerVersionArn } from "./layer.ts";
 import { packageDirectory } from "./package-directory.ts";
 import { ensureRole, hasRole, removeRole } from "./role.ts";
 import { CliError, type Terminal } from "./terminal.ts";
+
+/** When nothing has changed for so long, everything is written. */
+const BURST_MS = 80;
 
 export interface DeployOptions {
   readonly name?: string;
@@ -184,20 +187,38 @@ export function describeDeployed(terminal: Terminal, { name, action, configurati
   );
 }
 
-/** Deploys again after every burst of changes, until the signal; a failed deployment is told and the watch goes on. */
+function watched(path: string, signal: AbortSignal): FSWatcher {
+  try {
+    return watch(path, { recursive: true, signal });
+  } catch (cause) {
+    throw new CliError(`${path} can't be watched: name a directory with code, or a zip`, 2, { cause });
+  }
+}
+
+/**
+ * Deploys, and again after every burst of changes, until the signal. It looks before it deploys, so that no save is missed. The first failure
+ * throws; later ones are told and the watch goes on.
+ */
 export async function watchAndDeploy(
   path: string,
-  again: () => Promise<void>,
-  told: (error: unknown) => void,
+  once: () => Promise<void>,
+  told: { readonly watching: () => void; readonly failed: (error: unknown) => void },
   signal: AbortSignal,
 ): Promise<void> {
-  let isDirty = false;
-  const watcher = watch(path, { recursive: true, signal }, () => (isDirty = true));
-  watcher.on("error", told);
-  while (!signal.aborted) {
-    await sleep(systemClock, 80, signal).catch(() => undefined);
-    if (!isDirty || signal.aborted) continue;
-    isDirty = false;
-    await again().catch(told);
+  let changedMs: number | undefined;
+  const watcher = watched(path, signal);
+  watcher.on("change", () => (changedMs = systemClock.monotonic()));
+  watcher.on("error", told.failed);
+  try {
+    await once();
+    told.watching();
+    while (!signal.aborted) {
+      await sleep(systemClock, BURST_MS / 2, signal).catch(() => undefined);
+      if (changedMs === undefined || signal.aborted || systemClock.monotonic() - changedMs < BURST_MS) continue;
+      changedMs = undefined;
+      await once().catch(told.failed);
+    }
+  } finally {
+    watcher.close();
   }
 }

@@ -261,11 +261,10 @@ async function deployCommand(
         describeDeployed(terminal, deployed);
         if (options.json) terminal.out(JSON.stringify(deployed.configuration));
       };
-      await once();
-      if (!options.watch) return;
-      terminal.note("watching for changes; Ctrl-C ends");
-      const told = (error: unknown) => terminal.note(terminal.style("red", explain(error, endpointOf(config)).message));
-      await watchAndDeploy(path, once, told, untilInterrupted());
+      if (!options.watch) return await once();
+      const watching = () => terminal.note("watching for changes; Ctrl-C ends");
+      const failed = (error: unknown) => terminal.note(terminal.style("red", explain(error, endpointOf(config)).message));
+      await watchAndDeploy(path, once, { watching, failed }, untilInterrupted());
     },
     0,
   );
