@@ -405,18 +405,18 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   const lambdaDefinition = Promise.withResolvers<ServiceDefinition>();
   services.set("lambda", () => lambdaDefinition.promise);
   const gateway = Promise.withResolvers<Gateway>();
+  // After the front door: what still comes through it may not be answered from what was.
+  life.onStop("lambda's records", () => common.late.lambda?.close());
   const door = openDoor(config, common, neighbours, async (request, host) => (await gateway.promise)(request, host), life);
   const { port } = await door.listen(config.port, config.host);
   place.port = port;
   // After the data plane, which ends what runs: the events of it go back into the queue.
-  const after = { lambda: () => Promise.resolve() };
   life.onStop("deliveries", () => outgoing.stop());
-  life.onStop("lambda", () => after.lambda());
+  life.onStop("lambda", () => common.late.lambda?.stop());
   const plane = startDataPlane(config, parts, sts, port, (socket, sandboxId) => door.accept(socket, { sandboxId }));
   life.onStop("data plane", () => plane.stop());
   common.late.plane = plane;
   const lambda = await startLambda(config, common, neighbours, plane);
-  after.lambda = () => lambda.stop();
   common.late.lambda = lambda;
   life.onStop("asynchronous invocations", async () => {
     lambda.pause();

@@ -106,7 +106,10 @@ export interface LambdaService {
   wake: AsyncInvocations["wake"];
   /** No more events are taken from the queue; what has begun goes on. */
   pause(): void;
+  /** Ends its work. Operations still answer, and from what is written meanwhile. */
   stop(): Promise<void>;
+  /** When no request can come any more. */
+  close(): void;
 }
 
 export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
@@ -163,8 +166,10 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     async stop() {
       await events.stop();
       await provisioning.stop();
-      for (const view of Object.values(records)) view.close();
       await background.stop();
+    },
+    close() {
+      for (const view of Object.values(records)) view.close();
     },
   };
 }

@@ -193,6 +193,7 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
     foreigner.destroy();
     await door.door.close();
     await service.stop();
+    service.close();
     await outgoing.stop();
   };
   t.after(stop);

@@ -234,3 +234,13 @@ test("what is refused, in AWS's words", async (t) => {
   for (const operation of ["PublishVersion", "ListVersionsByFunction"])
     assert.ok(covered.success.has(operation) && covered.fault.has(operation), operation);
 });
+
+test("as long as a server that stops still answers, it answers from what was written", async (t) => {
+  const one = await started(t);
+  await publish(one);
+  await one.service.stop();
+  await send(one.client, "UpdateFunctionConfiguration", { FunctionName: "f", Description: "second" });
+  const { Description, LastUpdateStatus } = await get(one);
+  assert.deepEqual([Description, LastUpdateStatus], ["second", "InProgress"]);
+  await assert.rejects(publish(one), { name: "ResourceConflictException" });
+});
