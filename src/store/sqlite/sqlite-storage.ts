@@ -12,6 +12,17 @@ import { makePrivateFile } from "./private-file.ts";
 import type { TableCall } from "./tables.ts";
 import { Thread } from "./thread.ts";
 
+/** Older ones can lose what two threads commit and copy in one moment: https://www.sqlite.org/wal.html#walresetbug */
+const SQLITE_MIN = [3, 51, 3] as const;
+
+/** Throws when this Node brings an SQLite that can't be trusted. */
+export function checkSqlite(version: string | undefined): void {
+  const [major = 0, minor = 0, patch = 0] = (version ?? "").split(".").map(Number);
+  const difference = [major - SQLITE_MIN[0], minor - SQLITE_MIN[1], patch - SQLITE_MIN[2]].find((one) => one !== 0) ?? 0;
+  if (difference < 0)
+    throw new Error(`SQLite ${version} of Node ${process.version} can lose data: use a Node with SQLite ${SQLITE_MIN.join(".")} or newer`);
+}
+
 /**
  * Opens (or makes) the store in a directory. Throws StorageError `Unavailable` when another server holds it, and an Error when the data is
  * newer than this program or damaged. `failed` is called when the store can no longer promise durability: the process should end.
@@ -25,6 +36,7 @@ export async function sqliteStorage(options: {
   failed?: (cause: Error) => void;
 }): Promise<Storage> {
   const { directory, clock, log } = options;
+  checkSqlite(process.versions["sqlite"]);
   await makeDurableDirectory(directory);
   chmodSync(directory, 0o700);
   const lock = lockDirectory(directory);
