@@ -177,7 +177,12 @@ static void kill_members(const char *directory) {
   if (members) fclose(members);
 }
 
-// What a launcher left that was killed: its sandboxes have died with it, so the directories are empty but for a moment.
+// What has died leaves its group a moment later.
+static void remove_soon(const char *directory) {
+  for (int tries = 0; rmdir(directory) && errno == EBUSY && tries < 500; tries++) usleep(1000);
+}
+
+// What a launcher left that was killed: its sandboxes have died with it.
 static void sweep_directory(const char *directory) {
   DIR *entries = opendir(directory);
   for (struct dirent *entry; entries && (entry = readdir(entries));) {
@@ -185,10 +190,10 @@ static void sweep_directory(const char *directory) {
     char path[PATH_MAX_BYTES];
     snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
     kill_members(path);
-    for (int tries = 0; rmdir(path) && errno == EBUSY && tries < 500; tries++) usleep(1000);
+    remove_soon(path);
   }
   if (entries) closedir(entries);
-  rmdir(directory);
+  remove_soon(directory);
 }
 
 static void sweep(const struct hierarchy *in) {

@@ -24,7 +24,7 @@ import { checkFunctions } from "./control-plane.ts";
 import { acknowledgedIn, openLedger, readLedger } from "./ledger.ts";
 import { DELIVERIES, FIFO, makeResources, queueUrl, STANDARD, type Clients } from "./resources.ts";
 
-const KILLS = Number(env["CRASH_KILLS"] ?? 12);
+const KILLS = Number(env["CRASH_KILLS"] ?? 60);
 const SEED = Number(env["SEED"] ?? 20_261_127);
 const FAKE = join(import.meta.dirname, "../../support/fake-lambent.ts");
 const SLOW_DISK = join(import.meta.dirname, "slow-disk.c");
