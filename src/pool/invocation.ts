@@ -1,58 +1,22 @@
 // What goes into and comes out of an invocation: the contract between the data plane and those who call it.
 import type { ResponseSink } from "../runtime/response-sink.ts";
-import type { ImageSettings } from "../runtime/settings.ts";
+import type { FunctionSettings } from "../runtime/settings.ts";
 
 export { IMAGE_RUNTIME, type ImageSettings } from "../runtime/settings.ts";
 
 /** Everything that the data plane needs to run one version of a function: resolved by the caller, immutable. */
-export interface Deployment {
+export interface Deployment extends FunctionSettings {
   /**
    * Identity: two deployments with the same key may share execution environments, so it changes with anything that a function can
    * see: account, region, function, version, code, configuration.
    */
   readonly key: string;
-  readonly account: string;
-  readonly region: string;
-  readonly functionName: string;
-  /** `$LATEST` or a number. */
-  readonly version: string;
-  /** Unqualified ARN of the function: limits on concurrency are counted per function. */
-  readonly functionArn: string;
-  /** `nodejs24.x`, `python3.11`, `provided.al2023`, `Image` */
-  readonly runtime: string;
-  readonly handler: string;
-  /** Directory with the unpacked code, mounted at /var/task; of an image its root. */
-  readonly codeDirectory: string;
-  /** Present: the code is a container image. */
-  readonly image?: ImageSettings;
-  /** Directory with its layers, merged, mounted at /opt; absent: it has none. */
-  readonly layersDirectory?: string;
-  readonly memoryMiB: number;
-  readonly timeoutMs: number;
-  /** Size of /tmp. */
-  readonly ephemeralStorageMiB: number;
   readonly architecture: "x86_64" | "arm64";
-  /** `Environment.Variables` of the function. */
-  readonly variables: Readonly<Record<string, string>>;
-  readonly roleArn: string;
-  readonly logging: LoggingSettings;
-  /** Of a function that isolates its tenants: whom the environments of this serve, and nobody else. */
-  readonly tenantId?: string;
 }
 
 /** What an execution environment belongs to, and whose invocations it takes: a deployment, or one tenant's part of it. */
 export const environmentKey = ({ key, tenantId }: Pick<Deployment, "key" | "tenantId">): string =>
   tenantId === undefined ? key : `${key}\0${tenantId}`;
-
-export type LogThreshold = "TRACE" | "DEBUG" | "INFO" | "WARN" | "ERROR" | "FATAL";
-
-export interface LoggingSettings {
-  readonly format: "Text" | "JSON";
-  readonly group: string;
-  /** JSON only. */
-  readonly applicationLevel?: LogThreshold;
-  readonly systemLevel?: "DEBUG" | "INFO" | "WARN";
-}
 
 export interface InvocationRequest {
   /** UUID; the function sees it as aws_request_id. */

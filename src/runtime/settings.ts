@@ -1,26 +1,32 @@
 // What an execution environment needs to know of the function that it runs, and of the interpreter that runs it.
 
-/** The part of a deployment that a function can see; the pool's Deployment satisfies it. */
+/** What one version of a function is to an environment that runs it. */
 export interface FunctionSettings {
   readonly account: string;
   readonly region: string;
   readonly functionName: string;
+  /** `$LATEST` or a number. */
   readonly version: string;
+  /** Unqualified: limits on concurrency are counted per function. */
   readonly functionArn: string;
+  /** `nodejs24.x`, `python3.11`, `provided.al2023`, `Image` */
   readonly runtime: string;
   readonly handler: string;
-  /** Mounted at /var/task; with `image`, at the root. */
+  /** The unpacked code, mounted at /var/task; with `image`, its root. */
   readonly codeDirectory: string;
+  /** Present: the code is a container image. */
   readonly image?: ImageSettings;
   /** Its layers as one directory, mounted at /opt; absent: it has none. */
   readonly layersDirectory?: string;
   readonly memoryMiB: number;
   readonly timeoutMs: number;
+  /** Size of /tmp. */
   readonly ephemeralStorageMiB: number;
+  /** `Environment.Variables` of the function. */
   readonly variables: Readonly<Record<string, string>>;
   readonly roleArn: string;
   readonly logging: LogSettings;
-  /** The tenant whom the environment serves, if the function isolates its tenants. */
+  /** Of a function that isolates its tenants: whom its environments serve, and nobody else. */
   readonly tenantId?: string;
 }
 
@@ -41,6 +47,7 @@ export interface ImageSettings {
 export interface LogSettings {
   readonly format: "Text" | "JSON";
   readonly group: string;
+  /** JSON only, as the next. */
   readonly applicationLevel?: ApplicationLevel;
   readonly systemLevel?: SystemLevel;
 }
