@@ -17,6 +17,7 @@ import {
   outcomeOf,
   passing,
   plain,
+  SETTINGS,
   START,
   type Running,
 } from "./environment.fixture.ts";
@@ -85,25 +86,9 @@ function extension(
 
 function running(programs: Record<string, FakeProgram>, script: Partial<FakeFunction> = {}, timeoutMs = 3000): Running {
   const extensions = Object.fromEntries(Object.entries(programs).map(([name, program]) => [`/opt/extensions/${name}`, program]));
-  const settings = { ...baseSettings, timeoutMs, layersDirectory: layers(Object.keys(programs)) };
+  const settings = { ...SETTINGS, timeoutMs, variables: { OWN: "mine" }, layersDirectory: layers(Object.keys(programs)) };
   return environment({ script: { handler: () => "answer", ...script, extensions }, timeoutMs, options: { settings } });
 }
-
-const baseSettings = {
-  account: "000000000000",
-  region: "us-east-1",
-  functionName: "f",
-  version: "$LATEST",
-  functionArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
-  runtime: "nodejs24.x",
-  handler: "index.handler",
-  codeDirectory: "/nowhere",
-  memoryMiB: 128,
-  ephemeralStorageMiB: 512,
-  variables: { OWN: "mine" },
-  roleArn: "arn:aws:iam::000000000000:role/r",
-  logging: { format: "Text", group: "/aws/lambda/f" },
-} as const;
 
 const start = (one: Running, stepMs = 50) => passing(one, one.environment.start(), stepMs);
 const stop = (one: Running, stepMs = 50) => passing(one, one.environment.stop(), stepMs);
@@ -129,10 +114,7 @@ test("an extension registers, gets its events, and has the last word", async () 
   const tracing = invoke?.["tracing"] as { type: string; value: string };
   assert.equal(tracing.type, "X-Amzn-Trace-Id");
   assert.match(tracing.value, /^Root=1-.*;Parent=.*;Sampled=0;Lineage=/);
-  assert.deepEqual(
-    [invoke?.["eventType"], invoke?.["requestId"], invoke?.["invokedFunctionArn"]],
-    ["INVOKE", "r1", baseSettings.functionArn],
-  );
+  assert.deepEqual([invoke?.["eventType"], invoke?.["requestId"], invoke?.["invokedFunctionArn"]], ["INVOKE", "r1", SETTINGS.functionArn]);
   assert.deepEqual([shutdown?.["eventType"], shutdown?.["shutdownReason"]], ["SHUTDOWN", "SPINDOWN"]);
   const messages = plain(one.seen.messages);
   assert.deepEqual(messages.slice(0, 3), [INIT_START, "EXTENSION\tName: x\tState: Ready\tEvents: [INVOKE, SHUTDOWN]", START]);

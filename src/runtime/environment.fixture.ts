@@ -5,7 +5,7 @@ import { manualClock } from "../base/manual-clock.ts";
 import { fakeSandboxHost, type FakeFunction, type FakeHandler } from "../sandbox/fake.ts";
 import { Environment, type EnvironmentOptions } from "./environment.ts";
 import type { EnvironmentInvocation } from "./flight.ts";
-import type { LogSettings } from "./settings.ts";
+import type { FunctionSettings, LogSettings } from "./settings.ts";
 
 export interface Setup {
   readonly script: FakeHandler | FakeFunction;
@@ -18,10 +18,27 @@ export interface Setup {
 
 const TEXT: LogSettings = { format: "Text", group: "/aws/lambda/f" };
 
+export const SETTINGS: FunctionSettings = {
+  account: "000000000000",
+  region: "us-east-1",
+  functionName: "f",
+  version: "$LATEST",
+  functionArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
+  runtime: "nodejs24.x",
+  handler: "index.handler",
+  codeDirectory: "/nowhere",
+  memoryMiB: 128,
+  timeoutMs: 3000,
+  ephemeralStorageMiB: 512,
+  variables: {},
+  roleArn: "arn:aws:iam::000000000000:role/r",
+  logging: TEXT,
+};
+
 export function environment({
   script,
   skipsInit = false,
-  timeoutMs = 3000,
+  timeoutMs = SETTINGS.timeoutMs,
   logging = TEXT,
   credentialsLifeMs = 3_600_000,
   options = {},
@@ -32,22 +49,7 @@ export function environment({
   const log: Log = { debug() {}, info() {}, warn: (_, fields) => void seen.strange.push(fields?.["problem"]), error() {}, with: () => log };
   const one = new Environment({
     key: "k",
-    settings: {
-      account: "000000000000",
-      region: "us-east-1",
-      functionName: "f",
-      version: "$LATEST",
-      functionArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
-      runtime: "nodejs24.x",
-      handler: "index.handler",
-      codeDirectory: "/nowhere",
-      memoryMiB: 128,
-      timeoutMs,
-      ephemeralStorageMiB: 512,
-      variables: {},
-      roleArn: "arn:aws:iam::000000000000:role/r",
-      logging,
-    },
+    settings: { ...SETTINGS, timeoutMs, logging },
     layout: { argv: ["/var/lang/bin/node"], mounts: [], env: {}, protocol: "framed", version: "24.21.0" },
     sandboxes: host,
     clock,

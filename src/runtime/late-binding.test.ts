@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fakeSandboxHost } from "../sandbox/fake.ts";
 import type { SandboxMount, SandboxSpec } from "../sandbox/sandbox.ts";
+import { SETTINGS } from "./environment.fixture.ts";
 import { lateBinding, lateListeners, startSandbox, type LateBinding } from "./late-binding.ts";
 import { sandboxSpec } from "./sandbox-spec.ts";
 import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
@@ -14,23 +15,6 @@ const LAYOUT: RuntimeLayout = {
   env: { LANG: "en_US.UTF-8", NODE_PATH: "/opt/nodejs/node_modules" },
   protocol: "framed",
   version: "24.21.0",
-};
-
-const SETTINGS: FunctionSettings = {
-  account: "000000000000",
-  region: "us-east-1",
-  functionName: "f",
-  version: "$LATEST",
-  functionArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
-  runtime: "nodejs24.x",
-  handler: "index.handler",
-  codeDirectory: "/packages/f",
-  memoryMiB: 256,
-  timeoutMs: 3000,
-  ephemeralStorageMiB: 512,
-  variables: {},
-  roleArn: "arn:aws:iam::000000000000:role/r",
-  logging: { format: "Text", group: "/aws/lambda/f" },
 };
 
 function specOf(settings: FunctionSettings, layout: RuntimeLayout, mounts: readonly SandboxMount[] = []): SandboxSpec {
@@ -66,7 +50,7 @@ void test("early and late together are the whole", () => {
     { ...early, ...late.given, mounts: [...early.mounts, ...late.given.mounts], env: { ...early.env, ...late.variables } },
     { ...expected, env: { ...expected.env } },
   );
-  assert.deepEqual(late.given.mounts, [{ source: "/packages/f", target: "/var/task" }, layer]);
+  assert.deepEqual(late.given.mounts, [{ source: SETTINGS.codeDirectory, target: "/var/task" }, layer]);
   assert.deepEqual(late.kind.ports, [4566]);
 });
 
