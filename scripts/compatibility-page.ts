@@ -71,7 +71,10 @@ PublicPolicyException is never answered.`,
     "JavaScript, `inject_host_prefix=False` in boto3's Config. `lambent logs --follow` does.",
   s3: `Event notifications go to functions, queues and topics, and with EventBridgeConfiguration every change goes to the default event bus of the
 bucket's account, in its region. Events of what does not happen here (restores, lifecycle, replication, retention, annotations, ACLs, which never
-change; forms that browsers post) can be configured and are never sent.`,
+change; forms that browsers post) can be configured and are never sent.
+
+Every bucket has the default encryption AES256, because tools read it so from AWS; Lambent encrypts nothing itself: encrypt the disk. Encryption
+with KMS or a client's key is refused.`,
   monitoring: `Speaks JSON, CBOR and forms. Alarms, dashboards, streams and the rest are not built. Differs from AWS, or is left out:
 - Statistics: SampleCount, Sum, Average, Minimum, Maximum and percentiles (to a hundredth of the value); trimmed means and their like are refused.
 - Expressions of GetMetricData: numbers, ids, \`+ - * /\` and parentheses; functions (SUM, SEARCH, METRICS, …) are refused.

@@ -285,7 +285,9 @@ test("buckets, roles, policies and log groups, with everything that a refresh as
   await s3.getBucketRequestPayment({ Bucket });
   await s3.getBucketLogging({ Bucket });
   await s3.getBucketLocation({ Bucket });
-  await isMissing(s3.getBucketEncryption({ Bucket }), "ServerSideEncryptionConfigurationNotFoundError");
+  const Rules = [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: "AES256" as const }, BucketKeyEnabled: false }];
+  assert.deepEqual((await s3.getBucketEncryption({ Bucket })).ServerSideEncryptionConfiguration, { Rules });
+  await s3.putBucketEncryption({ Bucket, ServerSideEncryptionConfiguration: { Rules } });
   await s3.getBucketOwnershipControls({ Bucket });
   await isMissing(s3.getBucketPolicy({ Bucket }), "NoSuchBucketPolicy");
   await isMissing(s3.getBucketCors({ Bucket }), "NoSuchCORSConfiguration");
