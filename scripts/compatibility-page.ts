@@ -7,6 +7,7 @@ import type { Refused } from "../src/aws/operations.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { silentLog } from "../src/base/log.ts";
 import { loadConfig } from "../src/config.ts";
+import { KEEPING_OPERATIONS } from "../src/lambda/newer-members.ts";
 import { MEMBERS_WITHOUT_EFFECT, REFUSED_MEMBERS } from "../src/lambda/unsupported.ts";
 import { fakeSandboxHost } from "../src/sandbox/fake.ts";
 import { startServer } from "../src/server.ts";
@@ -40,6 +41,10 @@ ${REFUSED_MEMBERS.map(({ member, operations }) => `- \`${member}\` (${operations
 
 Members that are stored and returned without effect:
 ${MEMBERS_WITHOUT_EFFECT.map(({ member, operations, what }) => `- \`${member}\` (${operations.join(", ")}): ${what}`).join("\n")}
+
+Members that this version does not know, because a newer API has them: ${[...KEEPING_OPERATIONS].join(" and ")} keep and return them without effect
+(at most 4 KiB; the log warns), so that newer deployment tools read what they sent. Inside of known members, and in all other operations, they
+are refused with SerializationException.
 
 Get- and PutFunctionScalingConfig refuse every function: there are no capacity providers. Manual runtime management takes one ARN only, that of
 the build that the server has. The rates of operations other than invocations are not limited.

@@ -142,7 +142,9 @@ export function awsServices(options: ServicesOptions): Services {
       throw notImplemented(`${name}:${operation.name}`, typeof perform === "object" ? perform.about : undefined);
 
     const protocol = service.protocolOf(request);
-    const input = protocol.decode(operation, { request: received.request, query, labels, bytes: received.bytes, stream: received.stream });
+    const { bytes, stream } = received;
+    const keepsOthers = definition.keepsOthers?.has(operation.name) === true;
+    const input = protocol.decode(operation, { request: received.request, query, labels, bytes, stream, keepsOthers });
     const context = contextOf(request, received.signer);
     progress.context = context;
     authorise(request, context, await definition.access(operation.name, context, input), options);
