@@ -33,6 +33,18 @@ const INTRODUCTION = `# Compatibility
 
 Generated from the code by \`npm run docs\`: do not edit. An operation that is not built, or refused, answers 501 with an error in AWS's shape that names it
 (\`NotImplementedException\`; S3: \`NotImplemented\`). Versions of the API model: the official clients in package.json.
+
+## Deployment tools
+
+- AWS SDKs, the AWS CLI, boto3: unchanged, with the variables of \`lambent env\`.
+- Terraform and what uses its AWS provider: the resources whose operations are listed below, with \`s3_use_path_style\`.
+- AWS SAM: \`sam build\`, \`sam package --s3-bucket\` and \`sam local\`; not \`sam deploy\` and \`sam sync\`, which ask CloudFormation.
+- AWS CDK: \`cdk synth\`; not \`cdk bootstrap\` and \`cdk deploy\`, which ask CloudFormation. Nor does the Serverless Framework deploy.
+
+**CloudFormation is not there yet**, nor is the Parameter Store: both answer 501. What their tools ask of Lambda, IAM, S3, ECR, STS and CloudWatch
+Logs is (tests/api/deployment-tools-stacks.test.ts), but for a repository's and a bucket's lifecycle. Meanwhile, deploy what they have built:
+\`lambent deploy .aws-sam/build/NAME\` after \`sam build\`, \`lambent deploy cdk.out/asset.HASH --name NAME\` after \`cdk synth\`, with \`--watch\` while
+you work; \`aws lambda create-function\` and its siblings in a script; or describe the same resources in Terraform.
 `;
 
 const NOTES: Readonly<Record<string, string>> = {
@@ -80,6 +92,7 @@ change; forms that browsers post) can be configured and are never sent.
 
 Every bucket has the default encryption AES256, because tools read it so from AWS; Lambent encrypts nothing itself: encrypt the disk. Encryption
 with KMS or a client's key is refused.`,
+  sts: "The account's root may assume roles that trust its account, which AWS refuses: it has the only keys of a new installation.",
   monitoring: `Speaks JSON, CBOR and forms. Alarms, dashboards, streams and the rest are not built. Differs from AWS, or is left out:
 - Statistics: SampleCount, Sum, Average, Minimum, Maximum and percentiles (to a hundredth of the value); trimmed means and their like are refused.
 - Expressions of GetMetricData: numbers, ids, \`+ - * /\` and parentheses; functions (SUM, SEARCH, METRICS, …) are refused.

@@ -119,7 +119,7 @@ export function awsServices(options: ServicesOptions): Services {
   const answer = async (request: WireRequest, progress: Progress, held: HeldBytes): Promise<WireResponse> => {
     const { name, isSigned } = serviceNameOf(request, lenientQuery(request));
     const service = await load(name);
-    if (service === undefined) throw notImplemented(`the service "${name}"`);
+    if (service === undefined) throw notImplemented(`the service "${name}" (see docs/compatibility.md)`);
     progress.service = service;
     const { definition } = service;
     const query = asFault(() => parseQuery(request.rawQuery));
