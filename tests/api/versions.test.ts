@@ -192,9 +192,9 @@ async function insist<T>(call: () => Promise<T>): Promise<T> {
 test("a publication after a settled change has that change, whoever else publishes and tags meanwhile", async (t) => {
   const one = await started(t);
   const Resource = arnOf("f");
-  let isOver = false;
+  const over = new AbortController();
   const untilOver = async (call: (n: number) => Promise<unknown>) => {
-    for (let n = 0; !isOver; n++) await insist(() => call(n));
+    for (let n = 0; !over.signal.aborted; n++) await insist(() => call(n));
   };
   const others = Promise.all([
     ...[1, 2, 3].map(() => untilOver(() => publish(one))),
@@ -206,7 +206,7 @@ test("a publication after a settled change has that change, whoever else publish
     await settled(one, "f");
     assert.equal((await insist(() => publish(one))).Description, Description);
   }
-  isOver = true;
+  over.abort();
   await others;
   const { Versions } = await send(one.client, "ListVersionsByFunction", { FunctionName: "f" });
   const published = (Versions as Configuration[]).slice(1).map((item) => item.Description);
