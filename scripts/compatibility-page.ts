@@ -64,7 +64,9 @@ the build that the server has. The rates of operations other than invocations ar
 Invoke: DurableExecutionName is refused. Results of asynchronous invocations go to Lambda functions, S3 buckets, SQS
 queues, SNS topics and event buses. A record of more than 256 KB goes to a topic with \`null\` for its payloads.
 
-Layers: there are no organisations, so a permission with OrganizationId admits nobody; AWS's own layers (\`awslayer\`) do not exist, and those of
+There are no organisations, so a permission with PrincipalOrgID or OrganizationId admits nobody.
+
+Layers: AWS's own layers (\`awslayer\`) do not exist, and those of
 AWS's accounts are to be published here again. Content.Location is valid for ten minutes. Programs in \`/opt/extensions\` run: [extensions.md](extensions.md).
 
 Event source mappings are stored, checked and listed; **nothing reads from a source yet, so no mapping invokes its function**. One that was asked

@@ -41,10 +41,11 @@ export function accessOf(records: Records): ServiceDefinition["access"] {
     const layer = textOf(input, "LayerName") || textOf(input, "Arn");
     if (layer !== "") return [layerNeed(records, context, action, layer, input["VersionNumber"])];
     const resource = UNBOUND.has(operation) ? "*" : resourceOf(context, input);
-    const keys = { ...conditionsOf(operation, context, input), ...tagConditions(records, context, input, resource) };
+    const keys = { ...conditionsOf(records, operation, context, input), ...tagConditions(records, context, input, resource) };
     const conditions = Object.keys(keys).length === 0 ? {} : { conditions: keys };
     return [
       functionNeed(records, context, { action, resource, ...conditions }),
+      ...formerFunctionNeeds(records, context, action, input, keys),
       ...tagNeeds(operation, context, input, resource).map((one) => functionNeed(records, context, { ...one, ...conditions })),
       ...signingNeeds(operation, action, textOf(input, "CodeSigningConfigArn")),
       ...roleNeeds(textOf(input, "Role")),
@@ -89,11 +90,24 @@ function resourceOf(context: Context, input: Input): string {
   return functionArn(reference.qualifier === undefined && qualifier !== "" ? { ...reference, qualifier } : reference);
 }
 
+/** The function of the mapping that a request names. */
+const mappedFunction = ({ mappings }: Records, { account, region }: Context, input: Input): string =>
+  mappings.get(account, region, textOf(input, "UUID"))?.value.functionArn ?? "";
+
+/** Who gives a mapping another function must be allowed to change it for the one that it has. */
+function formerFunctionNeeds(records: Records, context: Context, action: string, input: Input, keys: Keys): AccessNeed[] {
+  const former = mappedFunction(records, context, input);
+  if (former === "" || keys["lambda:FunctionArn"] === former) return [];
+  return [{ action, resource: resourceOf(context, input), conditions: { ...keys, "lambda:FunctionArn": former } }];
+}
+
+type Keys = NonNullable<AccessNeed["conditions"]>;
+
 /** Keys that policies may ask for beyond those of every request. */
-function conditionsOf(operation: string, context: Context, input: Input): NonNullable<AccessNeed["conditions"]> {
+function conditionsOf(records: Records, operation: string, context: Context, input: Input): Keys {
   const text = (name: string) => textOf(input, name);
   const layers = layersIn(input);
-  const mapped = operation.endsWith("EventSourceMapping") ? text("FunctionName") : "";
+  const mapped = operation.endsWith("EventSourceMapping") ? text("FunctionName") || mappedFunction(records, context, input) : "";
   const authType = text("AuthType") || text("FunctionUrlAuthType");
   const [principal, signing] = [operation === "AddPermission" ? text("Principal") : "", text("CodeSigningConfigArn")];
   return {
