@@ -31,6 +31,7 @@ const UNBOUND = new Set([
 
 type Records = Parameters<typeof policyOf>[0] & Parameters<typeof layerVersionOf>[0] & Parameters<typeof tagConditions>[0];
 type Input = Readonly<Record<string, unknown>>;
+type Keys = NonNullable<AccessNeed["conditions"]>;
 
 const textOf = (input: Input, name: string) => (typeof input[name] === "string" ? input[name] : "");
 
@@ -100,8 +101,6 @@ function formerFunctionNeeds(records: Records, context: Context, action: string,
   if (former === "" || keys["lambda:FunctionArn"] === former) return [];
   return [{ action, resource: resourceOf(context, input), conditions: { ...keys, "lambda:FunctionArn": former } }];
 }
-
-type Keys = NonNullable<AccessNeed["conditions"]>;
 
 /** Keys that policies may ask for beyond those of every request. */
 function conditionsOf(records: Records, operation: string, context: Context, input: Input): Keys {
