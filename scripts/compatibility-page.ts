@@ -7,6 +7,7 @@ import type { Refused } from "../src/aws/operations.ts";
 import { systemClock } from "../src/base/clock.ts";
 import { silentLog } from "../src/base/log.ts";
 import { loadConfig } from "../src/config.ts";
+import { KEEPING_OPERATIONS } from "../src/lambda/newer-members.ts";
 import { MEMBERS_WITHOUT_EFFECT, REFUSED_MEMBERS } from "../src/lambda/unsupported.ts";
 import { fakeSandboxHost } from "../src/sandbox/fake.ts";
 import { startServer } from "../src/server.ts";
@@ -32,6 +33,18 @@ const INTRODUCTION = `# Compatibility
 
 Generated from the code by \`npm run docs\`: do not edit. An operation that is not built, or refused, answers 501 with an error in AWS's shape that names it
 (\`NotImplementedException\`; S3: \`NotImplemented\`). Versions of the API model: the official clients in package.json.
+
+## Deployment tools
+
+- AWS SDKs, the AWS CLI, boto3: unchanged, with the variables of \`lambent env\`.
+- Terraform and what uses its AWS provider: the resources whose operations are listed below, with \`s3_use_path_style\`.
+- AWS SAM: \`sam build\`, \`sam package --s3-bucket\` and \`sam local\`; not \`sam deploy\` and \`sam sync\`, which ask CloudFormation.
+- AWS CDK: \`cdk synth\`; not \`cdk bootstrap\` and \`cdk deploy\`, which ask CloudFormation. Nor does the Serverless Framework deploy.
+
+**CloudFormation is not there yet**, nor is the Parameter Store: both answer 501. What their tools ask of Lambda, IAM, S3, ECR, STS and CloudWatch
+Logs is (tests/api/deployment-tools-stacks.test.ts), but for a repository's and a bucket's lifecycle. Meanwhile, deploy what they have built:
+\`lambent deploy .aws-sam/build/NAME\` after \`sam build\`, \`lambent deploy cdk.out/asset.HASH --name NAME\` after \`cdk synth\`, with \`--watch\` while
+you work; \`aws lambda create-function\` and its siblings in a script; or describe the same resources in Terraform.
 `;
 
 const NOTES: Readonly<Record<string, string>> = {
@@ -41,13 +54,19 @@ ${REFUSED_MEMBERS.map(({ member, operations }) => `- \`${member}\` (${operations
 Members that are stored and returned without effect:
 ${MEMBERS_WITHOUT_EFFECT.map(({ member, operations, what }) => `- \`${member}\` (${operations.join(", ")}): ${what}`).join("\n")}
 
+Members that this version does not know, because a newer API has them: ${[...KEEPING_OPERATIONS].join(" and ")} keep and return them without effect
+(at most 4 KiB; the log warns), so that newer deployment tools read what they sent. Inside of known members, and in all other operations, they
+are refused with SerializationException.
+
 Get- and PutFunctionScalingConfig refuse every function: there are no capacity providers. Manual runtime management takes one ARN only, that of
 the build that the server has. The rates of operations other than invocations are not limited.
 
 Invoke: DurableExecutionName is refused. Results of asynchronous invocations go to Lambda functions, S3 buckets, SQS
 queues, SNS topics and event buses. A record of more than 256 KB goes to a topic with \`null\` for its payloads.
 
-Layers: there are no organisations, so a permission with OrganizationId admits nobody; AWS's own layers (\`awslayer\`) do not exist, and those of
+There are no organisations, so a permission with PrincipalOrgID or OrganizationId admits nobody.
+
+Layers: AWS's own layers (\`awslayer\`) do not exist, and those of
 AWS's accounts are to be published here again. Content.Location is valid for ten minutes. Programs in \`/opt/extensions\` run: [extensions.md](extensions.md).
 
 Event source mappings are stored, checked and listed; **nothing reads from a source yet, so no mapping invokes its function**. One that was asked
@@ -71,7 +90,11 @@ PublicPolicyException is never answered.`,
     "JavaScript, `inject_host_prefix=False` in boto3's Config. `lambent logs --follow` does.",
   s3: `Event notifications go to functions, queues and topics, and with EventBridgeConfiguration every change goes to the default event bus of the
 bucket's account, in its region. Events of what does not happen here (restores, lifecycle, replication, retention, annotations, ACLs, which never
-change; forms that browsers post) can be configured and are never sent.`,
+change; forms that browsers post) can be configured and are never sent.
+
+Every bucket has the default encryption AES256, because tools read it so from AWS; Lambent encrypts nothing itself: encrypt the disk. Encryption
+with KMS or a client's key is refused.`,
+  sts: "The account's root may assume roles that trust its account, which AWS refuses: it has the only keys of a new installation.",
   monitoring: `Speaks JSON, CBOR and forms. Alarms, dashboards, streams and the rest are not built. Differs from AWS, or is left out:
 - Statistics: SampleCount, Sum, Average, Minimum, Maximum and percentiles (to a hundredth of the value); trimmed means and their like are refused.
 - Expressions of GetMetricData: numbers, ids, \`+ - * /\` and parentheses; functions (SUM, SEARCH, METRICS, …) are refused.
@@ -86,7 +109,7 @@ change; forms that browsers post) can be configured and are never sent.`,
 - Every call is signed: a policy does not open a queue to callers without credentials.`,
   ecr: `Beside the API, the registry's own protocol below \`/v2/\` of the same port: docs/images.md. Repository URIs name the host by which the server was
 reached. Encryption with KMS and exclusion filters of tag mutability are refused; \`scanOnPush\` is stored and returned without effect.`,
-  iam: "Permissions boundaries and instance profiles are not built; simulations tell which policies matched, not where in them; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
+  iam: "`aws:SecureTransport` is true of what does not leave the machine (loopback, functions), although it is http. Permissions boundaries and instance profiles are not built; simulations tell which policies matched, not where in them; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
   sns: `How it delivers, what it calls and how signatures are verified: [notifications.md](notifications.md). Differs from AWS, or is left out:
 - Protocols: \`lambda\`, \`sqs\`, \`http\`, \`https\`; \`email\` and \`email-json\` are told to the server's log; \`sms\`, \`firehose\` and \`application\` are refused by Subscribe, PhoneNumber by Publish.
 - Refused: \`KmsMasterKeyId\`, \`ArchivePolicy\`, DataProtectionPolicy, \`ReplayPolicy\`, \`SubscriptionRoleArn\`.

@@ -4,7 +4,7 @@ import type { AccessNeed } from "./definition.ts";
 import { CommonFault } from "./fault.ts";
 import type { Caller, CallerPolicies, Identities } from "./identity.ts";
 import type { Context } from "./operations.ts";
-import { evaluate, type AccessRequest } from "./policy.ts";
+import { evaluate, resourceAccount, type AccessRequest } from "./policy.ts";
 import type { WireRequest } from "./request.ts";
 
 const PRINCIPAL_TYPES: Readonly<Record<Exclude<Caller["kind"], "anonymous">, string>> = {
@@ -15,6 +15,12 @@ const PRINCIPAL_TYPES: Readonly<Record<Exclude<Caller["kind"], "anonymous">, str
 };
 
 const NO_POLICIES: CallerPolicies = { identity: [], session: [] };
+
+const LOOPBACK = /^(?:127\.|::1$|::ffff:127\.)/;
+
+/** Nobody can overhear what does not leave the machine: loopback, a function's sandbox, what one service does in another. */
+const isSecure = (endpoint: string, sourceIp: string | undefined): boolean =>
+  endpoint.startsWith("https:") || sourceIp === undefined || LOOPBACK.test(sourceIp);
 
 /** The keys that every request has and those of the need; by lower-case name, because IAM compares names without case. */
 function conditionsOf(
@@ -28,8 +34,9 @@ function conditionsOf(
   const conditions = new Map<string, string[]>([
     ["aws:currenttime", [new Date(nowMs).toISOString()]],
     ["aws:epochtime", [String(Math.floor(nowMs / 1000))]],
-    ["aws:securetransport", [String(context.endpoint.startsWith("https:"))]],
+    ["aws:securetransport", [String(isSecure(context.endpoint, request?.sourceIp))]],
     ["aws:requestedregion", [context.region]],
+    ["aws:resourceaccount", [resourceAccount({ caller, need })]],
   ]);
   if (request?.sourceIp !== undefined) conditions.set("aws:sourceip", [request.sourceIp]);
   const userAgent = request?.headers.get("user-agent");

@@ -57,6 +57,8 @@ export interface ServiceDefinition {
   };
   /** Operations that may be called without a signature (S3 objects under a public policy). */
   readonly anonymous?: ReadonlySet<string>;
+  /** Operations of a REST API in JSON that keep what a newer client sends beside the members of the model, in `OTHERS` of their input. */
+  readonly keepsOthers?: ReadonlySet<string>;
   /**
    * How long a request body may be, in bytes; streaming bodies are not counted here. Absent: 1 MiB.
    * Larger ones get 413 RequestEntityTooLargeException with AWS's text.

@@ -1,7 +1,7 @@
 // JSON documents, read strictly (valid UTF-8, bounded depth, no guessing of types) and written without nulls.
 import { valueCodec, type Format, type Leaves, type ValueCodec } from "./json-value.ts";
 import { bytesFrom, dateFrom, formatDate, Malformed } from "./scalar.ts";
-import type { Shape } from "./shape.ts";
+import type { Shape, StructureShape } from "./shape.ts";
 
 const DEPTH_MAX = 1000;
 const QUOTE = 0x22;
@@ -66,6 +66,8 @@ function parse(bytes: Uint8Array): unknown {
 export interface JsonDocuments {
   /** Throws Malformed. */
   decode(shape: Shape, bytes: Uint8Array): unknown;
+  /** See ValueCodec. */
+  decodeKeeping(shape: StructureShape, returned: StructureShape, bytes: Uint8Array): unknown;
   encode(shape: Shape, value: unknown): string;
 }
 
@@ -73,6 +75,7 @@ export function jsonDocuments(options: Pick<Format, "usesJsonName" | "refusesUnk
   const values: ValueCodec = valueCodec(JSON_LEAVES, options);
   return {
     decode: (shape, bytes) => values.read(shape, parse(bytes)),
+    decodeKeeping: (shape, returned, bytes) => values.readKeeping(shape, returned, parse(bytes)),
     encode: (shape, value) => JSON.stringify(values.write(shape, value)),
   };
 }

@@ -1,4 +1,5 @@
 // JSON-like values to typed input and back, by shape: shared by the JSON and CBOR protocols, which differ only in blobs and timestamps.
+import { OTHERS, type WithOthers } from "./others.ts";
 import { checkedNumber, Malformed, notFinite } from "./scalar.ts";
 import type { ListShape, MapShape, Member, ScalarShape, Shape, StructureShape } from "./shape.ts";
 
@@ -21,7 +22,9 @@ export interface Format extends Leaves {
 export interface ValueCodec {
   /** Throws Malformed. Maps have no prototype, because their keys are the user's. */
   read(shape: Shape, value: unknown): unknown;
-  /** Leaves out what is undefined or null and what the shape does not have. */
+  /** As `read`, but puts members that neither of the structures has into `OTHERS` of the result, if they are called as AWS calls members. */
+  readKeeping(shape: StructureShape, returned: StructureShape, value: unknown): WithOthers;
+  /** Leaves out what is undefined or null and what the shape does not have, but for `OTHERS`. */
   write(shape: Shape, value: unknown): unknown;
 }
 
@@ -55,6 +58,17 @@ function readStructure(format: Format, shape: StructureShape, value: unknown): R
   }
   if (format.refusesUnknown === true) refuseUnknown(format, shape, source);
   return result;
+}
+
+const MEMBER_NAME = /^[A-Z][A-Za-z0-9]{0,63}$/;
+
+function readKeeping(format: Format, shape: StructureShape, returned: StructureShape, value: unknown): WithOthers {
+  const known = new Set([...shape.members, ...returned.members].map((member) => wireName(format, member)));
+  const entries = Object.entries(asRecord(value, "a structure"));
+  const isOther = ([name, one]: readonly [string, unknown]) => one !== null && MEMBER_NAME.test(name) && !known.has(name);
+  const read = readStructure(format, shape, Object.fromEntries(entries.filter((entry) => !isOther(entry))));
+  const others = Object.fromEntries(entries.filter(isOther));
+  return Object.keys(others).length === 0 ? read : { ...read, [OTHERS]: others };
 }
 
 function refuseUnknown(format: Format, shape: StructureShape, source: Record<string, unknown>): void {
@@ -121,7 +135,14 @@ function writeStructure(format: Format, shape: StructureShape, value: Record<str
     const one = value[member.name];
     if (one !== undefined && one !== null) result[wireName(format, member)] = writeValue(format, member.shape, one);
   }
-  return result;
+  return writeOthers(format, shape, value, result);
+}
+
+/** What the model has learnt meanwhile is the typed member's to say. */
+function writeOthers(format: Format, shape: StructureShape, { [OTHERS]: others }: WithOthers, result: Record<string, unknown>) {
+  if (others === undefined) return result;
+  const known = new Set(shape.members.map((member) => wireName(format, member)));
+  return { ...result, ...Object.fromEntries(Object.entries(others).filter(([name]) => !known.has(name))) };
 }
 
 function writeMap(format: Format, shape: MapShape, value: Record<string, unknown>): Record<string, unknown> {
@@ -167,6 +188,7 @@ export function valueCodec(leaves: Leaves, options: Pick<Format, "usesJsonName" 
   const format: Format = { ...leaves, ...options };
   return {
     read: (shape, value) => readValue(format, shape, value),
+    readKeeping: (shape, returned, value) => readKeeping(format, shape, returned, value),
     write: (shape, value) => writeValue(format, shape, value),
   };
 }

@@ -139,9 +139,9 @@ export function applyingStatements(
 }
 
 /** The ARN says who owns a resource, except where it names no account (S3, `*`) or AWS itself (its managed policies). */
-function isForeign({ caller, need }: Pick<AccessRequest, "caller" | "need">): boolean {
+export function resourceAccount({ caller, need }: Pick<AccessRequest, "caller" | "need">): string {
   const named = parseArn(need.resource)?.account ?? "";
-  return (named === "" || named === "aws" ? (need.owner ?? caller.account) : named) !== caller.account;
+  return named === "" || named === "aws" ? (need.owner ?? caller.account) : named;
 }
 
 function lazy(request: Pick<AccessRequest, "conditions">): () => Conditions {
@@ -156,7 +156,7 @@ function lazy(request: Pick<AccessRequest, "conditions">): () => Conditions {
 export function evaluate(request: AccessRequest): Decision {
   const { caller, need, session } = request;
   const question: Question = { caller, need, conditions: lazy(request) };
-  const isOthers = isForeign(request);
+  const isOthers = resourceAccount(request) !== caller.account;
   const denied = (because: string): Decision => ({
     allowed: false,
     message: `User: ${caller.kind === "anonymous" ? "anonymous" : caller.arn} is not authorized to perform: ${need.action} on resource: ${need.resource}${because}`,

@@ -15,6 +15,8 @@ export interface Incoming {
   readonly bytes: Uint8Array;
   /** The body of an operation that takes a stream. */
   readonly stream: Readable | undefined;
+  /** See `ServiceDefinition.keepsOthers`. */
+  readonly keepsOthers?: boolean;
 }
 
 export interface Protocol {

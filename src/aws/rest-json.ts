@@ -8,7 +8,7 @@ import type { OperationModel } from "./model.ts";
 import { REQUEST_ID, type Incoming, type Protocol } from "./protocol.ts";
 import type { WireResponse } from "./request.ts";
 import { Malformed } from "./scalar.ts";
-import type { Member } from "./shape.ts";
+import type { Member, StructureShape } from "./shape.ts";
 import { faultMembers, type WireFault } from "./wire-fault.ts";
 
 type Output = Readonly<Record<string, unknown>>;
@@ -26,13 +26,17 @@ function readPayload(member: Member, incoming: Incoming): unknown {
   return documents.decode(member.shape, bytes);
 }
 
+function decodeDocument({ output }: OperationModel, shape: StructureShape, { bytes, keepsOthers }: Incoming): unknown {
+  return keepsOthers === true && output !== undefined ? documents.decodeKeeping(shape, output, bytes) : documents.decode(shape, bytes);
+}
+
 function decode(operation: OperationModel, incoming: Incoming): Record<string, unknown> {
   const input: Record<string, unknown> = {};
   if (operation.input === undefined) return input;
   const bindings = requestBindings(operation.input);
   try {
     if (bindings.document !== undefined && incoming.bytes.length > 0)
-      Object.assign(input, documents.decode(bindings.document, incoming.bytes) as object);
+      Object.assign(input, decodeDocument(operation, bindings.document, incoming) as object);
     readBindings(bindings, incoming, input);
     if (bindings.payload !== undefined) {
       const payload = readPayload(bindings.payload, incoming);

@@ -119,7 +119,7 @@ export function awsServices(options: ServicesOptions): Services {
   const answer = async (request: WireRequest, progress: Progress, held: HeldBytes): Promise<WireResponse> => {
     const { name, isSigned } = serviceNameOf(request, lenientQuery(request));
     const service = await load(name);
-    if (service === undefined) throw notImplemented(`the service "${name}"`);
+    if (service === undefined) throw notImplemented(`the service "${name}" (see docs/compatibility.md)`);
     progress.service = service;
     const { definition } = service;
     const query = asFault(() => parseQuery(request.rawQuery));
@@ -142,7 +142,9 @@ export function awsServices(options: ServicesOptions): Services {
       throw notImplemented(`${name}:${operation.name}`, typeof perform === "object" ? perform.about : undefined);
 
     const protocol = service.protocolOf(request);
-    const input = protocol.decode(operation, { request: received.request, query, labels, bytes: received.bytes, stream: received.stream });
+    const { bytes, stream } = received;
+    const keepsOthers = definition.keepsOthers?.has(operation.name) === true;
+    const input = protocol.decode(operation, { request: received.request, query, labels, bytes, stream, keepsOthers });
     const context = contextOf(request, received.signer);
     progress.context = context;
     authorise(request, context, await definition.access(operation.name, context, input), options);

@@ -124,11 +124,13 @@ function contextOf(request: WireRequest, caller: Caller, url: FunctionUrl, regio
 /** Both are needed, as for every URL that was made since October 2025. */
 async function needsOf(deps: GatewayDeps, context: Context, { functionArn, AuthType }: FunctionUrl): Promise<readonly AccessNeed[]> {
   const needs = await deps.access(context, functionArn);
-  const conditions = { "lambda:FunctionUrlAuthType": AuthType };
-  return needs.flatMap((need) => [
-    { ...need, action: "lambda:InvokeFunctionUrl", conditions },
-    { ...need, conditions: { ...conditions, "lambda:InvokedViaFunctionUrl": "true" } },
-  ]);
+  return needs.flatMap((need) => {
+    const conditions = { ...need.conditions, "lambda:FunctionUrlAuthType": AuthType };
+    return [
+      { ...need, action: "lambda:InvokeFunctionUrl", conditions },
+      { ...need, conditions: { ...conditions, "lambda:InvokedViaFunctionUrl": "true" } },
+    ];
+  });
 }
 
 function failure(deps: GatewayDeps, request: WireRequest, cause: unknown): WireResponse {

@@ -6,6 +6,7 @@ import { layerArn, layerVersionOf, readLayerName } from "./layer-records.ts";
 import { mappingArn } from "./event-source-mapping-records.ts";
 import { functionArn, readFunctionName } from "./names.ts";
 import { documentOf, policyOf } from "./permissions.ts";
+import { tagConditions, tagNeeds } from "./tag-access.ts";
 
 /** Operations whose action has another name than theirs. */
 const ACTIONS: ReadonlyMap<string, string> = new Map([
@@ -28,8 +29,9 @@ const UNBOUND = new Set([
   "ListCodeSigningConfigs",
 ]);
 
-type Records = Parameters<typeof policyOf>[0] & Parameters<typeof layerVersionOf>[0];
+type Records = Parameters<typeof policyOf>[0] & Parameters<typeof layerVersionOf>[0] & Parameters<typeof tagConditions>[0];
 type Input = Readonly<Record<string, unknown>>;
+type Keys = NonNullable<AccessNeed["conditions"]>;
 
 const textOf = (input: Input, name: string) => (typeof input[name] === "string" ? input[name] : "");
 
@@ -39,8 +41,13 @@ export function accessOf(records: Records): ServiceDefinition["access"] {
     const action = actionOf(operation);
     const layer = textOf(input, "LayerName") || textOf(input, "Arn");
     if (layer !== "") return [layerNeed(records, context, action, layer, input["VersionNumber"])];
+    const resource = UNBOUND.has(operation) ? "*" : resourceOf(context, input);
+    const keys = { ...conditionsOf(records, operation, context, input), ...tagConditions(records, context, input, resource) };
+    const conditions = Object.keys(keys).length === 0 ? {} : { conditions: keys };
     return [
-      functionNeed(records, context, operation, input),
+      functionNeed(records, context, { action, resource, ...conditions }),
+      ...formerFunctionNeeds(records, context, action, input, keys),
+      ...tagNeeds(operation, context, input, resource).map((one) => functionNeed(records, context, { ...one, ...conditions })),
       ...signingNeeds(operation, action, textOf(input, "CodeSigningConfigArn")),
       ...roleNeeds(textOf(input, "Role")),
       ...layersIn(input).map((arn) => layerNeed(records, context, "lambda:GetLayerVersion", arn)),
@@ -50,16 +57,11 @@ export function accessOf(records: Records): ServiceDefinition["access"] {
 
 const layersIn = ({ Layers }: Input): string[] => (Array.isArray(Layers) ? Layers.filter((one) => typeof one === "string") : []);
 
-function functionNeed(records: Records, context: Context, operation: string, input: Input): AccessNeed {
-  const resource = UNBOUND.has(operation) ? "*" : resourceOf(context, input);
+/** Under the policy of the function, if the resource is one. */
+function functionNeed(records: Records, context: Context, need: AccessNeed): AccessNeed {
+  const { resource } = need;
   const policy = resource.includes(":function:") ? policyOf(records, readFunctionName(context, resource))?.value : undefined;
-  const conditions = conditionsOf(operation, context, input);
-  return {
-    action: actionOf(operation),
-    resource,
-    ...(policy === undefined ? {} : { resourcePolicy: documentOf(policy) }),
-    ...(Object.keys(conditions).length === 0 ? {} : { conditions }),
-  };
+  return policy === undefined ? need : { ...need, resourcePolicy: documentOf(policy) };
 }
 
 /** Who signs a function's code with a configuration must be allowed to use that. */
@@ -89,11 +91,22 @@ function resourceOf(context: Context, input: Input): string {
   return functionArn(reference.qualifier === undefined && qualifier !== "" ? { ...reference, qualifier } : reference);
 }
 
+/** The function of the mapping that a request names. */
+const mappedFunction = ({ mappings }: Records, { account, region }: Context, input: Input): string =>
+  mappings.get(account, region, textOf(input, "UUID"))?.value.functionArn ?? "";
+
+/** Who gives a mapping another function must be allowed to change it for the one that it has. */
+function formerFunctionNeeds(records: Records, context: Context, action: string, input: Input, keys: Keys): AccessNeed[] {
+  const former = mappedFunction(records, context, input);
+  if (former === "" || keys["lambda:FunctionArn"] === former) return [];
+  return [{ action, resource: resourceOf(context, input), conditions: { ...keys, "lambda:FunctionArn": former } }];
+}
+
 /** Keys that policies may ask for beyond those of every request. */
-function conditionsOf(operation: string, context: Context, input: Input): NonNullable<AccessNeed["conditions"]> {
+function conditionsOf(records: Records, operation: string, context: Context, input: Input): Keys {
   const text = (name: string) => textOf(input, name);
   const layers = layersIn(input);
-  const mapped = operation.endsWith("EventSourceMapping") ? text("FunctionName") : "";
+  const mapped = operation.endsWith("EventSourceMapping") ? text("FunctionName") || mappedFunction(records, context, input) : "";
   const authType = text("AuthType") || text("FunctionUrlAuthType");
   const [principal, signing] = [operation === "AddPermission" ? text("Principal") : "", text("CodeSigningConfigArn")];
   return {

@@ -1,6 +1,7 @@
 // A function's configuration: defaults, limits, and how the API shows it.
 import type * as client from "@aws-sdk/client-lambda";
 import { createHash } from "node:crypto";
+import { OTHERS, type WithOthers } from "../aws/others.ts";
 import { limits } from "../limits.ts";
 import { invalidParameter, validation } from "./faults.ts";
 import { layersOf } from "./function-layers.ts";
@@ -15,9 +16,10 @@ import {
   type LambdaDeps,
 } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
+import { newerMembersOf } from "./newer-members.ts";
 import { isVersionPending, type VersionRecord } from "./version-records.ts";
 
-type Given = Partial<client.CreateFunctionCommandInput & client.UpdateFunctionConfigurationCommandInput>;
+type Given = Partial<client.CreateFunctionCommandInput & client.UpdateFunctionConfigurationCommandInput> & WithOthers;
 
 /** https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime */
 const RESERVED = new Set([
@@ -125,7 +127,7 @@ function imageOf(given: Given, before: Configuration | undefined): Program {
 
 /** `before` is the configuration that an update changes; without it what must be given is checked and the rest is AWS's default. */
 export function configurationOf(
-  lambda: Pick<Lambda, "runtimes" | "layerVersions">,
+  lambda: Pick<Lambda, "runtimes" | "layerVersions" | "log">,
   reference: FunctionReference,
   given: Given,
   before?: Configuration,
@@ -135,6 +137,12 @@ export function configurationOf(
   const TenantIsolationMode = before === undefined ? given.TenancyConfig?.TenantIsolationMode : before.TenantIsolationMode;
   const Variables = given.Environment === undefined ? before?.Variables : given.Environment.Variables;
   const Layers = given.Layers === undefined ? before?.Layers : layersOf(lambda, reference, given.Layers);
+  const newer = newerMembersOf(given, before?.newer);
+  if (newer !== before?.newer)
+    lambda.log.warn("members of a newer API are kept and have no effect", {
+      function: reference.name,
+      members: Object.keys(newer ?? {}).join(", "),
+    });
   const made: Configuration = {
     ...program,
     Role: given.Role ?? before?.Role ?? "",
@@ -149,6 +157,7 @@ export function configurationOf(
     ...(DeadLetterTargetArn === "" ? {} : { DeadLetterTargetArn }),
     ...(Layers === undefined || Layers.length === 0 ? {} : { Layers }),
     ...(TenantIsolationMode === undefined ? {} : { TenantIsolationMode }),
+    ...(newer === undefined ? {} : { newer }),
   };
   if (given.Runtime !== undefined) checkRuntime(given.Runtime, lambda.runtimes);
   checkNumbers(made);
@@ -266,5 +275,6 @@ function describe(reference: FunctionReference, described: Described, shape: Sha
     ...(configuration.TenantIsolationMode === undefined
       ? {}
       : { TenancyConfig: { TenantIsolationMode: configuration.TenantIsolationMode } }),
+    ...(configuration.newer === undefined ? {} : { [OTHERS]: configuration.newer }),
   };
 }

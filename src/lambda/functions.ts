@@ -19,6 +19,7 @@ import { functionArn, functionReference } from "./names.ts";
 import { page } from "./page.ts";
 import { policyKeysOf } from "./permissions.ts";
 import { assertChangeable, changeFunction, findFunction, findVersion, type FoundVersion } from "./records.ts";
+import { TAGS_PART } from "./tag-access.ts";
 import { checkTags } from "./tag-bounds.ts";
 import { runtimeManagementKeysOf } from "./runtime-management.ts";
 import { refuseUnsupported } from "./unsupported.ts";
@@ -40,11 +41,12 @@ export function functions(lambda: Lambda) {
       const found = findVersion(lambda, context, FunctionName, Qualifier);
       const { tags, wanted } = found.entry.value;
       const { code } = found.version?.value.deployed ?? wanted;
+      const problem = context.denied?.get(TAGS_PART);
       const reserved = found.reference.qualifier === undefined ? reservedOf(lambda, found.reference) : undefined;
       return {
         Configuration: describeFound(found),
         Code: codeLocation(lambda, context, code),
-        ...(Object.keys(tags).length === 0 ? {} : { Tags: { ...tags } }),
+        ...(Object.keys(tags).length === 0 ? {} : shownTags(tags, problem)),
         ...(reserved === undefined ? {} : { Concurrency: { ReservedConcurrentExecutions: reserved } }),
       };
     },
@@ -55,6 +57,10 @@ export function functions(lambda: Lambda) {
     ListFunctions: (context, input) => listFunctions(lambda, context, input),
   } satisfies Pick<Operations<typeof client>, Names>;
 }
+
+/** Who may not list them learns why there are none. */
+const shownTags = (tags: FunctionRecord["tags"], problem: string | undefined) =>
+  problem === undefined ? { Tags: { ...tags } } : { TagsError: { ErrorCode: "AccessDeniedException", Message: problem } };
 
 const describeFound = ({ reference, entry, version }: FoundVersion) =>
   version === undefined ? describeFunction(reference, entry.value) : describeVersion(reference, entry.value, version.value);

@@ -25,7 +25,7 @@ test("an answer and an error are invocations, a throttle is not, what was not ru
   const { metrics, seen } = start();
   metrics.ended(deployment("$LATEST"), F, returned);
   metrics.ended(deployment("$LATEST"), F, failed);
-  metrics.ended(deployment("$LATEST"), F, { kind: "throttled", reason: "ConcurrentInvocationLimitExceeded" });
+  metrics.ended(deployment("$LATEST"), F, { kind: "throttled", reason: "ConcurrentInvocationLimitExceeded", retryAfterSeconds: 1 });
   metrics.ended(deployment("$LATEST"), F, { kind: "unavailable", code: "sandbox-failed", message: "" });
   assert.deepEqual(seen, [
     ["Throttles", 0, OF_FUNCTION],

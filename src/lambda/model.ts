@@ -23,6 +23,7 @@ import type { EventSources } from "./event-sources.ts";
 import type { FunctionUrlRecord } from "./function-urls.ts";
 import type { LayerVersionRecord } from "./layer-records.ts";
 import type { LambdaMetrics } from "./invocation-metrics.ts";
+import type { NewerMembers } from "./newer-members.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
 import type { PolicyRecord } from "./permissions.ts";
@@ -57,6 +58,8 @@ export interface Configuration {
   readonly Layers?: readonly FunctionLayer[];
   /** Set when the function is made, and not changed any more. */
   readonly TenantIsolationMode?: client.TenantIsolationMode;
+  /** Absent: none. */
+  readonly newer?: NewerMembers;
 }
 
 export interface CodePackage {

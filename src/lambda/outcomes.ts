@@ -8,8 +8,8 @@ type Throttled = Extract<Outcome, { kind: "throttled" }>;
 
 export function refusalOf(outcome: Unavailable | Throttled): Error {
   if (outcome.kind === "unavailable") return unavailable(outcome);
-  const retry = outcome.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: String(outcome.retryAfterSeconds) };
-  return new Fault(TooManyRequestsException$, "Rate Exceeded.", { Reason: outcome.reason, Type: "User", ...retry });
+  const retryAfterSeconds = String(outcome.retryAfterSeconds);
+  return new Fault(TooManyRequestsException$, "Rate Exceeded.", { Reason: outcome.reason, Type: "User", retryAfterSeconds });
 }
 
 function unavailable({ code, message }: Unavailable): Error {

@@ -37,6 +37,7 @@ import { layerPermissions } from "./layer-permissions.ts";
 import { LAYER_VERSION_KIND, type LayerVersionRecord } from "./layer-records.ts";
 import { layers } from "./layers.ts";
 import { countingInvoker, LambdaMetrics } from "./invocation-metrics.ts";
+import { KEEPING_OPERATIONS } from "./newer-members.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
 import { PackageReferences, packagesOfFunction, packagesOfLayer, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
@@ -152,6 +153,7 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
       operations,
       constraints: "lambda",
       access: accessOf(records),
+      keepsOthers: KEEPING_OPERATIONS,
       bodyBytesMax,
     },
     operations,

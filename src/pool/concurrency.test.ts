@@ -10,7 +10,11 @@ const claimant = (name: string, changes: Partial<Claimant> = {}): Claimant => ({
   key: `${name}-1`,
   ...changes,
 });
-const taken = (claim: Claim) => (claim.kind === "lease" ? "lease" : claim.reason);
+function taken(claim: Claim): string {
+  if (claim.kind === "lease") return "lease";
+  assert.equal(claim.retryAfterSeconds, 1, "every throttle says when to try again");
+  return claim.reason;
+}
 const ACCOUNT = "ConcurrentInvocationLimitExceeded";
 const RESERVED = "ReservedFunctionConcurrentInvocationLimitExceeded";
 

@@ -11,8 +11,7 @@ export type Claimant = Owner & Pick<Deployment, "key">;
 export interface Throttled {
   readonly kind: "throttled";
   readonly reason: ThrottleReason;
-  /** Absent: nobody knows when an invocation ends. */
-  readonly retryAfterSeconds?: number;
+  readonly retryAfterSeconds: number;
 }
 
 /** One running invocation, until it is disposed of; or the limit that it would have exceeded, and nothing is held. */
@@ -23,15 +22,11 @@ const REQUESTS_PER_SECOND = 10;
 /** Functions that are remembered for their rate although nothing of them runs and nothing is set. */
 const QUIET_MAX = 10_000;
 
-function throttled(reason: ThrottleReason): Claim {
-  return { kind: "throttled", reason, [Symbol.dispose]() {} };
-}
+/** A second is exact for rates; for concurrency, whose end nobody knows, it is the least that the header can say. */
+const throttled = (reason: ThrottleReason): Claim => ({ kind: "throttled", reason, retryAfterSeconds: 1, [Symbol.dispose]() {} });
 
-/** It may come again in a second. */
-function tooFast({ reserved }: FunctionUse): Claim {
-  const reason = reserved === undefined ? "FunctionInvocationRateLimitExceeded" : "ReservedFunctionInvocationRateLimitExceeded";
-  return { kind: "throttled", reason, retryAfterSeconds: 1, [Symbol.dispose]() {} };
-}
+const tooFast = ({ reserved }: FunctionUse): Claim =>
+  throttled(reserved === undefined ? "FunctionInvocationRateLimitExceeded" : "ReservedFunctionInvocationRateLimitExceeded");
 
 /** Provisioned concurrency of one deployment. */
 interface Kept {

@@ -83,7 +83,7 @@ export type Outcome =
       readonly report: InvocationReport;
       readonly provisioned?: ProvisionedUse;
     }
-  | { readonly kind: "throttled"; readonly reason: ThrottleReason; readonly retryAfterSeconds?: number }
+  | { readonly kind: "throttled"; readonly reason: ThrottleReason; readonly retryAfterSeconds: number }
   /** Not the function's fault and not run (or not known to have run): 5xx. */
   | {
       readonly kind: "unavailable";

@@ -1,50 +1,17 @@
 // What deployment tools send, and what they wait for and read back after each step: nothing on their way is not built.
 import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
-import { CloudWatchLogs } from "@aws-sdk/client-cloudwatch-logs";
-import { EventBridge } from "@aws-sdk/client-eventbridge";
-import { IAM } from "@aws-sdk/client-iam";
-import { Lambda } from "@aws-sdk/client-lambda";
-import { S3 } from "@aws-sdk/client-s3";
-import { Scheduler } from "@aws-sdk/client-scheduler";
-import { SNS } from "@aws-sdk/client-sns";
-import { SQS } from "@aws-sdk/client-sqs";
-import { STS } from "@aws-sdk/client-sts";
-import { startApi } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
 import { makeRole } from "../support/functions.ts";
 import { zipOf } from "../support/zip.ts";
+import { ACCOUNT, arnOf, isMissing, startTools } from "./deployment-tools.fixture.ts";
 
-const ACCOUNT = "000000000000";
-const arnOf = (service: string, resource: string) => `arn:aws:${service}:us-east-1:${ACCOUNT}:${resource}`;
 const f = { FunctionName: "app" } as const;
 
 async function start(t: TestContext) {
-  const { server, clients } = await startApi(t);
-  const settings = { endpoint: server.endpoint, region: "us-east-1", credentials: server.keys, maxAttempts: 1 };
-  const all = {
-    lambda: new Lambda(settings),
-    iam: new IAM(settings),
-    s3: new S3({ ...settings, forcePathStyle: true }),
-    logs: new CloudWatchLogs(settings),
-    sqs: new SQS(settings),
-    sns: new SNS(settings),
-    events: new EventBridge(settings),
-    scheduler: new Scheduler(settings),
-    sts: new STS(settings),
-  };
-  t.after(() => {
-    for (const client of Object.values(all)) client.destroy();
-  });
-  return { ...all, role: await makeRole(clients().iam) };
+  const tools = await startTools(t);
+  return { ...tools, role: await makeRole(tools.iam) };
 }
-
-/** Which tools take for "it is not there", or "there is none". */
-const isMissing = (call: Promise<unknown>, name: string) =>
-  assert.rejects(call, (cause: Error & { $metadata?: { httpStatusCode?: number } }) => {
-    assert.deepEqual([cause.name, cause.$metadata?.httpStatusCode === 501], [name, false]);
-    return true;
-  });
 
 async function makeFunction({ lambda, role }: Awaited<ReturnType<typeof start>>, more: object = {}) {
   const ZipFile = await zipOf({ "index.mjs": "export const handler = () => 1;" });
@@ -285,7 +252,9 @@ test("buckets, roles, policies and log groups, with everything that a refresh as
   await s3.getBucketRequestPayment({ Bucket });
   await s3.getBucketLogging({ Bucket });
   await s3.getBucketLocation({ Bucket });
-  await isMissing(s3.getBucketEncryption({ Bucket }), "ServerSideEncryptionConfigurationNotFoundError");
+  const Rules = [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: "AES256" as const }, BucketKeyEnabled: false }];
+  assert.deepEqual((await s3.getBucketEncryption({ Bucket })).ServerSideEncryptionConfiguration, { Rules });
+  await s3.putBucketEncryption({ Bucket, ServerSideEncryptionConfiguration: { Rules } });
   await s3.getBucketOwnershipControls({ Bucket });
   await isMissing(s3.getBucketPolicy({ Bucket }), "NoSuchBucketPolicy");
   await isMissing(s3.getBucketCors({ Bucket }), "NoSuchCORSConfiguration");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CreateRoleCommand, PutRolePolicyCommand, UpdateAssumeRolePolicyCommand } from "@aws-sdk/client-iam";
-import { CreateEventSourceMappingCommand, CreateFunctionCommand } from "@aws-sdk/client-lambda";
+import { CreateEventSourceMappingCommand, CreateFunctionCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { CreateQueueCommand, GetQueueUrlCommand, SetQueueAttributesCommand } from "@aws-sdk/client-sqs";
 import type { EventSources } from "../../src/lambda/event-sources.ts";
 import { ACCOUNT, arnOf, check, covered, makeFunction, REGION, send, startLambda, UUID, type Row, type Started } from "./lambda.fixture.ts";
@@ -279,6 +279,43 @@ test("a queue must be there, long enough hidden, and readable for the function's
     mapped(EventSourceArn.replace("orders", "more")),
     refused("The role defined for the function cannot be assumed by Lambda."),
   );
+});
+
+test("IAM: lambda:FunctionArn bounds whose mappings are made, seen, changed and deleted", async (t) => {
+  const bound = {
+    secretAccessKey: "secret-of-bound",
+    caller: { kind: "user", account: ACCOUNT, arn: `arn:aws:iam::${ACCOUNT}:user/bound`, userId: "AIDAB", accessKeyId: "AKIAB" },
+    identityPolicies: [
+      {
+        Version: "2012-10-17",
+        Statement: [
+          {
+            Effect: "Allow",
+            Action: "lambda:*EventSourceMapping",
+            Resource: "*",
+            Condition: { ArnLike: { "lambda:FunctionArn": arnOf("f*") } },
+          },
+        ],
+      },
+    ],
+  } as const;
+  const one = await startLambda(t, {}, [bound]);
+  const client = new LambdaClient(one.door.settings(bound));
+  t.after(() => client.destroy());
+  for (const name of ["f", "f2", "g"]) await makeFunction(one, name);
+  const own = await create({ client }, { EventSourceArn: QUEUE });
+  const others = await create(one, { EventSourceArn: QUEUE, FunctionName: "g" });
+  const denied = { name: "AccessDeniedException" };
+  await assert.rejects(create({ client }, { EventSourceArn: `${QUEUE}2`, FunctionName: "g" }), denied);
+  const update = (what: Record<string, unknown>, more: object) => send(client, "UpdateEventSourceMapping", { UUID: what["UUID"], ...more });
+  await get({ client }, own);
+  await update(own, { BatchSize: 5 });
+  await update(own, { FunctionName: "f2" });
+  await assert.rejects(update(own, { FunctionName: "g" }), denied, "to a function that is not its own");
+  await assert.rejects(update(others, { FunctionName: "f" }), denied, "from one");
+  await assert.rejects(get({ client }, others), denied);
+  await assert.rejects(send(client, "DeleteEventSourceMapping", { UUID: others["UUID"] }), denied);
+  await send(client, "DeleteEventSourceMapping", { UUID: own["UUID"] });
 });
 
 test("what is refused, in AWS's words", async (t) => {

@@ -1,12 +1,13 @@
 // What is refused as a whole, and that nothing of a request is dropped in silence.
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import { test } from "node:test";
 import * as lambda from "@aws-sdk/client-lambda";
 import { serviceModel } from "../../src/aws/model.ts";
 import { REFUSED_OPERATIONS } from "../../src/lambda/refused-operations.ts";
 import { MEMBERS_WITHOUT_EFFECT, REFUSED_MEMBERS } from "../../src/lambda/unsupported.ts";
 import type { ClientError } from "../../src/aws/fake-service.ts";
-import { makeFunction, ROLE, send, startLambda } from "./lambda.fixture.ts";
+import { makeFunction, ROLE, send, settled, startLambda } from "./lambda.fixture.ts";
 
 const DURABLE = "arn:aws:lambda:eu-west-1:000000000000:function:f:1/durable-execution/x/y";
 /** What the SDK needs to send them. */
@@ -91,43 +92,98 @@ test("every member of functions works, is refused, or is said to be without effe
   assert.deepEqual(unknown, []);
 });
 
-/** What a client of a later API might send: the body with more in it. */
-async function sendWith(
-  client: lambda.LambdaClient,
-  more: (body: Record<string, unknown>) => void,
-  input: lambda.CreateFunctionCommandInput,
-) {
-  const command = new lambda.CreateFunctionCommand(input);
-  command.middlewareStack.add(
+type Operation = Parameters<typeof send>[1];
+type Body = Record<string, unknown>;
+
+/** What a client of a later API might send: the body with more in it; and what such a client reads of the answer. */
+async function sendWith(client: lambda.LambdaClient, more: (body: Body) => void, ...call: [Operation, Body]): Promise<Body> {
+  const { middlewareStack } = client;
+  let answer: Body = {};
+  middlewareStack.add(
     (next) => (args) => {
-      const request = args.request as { body: string | Uint8Array };
-      const body = JSON.parse(Buffer.from(request.body).toString()) as Record<string, unknown>;
+      const request = args.request as { body?: string };
+      const body = JSON.parse(request.body === undefined ? "{}" : Buffer.from(request.body).toString()) as Body;
       more(body);
-      request.body = JSON.stringify(body);
+      if (request.body !== undefined) request.body = JSON.stringify(body);
       return next(args);
     },
-    { step: "build", priority: "high" },
+    { step: "build", priority: "high", name: "more", override: true },
   );
-  return await client.send(command);
+  middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const response = result.response as { body: AsyncIterable<Uint8Array> };
+      const bytes = Buffer.concat(await Array.fromAsync(response.body));
+      answer = JSON.parse(bytes.toString()) as Body;
+      Object.assign(response, { body: Readable.from([bytes]) });
+      return result;
+    },
+    { step: "deserialize", priority: "low", name: "answer", override: true },
+  );
+  try {
+    await send(client, ...call);
+    return answer;
+  } finally {
+    for (const name of ["more", "answer"]) middlewareStack.remove(name);
+  }
 }
 
-test("members that this version does not know are refused, at every depth", async (t) => {
+const unchanged = () => undefined;
+const makeF = (ZipFile: Uint8Array): [Operation, Body] => [
+  "CreateFunction",
+  { FunctionName: "f", Runtime: "nodejs24.x", Handler: "index.handler", Role: ROLE, Code: { ZipFile } },
+];
+const updateF = (more: Body = {}): [Operation, Body] => ["UpdateFunctionConfiguration", { FunctionName: "f", ...more }];
+
+test("members of functions that a newer API has are kept, returned, and copied into versions", async (t) => {
   const one = await startLambda(t);
-  const input = { FunctionName: "f", Runtime: "nodejs24.x", Handler: "index.handler", Role: ROLE, Code: { ZipFile: one.zip } } as const;
+  const FooConfig = { Bar: 1, List: ["a", { deep: null }] };
+  const made = await sendWith(one.client, (body) => void (body["FooConfig"] = FooConfig), ...makeF(one.zip));
+  assert.deepEqual(made["FooConfig"], FooConfig);
+  await settled(one, "f");
+  await sendWith(one.client, unchanged, "PublishVersion", { FunctionName: "f" });
+  const updated = await sendWith(one.client, (body) => void (body["TurboMode"] = "On"), ...updateF());
+  assert.deepEqual([updated["FooConfig"], updated["TurboMode"]], [FooConfig, "On"], "what is not given stays");
+  await settled(one, "f");
+  await sendWith(one.client, (body) => void (body["FooConfig"] = {}), ...updateF({ Timeout: 7 }));
+  await settled(one, "f");
+  const after = await one.restart();
+  const { Configuration } = await sendWith(after.client, unchanged, "GetFunction", { FunctionName: "f" });
+  const latest = Configuration as Record<string, unknown>;
+  assert.deepEqual([latest["FooConfig"], latest["TurboMode"], latest["Timeout"]], [{}, "On", 7], "replaced as a whole");
+  const { Versions } = await sendWith(after.client, unchanged, "ListVersionsByFunction", { FunctionName: "f" });
+  const [, first] = Versions as Record<string, unknown>[];
+  assert.deepEqual([first?.["FooConfig"], first?.["TurboMode"]], [FooConfig, undefined]);
+  assert.equal((await send(after.client, "PublishVersion", { FunctionName: "f" }))["Version"], "2", "a change of them is a change");
+});
+
+test("members that this version does not know are refused everywhere else, and when they are too long", async (t) => {
+  const one = await startLambda(t);
   const refused = (member: string) => ({
     name: "SerializationException",
     message: new RegExp(`^Lambent does not know the member "${member}" of \\w+: it would have no effect\\.$`),
   });
-  await assert.rejects(
-    sendWith(one.client, (body) => (body["Turbo"] = true), input),
-    refused("Turbo"),
-  );
-  await assert.rejects(
-    sendWith(one.client, (body) => ((body["Code"] as Record<string, unknown>)["GitUrl"] = "x"), input),
-    refused("GitUrl"),
-  );
+  const rejects = async (more: (body: Body) => void, call: [Operation, Body], expected: object) =>
+    await assert.rejects(sendWith(one.client, more, ...call), expected);
+  const inside = (member: string) => (body: Body) => void ((body[member] as Body)["Unheard"] = "x");
+  await rejects(inside("Code"), makeF(one.zip), refused("Unheard"));
+  for (const name of ["turbo", "Turbo-Mode", "__proto__x", "T".repeat(65)])
+    await rejects((body) => void (body[name] = true), makeF(one.zip), refused(name));
+  // Those of the answer are not the caller's to set.
+  for (const name of ["State", "FunctionArn", "RevisionId"])
+    await rejects((body) => void (body[name] = "x"), makeF(one.zip), refused(name));
+  await rejects((body) => void (body["Turbo"] = "x".repeat(5000)), makeF(one.zip), {
+    name: "InvalidParameterValueException",
+    message: /^Lambent does not know Turbo, and keeps at most 4096 bytes of such members\./,
+  });
   assert.deepEqual((await send(one.client, "ListFunctions", {}))["Functions"], []);
-  await sendWith(one.client, (body) => (body["Turbo"] = null), input);
+  const made = await sendWith(one.client, (body) => void (body["Turbo"] = null), ...makeF(one.zip));
+  assert.equal("Turbo" in made, false);
+  await settled(one, "f");
+  await rejects((body) => void (body["Architectures"] = ["arm64"]), updateF(), refused("Architectures"));
+  await rejects(inside("LoggingConfig"), updateF({ LoggingConfig: { LogFormat: "JSON" } }), refused("Unheard"));
+  const reserve: [Operation, Body] = ["PutFunctionConcurrency", { FunctionName: "f", ReservedConcurrentExecutions: 1 }];
+  await rejects((body) => void (body["Turbo"] = true), reserve, refused("Turbo"));
 });
 
 test("the empty forms of deployment tools are accepted", async (t) => {

@@ -129,7 +129,7 @@ const ROWS: readonly Row[] = [
 ];
 
 test("refusals come before the stream, in the shape of every other operation", async (t) => {
-  const started = await begun(t, () => ({ kind: "throttled", reason: "ConcurrentInvocationLimitExceeded" }));
+  const started = await begun(t, () => ({ kind: "throttled", reason: "ConcurrentInvocationLimitExceeded", retryAfterSeconds: 1 }));
   for (const row of ROWS) await check(started, row);
   const fault = [429, "TooManyRequestsException", "Rate Exceeded."] as const;
   await check(started, { name: "throttled", call: ["InvokeWithResponseStream", { FunctionName: "f" }], fault });

@@ -14,7 +14,6 @@ const PART_BYTES = 5 * 2 ** 20;
 /** What a bucket without a configuration answers: the error, or nothing. */
 const UNSET = {
   GetBucketCors: "NoSuchCORSConfiguration",
-  GetBucketEncryption: "ServerSideEncryptionConfigurationNotFoundError",
   GetBucketLifecycleConfiguration: "NoSuchLifecycleConfiguration",
   GetBucketReplication: "ReplicationConfigurationNotFoundError",
   GetBucketWebsite: "NoSuchWebsiteConfiguration",
@@ -52,9 +51,12 @@ test("settings of buckets", async (t) => {
   assert.equal((await client.send(new s3.GetBucketLoggingCommand({ Bucket }))).LoggingEnabled, undefined);
   assert.equal((await client.send(new s3.GetBucketNotificationConfigurationCommand({ Bucket }))).QueueConfigurations, undefined);
   assert.equal((await client.send(new s3.GetBucketRequestPaymentCommand({ Bucket }))).Payer, "BucketOwner");
+  const Rules = [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: "AES256" as const }, BucketKeyEnabled: false }];
+  await client.send(new s3.PutBucketEncryptionCommand({ Bucket, ServerSideEncryptionConfiguration: { Rules } }));
+  await client.send(new s3.DeleteBucketEncryptionCommand({ Bucket }));
+  assert.deepEqual((await client.send(new s3.GetBucketEncryptionCommand({ Bucket }))).ServerSideEncryptionConfiguration?.Rules, Rules);
   const unset = {
     GetBucketCors: () => client.send(new s3.GetBucketCorsCommand({ Bucket })),
-    GetBucketEncryption: () => client.send(new s3.GetBucketEncryptionCommand({ Bucket })),
     GetBucketLifecycleConfiguration: () => client.send(new s3.GetBucketLifecycleConfigurationCommand({ Bucket })),
     GetBucketReplication: () => client.send(new s3.GetBucketReplicationCommand({ Bucket })),
     GetBucketWebsite: () => client.send(new s3.GetBucketWebsiteCommand({ Bucket })),

@@ -1,7 +1,10 @@
 // ListTags, TagResource, UntagResource, and GetAccountSettings.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { arnOf, check, covered, makeFunction, REGION, send, startLambda, type Row } from "./lambda.fixture.ts";
+import { LambdaClient } from "@aws-sdk/client-lambda";
+import type { FixedIdentity } from "../../src/aws/memory-identities.ts";
+import type { PolicyStatement } from "../../src/aws/policy.ts";
+import { ACCOUNT, arnOf, check, covered, makeFunction, REGION, ROLE, send, settled, startLambda, type Row } from "./lambda.fixture.ts";
 
 const LASTING = "1 validation error detected: Value ";
 const many = (count: number, from = 0) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index + from}`, "v"]));
@@ -156,6 +159,98 @@ test("giving a function a role needs the right to pass it", async (t) => {
       { action: `lambda:${operation}`, resource: arnOf("f") },
       { action: "iam:PassRole", resource: Role, conditions: { "iam:PassedToService": "lambda.amazonaws.com" } },
     ]);
+});
+
+const who = (name: string, ...Statement: PolicyStatement[]): FixedIdentity => ({
+  secretAccessKey: `secret-of-${name}`,
+  caller: {
+    kind: "user",
+    account: ACCOUNT,
+    arn: `arn:aws:iam::${ACCOUNT}:user/${name}`,
+    userId: `AIDA${name}`,
+    accessKeyId: `AKIA${name}`,
+  },
+  identityPolicies: [{ Version: "2012-10-17", Statement }],
+});
+
+test("IAM: what tags a function has, and what tags a request brings, decide", async (t) => {
+  const ofShop = who("shop", {
+    Effect: "Allow",
+    Action: "lambda:*",
+    Resource: "*",
+    Condition: { StringEquals: { "aws:ResourceTag/team": "shop" } },
+  });
+  const bringsTeam = { StringEquals: { "aws:RequestTag/team": "shop" }, "ForAllValues:StringEquals": { "aws:TagKeys": ["team", "stage"] } };
+  const maker = who(
+    "maker",
+    { Effect: "Allow", Action: "iam:PassRole", Resource: "*" },
+    { Effect: "Allow", Action: ["lambda:CreateFunction", "lambda:TagResource"], Resource: "*", Condition: bringsTeam },
+  );
+  const untagger = who("untagger", {
+    Effect: "Allow",
+    Action: "lambda:UntagResource",
+    Resource: "*",
+    Condition: { "ForAllValues:StringEquals": { "aws:TagKeys": "stage" } },
+  });
+  const started = await startLambda(t, {}, [ofShop, maker, untagger]);
+  const { door } = started;
+  const clients = [ofShop, maker, untagger].map((one) => new LambdaClient(door.settings(one)));
+  t.after(() => clients.forEach((client) => client.destroy()));
+  const [shop, make, untag] = clients as [LambdaClient, LambdaClient, LambdaClient];
+  const denied = { name: "AccessDeniedException" };
+  const create = (FunctionName: string, Tags?: Record<string, string>) =>
+    send(make, "CreateFunction", {
+      FunctionName,
+      Runtime: "nodejs24.x",
+      Handler: "index.handler",
+      Role: ROLE,
+      Code: { ZipFile: started.zip },
+      Tags,
+    });
+
+  await assert.rejects(create("none"), denied);
+  await assert.rejects(create("other", { team: "bank" }), denied);
+  await assert.rejects(create("more", { team: "shop", cost: "1" }), denied);
+  await create("ours", { team: "shop", stage: "test" });
+  await settled(started, "ours");
+  await makeFunction(started, "theirs", { Tags: { team: "bank" } });
+  await send(started.client, "PublishVersion", { FunctionName: "ours" });
+  for (const input of [{ FunctionName: "ours" }, { FunctionName: "ours", Qualifier: "1" }]) {
+    await send(shop, "GetFunctionConfiguration", input);
+    await send(shop, "Invoke", input);
+  }
+  await assert.rejects(send(shop, "GetFunctionConfiguration", { FunctionName: "theirs" }), denied);
+  await assert.rejects(send(shop, "Invoke", { FunctionName: "theirs" }), denied);
+  await assert.rejects(send(untag, "UntagResource", { Resource: arnOf("ours"), TagKeys: ["stage", "team"] }), denied);
+  await send(untag, "UntagResource", { Resource: arnOf("ours"), TagKeys: ["stage"] });
+});
+
+test("IAM: tags are set with the right to tag, and seen with the right to list them", async (t) => {
+  const untagged = who("u1", { Effect: "Allow", Action: ["lambda:Create*", "lambda:GetFunction", "iam:PassRole"], Resource: "*" });
+  const started = await startLambda(t, {}, [untagged]);
+  const client = new LambdaClient(started.door.settings(untagged));
+  t.after(() => client.destroy());
+  const denied = (action: string, resource: string) =>
+    `User: arn:aws:iam::${ACCOUNT}:user/u1 is not authorized to perform: ${action} on resource: ${resource} because no identity-based policy allows the ${action} action`;
+  const Tags = { team: "shop" };
+  const input = { FunctionName: "f", Runtime: "nodejs24.x", Handler: "index.handler", Role: ROLE, Code: { ZipFile: started.zip } };
+  await assert.rejects(send(client, "CreateFunction", { ...input, Tags }), { message: denied("lambda:TagResource", arnOf("f")) });
+  const AllowedPublishers = { SigningProfileVersionArns: [`arn:aws:signer:${REGION}:${ACCOUNT}:/signing-profiles/p/abcdefghij`] };
+  await assert.rejects(send(client, "CreateCodeSigningConfig", { AllowedPublishers, Tags }), {
+    message: denied("lambda:TagResource", `arn:aws:lambda:${REGION}:${ACCOUNT}:code-signing-config:*`),
+  });
+  await send(client, "CreateCodeSigningConfig", { AllowedPublishers });
+  await send(client, "CreateFunction", { ...input, Tags: {} });
+  await settled(started, "f");
+  const shown = async (reader: LambdaClient) => {
+    const { Tags: seen, TagsError } = await send(reader, "GetFunction", { FunctionName: "f", Qualifier: "$LATEST" });
+    return { seen, TagsError };
+  };
+  assert.deepEqual(await shown(client), { seen: undefined, TagsError: undefined }, "there are none");
+  await send(started.client, "TagResource", { Resource: arnOf("f"), Tags });
+  const TagsError = { ErrorCode: "AccessDeniedException", Message: denied("lambda:ListTags", arnOf("f")) };
+  assert.deepEqual(await shown(client), { seen: undefined, TagsError });
+  assert.deepEqual(await shown(started.client), { seen: Tags, TagsError: undefined });
 });
 
 test("tags and account settings have been seen to succeed and to fail", () => {

@@ -178,6 +178,42 @@ test("of many publications at once, none makes a second version of the same stat
   );
 });
 
+/** As often as somebody else is in the way. */
+async function insist<T>(call: () => Promise<T>): Promise<T> {
+  for (let tries = 0; tries < 1000; tries++)
+    try {
+      return await call();
+    } catch (cause) {
+      assert.equal((cause as Error).name, "ResourceConflictException");
+    }
+  return assert.fail("always in the way");
+}
+
+test("a publication after a settled change has that change, whoever else publishes and tags meanwhile", async (t) => {
+  const one = await started(t);
+  const Resource = arnOf("f");
+  const over = new AbortController();
+  const untilOver = async (call: (n: number) => Promise<unknown>) => {
+    for (let n = 0; !over.signal.aborted; n++) await insist(() => call(n));
+  };
+  const others = Promise.all([
+    ...[1, 2, 3].map(() => untilOver(() => publish(one))),
+    untilOver((n) => send(one.client, "TagResource", { Resource, Tags: { n: String(n) } })),
+  ]);
+  const descriptions = Array.from({ length: 30 }, (_, n) => `change ${n}`);
+  for (const Description of descriptions) {
+    await insist(() => send(one.client, "UpdateFunctionConfiguration", { FunctionName: "f", Description }));
+    await settled(one, "f");
+    assert.equal((await insist(() => publish(one))).Description, Description);
+  }
+  over.abort();
+  await others;
+  const { Versions } = await send(one.client, "ListVersionsByFunction", { FunctionName: "f" });
+  const published = (Versions as Configuration[]).slice(1).map((item) => item.Description);
+  assert.deepEqual(published.slice(-descriptions.length), descriptions);
+  assert.ok(published.length <= descriptions.length + 1, "the state before, if anybody was quick enough");
+});
+
 test("what is refused, in AWS's words", async (t) => {
   const one = await started(t);
   const { CodeSha256 } = await get(one);

@@ -158,7 +158,6 @@ export const EXCUSES: readonly Excuse[] = [
     outcome: "success",
     operations: [
       "GetBucketCors",
-      "GetBucketEncryption",
       "GetBucketLifecycleConfiguration",
       "GetBucketReplication",
       "GetBucketWebsite",

@@ -120,8 +120,10 @@ test("the first invocation of what is provisioned has no init; what is beyond st
 test("when all that is reserved is provisioned, only what is provisioned runs", async () => {
   await lambda.send(new PutFunctionConcurrencyCommand({ FunctionName: "warm", ReservedConcurrentExecutions: 2 }));
   assert.equal((await invoke("warm:live")).said.type, "provisioned-concurrency");
-  await assert.rejects(invoke("warm"), (error: Error & { Reason?: string }) => {
-    assert.deepEqual([error.name, error.Reason], ["TooManyRequestsException", "ReservedFunctionConcurrentInvocationLimitExceeded"]);
+  await assert.rejects(invoke("warm"), (error: Error & { Reason?: string; retryAfterSeconds?: string }) => {
+    const { name, Reason, retryAfterSeconds } = error;
+    assert.deepEqual([name, Reason], ["TooManyRequestsException", "ReservedFunctionConcurrentInvocationLimitExceeded"]);
+    assert.equal(retryAfterSeconds, "1");
     return true;
   });
 });

@@ -303,8 +303,8 @@ function* badScalars(shape: Shape, constraint: Constraint): Generator {
 /** Lambent's own sentence, for the newer protocol only: AWS takes no notice of it, which here would mean that something has no effect in silence. */
 function* unknownMember({ protocol }: ServiceModel, shape: StructureShape, base: Record<string, unknown>): Generator<GeneratedCase> {
   if (protocol !== "rest-json" || !shape.members.some(({ binding }) => binding.place === "body")) return;
-  const message = `Lambent does not know the member "Unheard" of ${shape.name}: it would have no effect.`;
-  yield { what: "unknown member", input: { ...base, Unheard: 1 }, code: "SerializationException", message };
+  const message = `Lambent does not know the member "unheard" of ${shape.name}: it would have no effect.`;
+  yield { what: "unknown member", input: { ...base, unheard: 1 }, code: "SerializationException", message };
 }
 
 /** Every violation of an operation's input, one at a time; `unmade` is what no case could be made for. */

@@ -11,6 +11,7 @@ type Members = Readonly<Record<string, unknown>>;
 
 /** Actions on a bucket whose name is not the operation's. */
 const BUCKET_ACTIONS: Readonly<Record<string, string>> = {
+  DeleteBucketEncryption: "PutEncryptionConfiguration",
   DeleteBucketOwnershipControls: "PutBucketOwnershipControls",
   DeleteBucketTagging: "PutBucketTagging",
   DeletePublicAccessBlock: "PutBucketPublicAccessBlock",
@@ -27,6 +28,7 @@ const BUCKET_ACTIONS: Readonly<Record<string, string>> = {
   ListObjects: "ListBucket",
   ListObjectsV2: "ListBucket",
   ListObjectVersions: "ListBucketVersions",
+  PutBucketEncryption: "PutEncryptionConfiguration",
   PutBucketNotificationConfiguration: "PutBucketNotification",
   PutPublicAccessBlock: "PutBucketPublicAccessBlock",
 };

@@ -62,7 +62,6 @@ test("what no bucket has is said so, as AWS says it", async (t) => {
   const s3 = await memoryS3(t);
   const rows = [
     [s3.GetBucketCors, "NoSuchCORSConfiguration"],
-    [s3.GetBucketEncryption, "ServerSideEncryptionConfigurationNotFoundError"],
     [s3.GetBucketLifecycleConfiguration, "NoSuchLifecycleConfiguration"],
     [s3.GetBucketReplication, "ReplicationConfigurationNotFoundError"],
     [s3.GetBucketWebsite, "NoSuchWebsiteConfiguration"],
@@ -83,4 +82,22 @@ test("versioning can't be asked for halfway", async (t) => {
   await refused(() => put({ Status: "Enabled", MFADelete: "Enabled" }), "NotImplemented", 501);
   await put({ Status: "Enabled" });
   assert.deepEqual(await s3.GetBucketVersioning(context, where), { Status: "Enabled" });
+});
+
+test("every bucket has AES256, and can't be promised more", async (t) => {
+  const s3 = await memoryS3(t);
+  const rule = { ApplyServerSideEncryptionByDefault: { SSEAlgorithm: "AES256" }, BucketKeyEnabled: false } as const;
+  const put = (...Rules: object[]) => s3.PutBucketEncryption(context, { ...where, ServerSideEncryptionConfiguration: { Rules } });
+  await put({ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: "AES256" } });
+  await put(rule);
+  await refused(() => put(), "MalformedXML", 400);
+  await refused(() => put(rule, rule), "MalformedXML", 400);
+  await refused(() => put({ BucketKeyEnabled: false }), "MalformedXML", 400);
+  await refused(() => put({ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: "aws:kms" } }), "NotImplemented", 501);
+  await refused(() => put({ ...rule, BucketKeyEnabled: true }), "NotImplemented", 501);
+  await refused(() => put({ ...rule, BlockedEncryptionTypes: { EncryptionType: ["SSE-C"] } }), "NotImplemented", 501);
+  await s3.DeleteBucketEncryption(context, where);
+  assert.deepEqual(await s3.GetBucketEncryption(context, where), { ServerSideEncryptionConfiguration: { Rules: [rule] } });
+  for (const operation of [s3.GetBucketEncryption, s3.DeleteBucketEncryption])
+    await refused(() => operation(context, { Bucket: "missing" }), "NoSuchBucket", 404);
 });

@@ -2,6 +2,7 @@
 import type * as client from "@aws-sdk/client-s3";
 import { CommonFault } from "../../aws/fault.ts";
 import type { Context, Input, Output } from "../../aws/operations.ts";
+import { bucketEncryption } from "./bucket-encryption.ts";
 import { existingBucket } from "./bucket-lookup.ts";
 import { checkPolicy, isPublic, policyOf } from "./bucket-policy.ts";
 import { changeBucket } from "./buckets.ts";
@@ -169,10 +170,6 @@ function absent(store: S3Store) {
   return {
     GetBucketAccelerateConfiguration: empty,
     GetBucketCors: missing("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
-    GetBucketEncryption: missing(
-      "ServerSideEncryptionConfigurationNotFoundError",
-      "The server side encryption configuration was not found",
-    ),
     GetBucketLifecycleConfiguration: missing("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
     GetBucketLogging: empty,
     GetBucketReplication: missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
@@ -191,5 +188,6 @@ export const bucketSettings = (store: S3Store) => ({
   ...tagging(store),
   ...publicAccessBlock(store),
   ...ownership(store),
+  ...bucketEncryption(store),
   ...absent(store),
 });
