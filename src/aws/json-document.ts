@@ -1,6 +1,7 @@
 // JSON documents, read strictly (valid UTF-8, bounded depth, no guessing of types) and written without nulls.
-import { valueCodec, type Format, type Leaves, type ValueCodec } from "./json-value.ts";
-import { bytesFrom, dateFrom, formatDate, Malformed } from "./scalar.ts";
+import { jsonWriter } from "./json-text.ts";
+import { valueReader, type Format, type Leaves } from "./json-value.ts";
+import { bytesFrom, dateFrom, Malformed } from "./scalar.ts";
 import type { Shape } from "./shape.ts";
 
 const DEPTH_MAX = 1000;
@@ -19,12 +20,6 @@ const JSON_LEAVES: Leaves = {
     if (typeof value !== (format === "epoch-seconds" ? "number" : "string")) throw new Malformed("Unexpected value for a Timestamp");
     return dateFrom(format, value as string | number);
   },
-  writeBlob: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64"),
-  writeTimestamp: (shape, value) => {
-    const format = shape.format ?? "epoch-seconds";
-    return format === "epoch-seconds" ? value.getTime() / 1000 : formatDate(format, value);
-  },
-  writeNumber: (value) => (Number.isFinite(value) ? value : String(value)),
 };
 
 /** Index of the quote that ends the string which starts before `from`; the length of `bytes` when there is none. */
@@ -70,9 +65,9 @@ export interface JsonDocuments {
 }
 
 export function jsonDocuments(options: Pick<Format, "usesJsonName" | "refusesUnknown">): JsonDocuments {
-  const values: ValueCodec = valueCodec(JSON_LEAVES, options);
+  const read = valueReader(JSON_LEAVES, options);
   return {
-    decode: (shape, bytes) => values.read(shape, parse(bytes)),
-    encode: (shape, value) => JSON.stringify(values.write(shape, value)),
+    decode: (shape, bytes) => read(shape, parse(bytes)),
+    encode: jsonWriter((member) => (options.usesJsonName ? member.jsonName : member.name)),
   };
 }
