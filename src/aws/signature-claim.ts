@@ -43,6 +43,8 @@ const credentialOf = lastResult((text): Credential | undefined => {
   return { credential, accessKeyId, scope, day, region, service };
 });
 
+const namesOf = lastResult((text): readonly string[] => text.split(";"));
+
 const BAD_CREDENTIAL = "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term";
 
 /**
@@ -95,7 +97,7 @@ function headerClaim(headers: Headers, authorization: string): SignatureClaim {
   if (date === undefined) throw incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
   return {
     ...scope,
-    signedHeaders: field("SignedHeaders").split(";"),
+    signedHeaders: namesOf(field("SignedHeaders")),
     signature: field("Signature"),
     date,
     signedMs: timeOf(date, scope.day),
@@ -130,7 +132,7 @@ function presignedClaim(pairs: readonly Pair[]): SignatureClaim {
   const date = required("X-Amz-Date");
   return {
     ...scope,
-    signedHeaders: required("X-Amz-SignedHeaders").split(";"),
+    signedHeaders: namesOf(required("X-Amz-SignedHeaders")),
     signature: required("X-Amz-Signature"),
     date,
     signedMs: timeOf(date, scope.day),
