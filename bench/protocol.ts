@@ -1,4 +1,4 @@
-// CPU time of one request through the front door (SigV4, decode, access, validate, encode) over a bare node:http server.
+// CPU time of one request through the front door (SigV4, decode, access, validate, encode) above that of a bare node:http server.
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
@@ -6,6 +6,7 @@ import { connect, type AddressInfo, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { fileURLToPath } from "node:url";
 import * as lambda from "@aws-sdk/client-lambda";
+import * as sqs from "@aws-sdk/client-sqs";
 import { systemClock } from "../src/base/clock.ts";
 import { jsonLog } from "../src/base/log.ts";
 import { fakeDoor, fakeService, type FakeDoor } from "../src/aws/fake-service.ts";
@@ -149,10 +150,16 @@ const configuration: lambda.FunctionConfiguration = {
   EphemeralStorage: { Size: 512 },
 };
 
-const service = fakeService("lambda", lambda, "LambdaClient", {
-  GetFunctionConfiguration: () => configuration,
-  Invoke: (_context, input) => ({ StatusCode: 200, ExecutedVersion: "$LATEST", Payload: input.Payload as never }),
-});
+const text = JSON.stringify({ key: "x".repeat(1000) });
+const sent: sqs.SendMessageResult = { MessageId: "5c1f1f0e-8f0c-4f5e-9d0a-0f8f0a5e3a11", MD5OfMessageBody: "a".repeat(32) };
+
+const services = [
+  fakeService("lambda", lambda, "LambdaClient", {
+    GetFunctionConfiguration: () => configuration,
+    Invoke: (_context, input) => ({ StatusCode: 200, ExecutedVersion: "$LATEST", Payload: input.Payload as never }),
+  }),
+  fakeService("sqs", sqs, "SQSClient", { SendMessage: () => sent }),
+];
 
 interface HttpMessage {
   readonly method: string;
@@ -162,21 +169,21 @@ interface HttpMessage {
   readonly body?: Uint8Array;
 }
 
-/** The bytes that the official client sends for a command: signed, with all of its headers. */
-async function bytesOf(door: FakeDoor, call: (client: lambda.LambdaClient) => Promise<unknown>): Promise<Buffer> {
-  const client = new lambda.LambdaClient(door.settings());
-  let message: HttpMessage | undefined;
-  client.middlewareStack.add(
-    (next) => (args) => {
-      message = args.request as HttpMessage;
-      return next(args);
+interface RequestTaker {
+  handle(request: HttpMessage): Promise<never>;
+}
+
+/** The bytes that an official client with this request handler sends for a command: signed, with all of its headers. */
+async function bytesOf(call: (requestHandler: RequestTaker) => Promise<unknown>): Promise<Buffer> {
+  const { promise: taken, resolve } = Promise.withResolvers<HttpMessage>();
+  const handler: RequestTaker = {
+    handle(request) {
+      resolve(request);
+      return Promise.reject(new Error("the request is not sent"));
     },
-    { step: "finalizeRequest", priority: "low" },
-  );
-  await call(client);
-  client.destroy();
-  if (message === undefined) throw new Error("the client sent nothing");
-  const { method, path, headers, body = new Uint8Array() } = message;
+  };
+  await call(handler).catch(() => undefined);
+  const { method, path, headers, body = new Uint8Array() } = await taken;
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1"), body]);
 }
@@ -198,47 +205,61 @@ interface Cost {
 }
 
 /** Both sides are warm before the first sample, and take turns, so that a noisy machine is noisy for both. */
-async function compare(name: string, bare: () => Promise<number>, full: () => Promise<number>): Promise<Result> {
+async function compare(name: string, bare: () => Promise<number>, full: () => Promise<number>): Promise<Result[]> {
   const sample = async (): Promise<Cost> => ({ bare: await bare(), full: await full() });
   await repeat(WARM_UPS, sample);
   const costs = await repeat(RUNS, sample);
-  return summarise(
+  const all = summarise(
     name,
     "us",
     costs.map((cost) => cost.full),
     median(costs.map((cost) => cost.bare)),
   );
+  const above = summarise(
+    "  … above the bare server",
+    "us",
+    costs.map((cost) => cost.full - cost.bare),
+  );
+  return [all, above];
 }
 
 async function compareRequest(child: ChildProcess, name: string, fake: FakeDoor, request: Buffer, answer: Buffer): Promise<Result[]> {
   const { server, port } = await bareServer(answer);
   const results = [
-    await compare(
+    ...(await compare(
       `protocol: ${name}, CPU without sockets`,
       () => memoryCostOf((connection) => server.emit("connection", connection), request),
       () => memoryCostOf((connection) => fake.door.accept(connection, { sandboxId: "bench" }), request),
-    ),
-    await compare(
+    )),
+    ...(await compare(
       `protocol: ${name}, CPU over loopback`,
       () => costOf(child, port, request),
       () => costOf(child, fake.port, request),
-    ),
+    )),
   ];
   server.close();
   return results;
 }
 
+const FunctionName = "resize";
+
 export async function run(): Promise<Result[]> {
   const child = fork(fileURLToPath(import.meta.url), ["load"]);
   const log = jsonLog({ clock: systemClock, level: "info", write: () => {} });
-  const door = await fakeDoor([service], { log });
+  const door = await fakeDoor(services, { log });
+  const settings = (requestHandler: RequestTaker) => ({ ...door.settings(), requestHandler: requestHandler as never });
+  const bytesOfLambda = (call: (client: lambda.LambdaClient) => Promise<unknown>) =>
+    bytesOf((handler) => call(new lambda.LambdaClient(settings(handler))));
   try {
-    const get = await bytesOf(door, (client) => client.send(new lambda.GetFunctionConfigurationCommand({ FunctionName: "resize" })));
-    const payload = Buffer.from(JSON.stringify({ key: "x".repeat(1000) }));
-    const invoke = await bytesOf(door, (client) => client.send(new lambda.InvokeCommand({ FunctionName: "resize", Payload: payload })));
+    const get = await bytesOfLambda((client) => client.send(new lambda.GetFunctionConfigurationCommand({ FunctionName })));
+    const payload = Buffer.from(text);
+    const invoke = await bytesOfLambda((client) => client.send(new lambda.InvokeCommand({ FunctionName, Payload: payload })));
+    const toQueue = new sqs.SendMessageCommand({ QueueUrl: `${door.endpoint}/000000000000/jobs`, MessageBody: text });
+    const message = await bytesOf((handler) => new sqs.SQSClient(settings(handler)).send(toQueue));
     return [
       ...(await compareRequest(child, "GetFunctionConfiguration", door, get, Buffer.from(JSON.stringify(configuration)))),
       ...(await compareRequest(child, "Invoke with 1 KB", door, invoke, payload)),
+      ...(await compareRequest(child, "SendMessage with 1 KB", door, message, Buffer.from(JSON.stringify(sent)))),
     ];
   } finally {
     child.kill();

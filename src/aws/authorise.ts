@@ -4,7 +4,7 @@ import type { AccessNeed } from "./definition.ts";
 import { CommonFault } from "./fault.ts";
 import type { Caller, CallerPolicies, Identities } from "./identity.ts";
 import type { Context } from "./operations.ts";
-import { evaluate, resourceAccount, type AccessRequest } from "./policy.ts";
+import { evaluate, resourceAccount } from "./policy.ts";
 import type { WireRequest } from "./request.ts";
 
 const PRINCIPAL_TYPES: Readonly<Record<Exclude<Caller["kind"], "anonymous">, string>> = {
@@ -70,17 +70,8 @@ export function authorise(
   const { caller } = context;
   const { identity, session, tags } = caller.kind === "anonymous" ? NO_POLICIES : identities.policies(caller);
   for (const need of needs) {
-    const access: AccessRequest = {
-      caller,
-      need,
-      identity,
-      session,
-      // Read by few statements, and by none for most callers.
-      get conditions() {
-        return conditionsOf(request, context, need, tags, clock.now());
-      },
-    };
-    const decision = evaluate(access);
+    const conditions = () => conditionsOf(request, context, need, tags, clock.now());
+    const decision = evaluate({ caller, need, identity, session, conditions });
     if (decision.allowed) continue;
     if (need.part === undefined || context.denied === undefined) throw new CommonFault("AccessDeniedException", decision.message, 403);
     context.denied.set(need.part, decision.message);

@@ -1,7 +1,8 @@
 // The canonical form of a request, which Signature Version 4 signs, and the keys that it is signed with.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
-import { createHmac, hash, type KeyObject } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 import { CommonFault } from "./fault.ts";
+import { SigningKey } from "./signing-key.ts";
 
 export const ALGORITHM = "AWS4-HMAC-SHA256";
 
@@ -16,7 +17,7 @@ export interface Scope {
   readonly service: string;
 }
 
-const hmac = (key: string | Buffer | KeyObject, text: string) => createHmac("sha256", key).update(text).digest();
+const hmac = (key: string | Buffer, text: string) => createHmac("sha256", key).update(text).digest();
 
 /** Most names and paths are what they become; to see that costs less than to make it. */
 const PLAIN = /^[A-Za-z0-9_~-]*$/;
@@ -81,14 +82,14 @@ export function canonicalHeaders(headers: ReadonlyMap<string, string>, names: re
   return lines;
 }
 
-export const derivedKey = (secret: string, { day, region, service }: Scope): Buffer =>
-  hmac(hmac(hmac(hmac(`AWS4${secret}`, day), region), service), "aws4_request");
+export const derivedKey = (secret: string, { day, region, service }: Scope): SigningKey =>
+  new SigningKey(hmac(hmac(hmac(hmac(`AWS4${secret}`, day), region), service), "aws4_request"));
 
 export const scopeText = ({ day, region, service }: Scope): string => `${day}/${region}/${service}/aws4_request`;
 
-/** `date` is `20260131T235959Z`, `scope` is what `scopeText` makes. */
-export function signatureOf(key: Buffer | KeyObject, date: string, scope: string, canonicalRequest: string | Buffer): Buffer {
-  return hmac(key, `${ALGORITHM}\n${date}\n${scope}\n${hash("sha256", canonicalRequest)}`);
+/** In hex. `date` is `20260131T235959Z`, `scope` is what `scopeText` makes. */
+export function signatureOf(key: SigningKey, date: string, scope: string, canonicalRequest: string | Buffer): string {
+  return key.sign(`${ALGORITHM}\n${date}\n${scope}\n${hash("sha256", canonicalRequest)}`);
 }
 
 /** ISO 8601's basic format: `20260131T235959Z`. */

@@ -1,13 +1,14 @@
 // rpcv2Cbor: the operation in the path, CBOR both ways; spoken beside the JSON and query protocols of a service.
+import { cborValue } from "./cbor-value.ts";
 import { encodeEvents, EVENT_STREAM_TYPE, initialResponse, type EventBody } from "./event-stream.ts";
 import { CommonFault } from "./fault.ts";
 import { queryErrorHeader, splitEventStream } from "./json.ts";
-import { valueCodec, type Leaves } from "./json-value.ts";
+import { valueReader, type Leaves } from "./json-value.ts";
 import type { OperationModel, ServiceModel } from "./model.ts";
 import { REQUEST_ID, type Incoming, type Protocol } from "./protocol.ts";
 import type { WireResponse } from "./request.ts";
 import { dateFrom, Malformed } from "./scalar.ts";
-import { cbor as encoder, dateToTag } from "./smithy.ts";
+import { cbor as encoder } from "./smithy.ts";
 import { faultMembers, type WireFault } from "./wire-fault.ts";
 
 type Output = Readonly<Record<string, unknown>>;
@@ -147,22 +148,19 @@ const LEAVES: Leaves = {
       throw new Malformed("Unexpected value for a Timestamp");
     return dateFrom("epoch-seconds", value.value);
   },
-  writeBlob: (value) => value,
-  writeTimestamp: (_shape, value) => dateToTag(value),
-  writeNumber: (value) => value,
 };
 
-const values = valueCodec(LEAVES, { usesJsonName: false });
+const { read } = valueReader(LEAVES, { usesJsonName: false });
 
 /** A copy, because the encoder hands out a view of its own buffer. */
 const toBytes = (value: unknown): Uint8Array => Buffer.from(encoder.serialize(value));
 
-const EVENTS: EventBody = { contentType: CONTENT_TYPE, encode: (shape, value) => toBytes(values.write(shape, value)) };
+const EVENTS: EventBody = { contentType: CONTENT_TYPE, encode: (shape, value) => toBytes(cborValue(shape, value)) };
 
 function decode(operation: OperationModel, { bytes }: Incoming): Record<string, unknown> {
   if (operation.input === undefined || bytes.length === 0) return {};
   try {
-    return values.read(operation.input, new Decoder(bytes).decode()) as Record<string, unknown>;
+    return read(operation.input, new Decoder(bytes).decode()) as Record<string, unknown>;
   } catch (cause) {
     if (cause instanceof Malformed) throw new CommonFault("SerializationException", cause.message, 400, {}, { cause });
     throw cause;
@@ -179,7 +177,7 @@ function encode(operation: OperationModel, output: Output, requestId: string): W
   if (operation.output === undefined) return { status: 200, headers: { "smithy-protocol": "rpc-v2-cbor", [REQUEST_ID]: requestId } };
   const stream = splitEventStream(operation.output);
   if (stream === undefined)
-    return { status: 200, headers: headersFor(requestId, CONTENT_TYPE), body: toBytes(values.write(operation.output, output)) };
+    return { status: 200, headers: headersFor(requestId, CONTENT_TYPE), body: toBytes(cborValue(operation.output, output)) };
   const source = output[stream.name] as AsyncIterable<Record<string, unknown>>;
   const body = encodeEvents(stream.union, source, EVENTS, initialResponse(stream.rest, output, EVENTS));
   return { status: 200, headers: headersFor(requestId, EVENT_STREAM_TYPE), body };
@@ -189,7 +187,7 @@ export function cbor(model: ServiceModel): Protocol {
   const encodeFault = (fault: WireFault, requestId: string): WireResponse => {
     const type = fault.model === undefined ? fault.code : `${model.namespace}#${fault.code}`;
     const members = faultMembers(fault);
-    const document = fault.model === undefined ? members : (values.write(fault.model.shape, members) as Record<string, unknown>);
+    const document = fault.model === undefined ? members : (cborValue(fault.model.shape, members) as Record<string, unknown>);
     const headers = { ...headersFor(requestId, CONTENT_TYPE), ...queryErrorHeader(model, fault) };
     return { status: fault.status, headers, body: toBytes({ __type: type, ...document }) };
   };

@@ -99,6 +99,7 @@ class Listener implements FrontDoor {
       keepAliveTimeout: keepAliveMs,
       connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, headersMs),
       maxHeaderSize: HEADER_BYTES_MAX,
+      optimizeEmptyRequests: true,
       // A missing host is refused by the guard, with a request id.
       requireHostHeader: false,
     });
@@ -251,10 +252,13 @@ class Listener implements FrontDoor {
     });
   }
 
+  /** Most bodies come in one piece with their head, and need no timer. */
   #limitIdleBody(request: Request): void {
-    if (request.complete) return;
-    request.setTimeout(this.#timeouts.bodyIdleMs, () => request.destroy());
-    request.once("end", () => request.setTimeout(0));
+    setImmediate(() => {
+      if (request.complete || request.destroyed) return;
+      request.setTimeout(this.#timeouts.bodyIdleMs, () => request.destroy());
+      request.once("end", () => request.setTimeout(0));
+    });
   }
 
   /** Node reads on to the end of a body that nobody wanted, so that the connection can be used again; not for ever. */

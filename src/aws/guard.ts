@@ -1,4 +1,5 @@
 // What the front door refuses before it reads a body: ambiguous HTTP, foreign hosts, and pages of other origins.
+import { lastResult } from "../base/last-result.ts";
 import { CommonFault } from "./fault.ts";
 import type { FunctionUrlHost } from "./request.ts";
 
@@ -14,9 +15,17 @@ export interface Head {
   readonly rawHeaders: readonly string[];
 }
 
+/** What a Host header stands for. */
+interface NamedHost {
+  /** With the port, without a bucket: `localhost:4566`. */
+  readonly host: string;
+  readonly bucket: string | undefined;
+  readonly functionUrl: FunctionUrlHost | undefined;
+}
+
 export interface HostRules {
-  /** Names without a port; `*.example.com` stands for every name below it. */
-  readonly names: readonly string[];
+  /** Of a host in lower case; throws CommonFault for one that is none, or not ours. */
+  readonly named: (host: string) => NamedHost;
 }
 
 export interface Admitted {
@@ -60,15 +69,18 @@ const HOST = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9](?:[a-z0-9._-]{0,252}[a-z0-9])?)(?:
 const FUNCTION_URL_HOST = /^([a-z0-9]{32})\.lambda-url\.([a-z0-9-]{1,40})\.(.+)$/;
 const S3_HOST = /^(?:(.+)\.)?s3(?:[.-][a-z0-9-]+)?$/;
 
+/** Without a port; `*.example.com` stands for every name below it. */
+type Names = readonly string[];
+
+const networkNames = (configured: readonly string[]): Names => [
+  ...LOCAL_NAMES,
+  ...configured.flatMap((name) => [name.toLowerCase(), `*.s3.${name.toLowerCase()}`, `s3.${name.toLowerCase()}`]),
+  ...[...configured, "localhost"].flatMap((name) => HOST_PREFIXES.map((prefix) => prefix + name.toLowerCase())),
+];
+
 export function hostRules(configured: readonly string[], origin: "network" | "sandbox"): HostRules {
-  if (origin === "sandbox") return { names: SANDBOX_NAMES };
-  return {
-    names: [
-      ...LOCAL_NAMES,
-      ...configured.flatMap((name) => [name.toLowerCase(), `*.s3.${name.toLowerCase()}`, `s3.${name.toLowerCase()}`]),
-      ...[...configured, "localhost"].flatMap((name) => HOST_PREFIXES.map((prefix) => prefix + name.toLowerCase())),
-    ],
-  };
+  const names = origin === "sandbox" ? SANDBOX_NAMES : networkNames(configured);
+  return { named: lastResult((host) => namedHost(host, names)) };
 }
 
 const bad = (message: string) => new CommonFault("BadRequest", message, 400);
@@ -112,8 +124,8 @@ function hostOf(headers: ReadonlyMap<string, string>): string {
 }
 
 /** The rule that allows the name: the name itself, or the part after the star. */
-function allowedBy(name: string, rules: HostRules): string | undefined {
-  for (const rule of rules.names) {
+function allowedBy(name: string, rules: Names): string | undefined {
+  for (const rule of rules) {
     if (rule === name) return name;
     if (rule.startsWith("*.") && name.endsWith(rule.slice(1)) && name.length > rule.length - 1) return rule.slice(2);
   }
@@ -121,9 +133,9 @@ function allowedBy(name: string, rules: HostRules): string | undefined {
 }
 
 /** Below a name by which clients reach the server. */
-function functionUrlOf(name: string, rules: HostRules): FunctionUrlHost | undefined {
+function functionUrlOf(name: string, rules: Names): FunctionUrlHost | undefined {
   const [, urlId, region, host] = FUNCTION_URL_HOST.exec(name) ?? [];
-  return urlId === undefined || region === undefined || !rules.names.includes(host ?? "") ? undefined : { urlId, region };
+  return urlId === undefined || region === undefined || !rules.includes(host ?? "") ? undefined : { urlId, region };
 }
 
 /** The bucket in `photos.s3.localhost` or `photos.localhost`, and the host without it. */
@@ -135,6 +147,17 @@ function splitBucket(name: string, suffix: string): { bucket?: string; host: str
   if (match === null || match === undefined) return { bucket: prefix, host: suffix };
   const bucket = match[1];
   return bucket === undefined ? { host: name } : { bucket, host: name.slice(bucket.length + 1) };
+}
+
+function namedHost(text: string, rules: Names): NamedHost {
+  const [, name, port] = HOST.exec(text) ?? [];
+  if (name === undefined || Number(port ?? 0) > 65_535) throw bad("The Host header is not valid.");
+  const functionUrl = functionUrlOf(name, rules);
+  const suffix = functionUrl === undefined ? allowedBy(name, rules) : name;
+  if (suffix === undefined)
+    throw new CommonFault("AccessDeniedException", `The host name "${name}" is not one that this server answers to.`, 403);
+  const { bucket, host } = splitBucket(name, suffix);
+  return { host: port === undefined ? host : `${host}:${port}`, bucket, functionUrl };
 }
 
 // A page in the user's browser can send requests here; it can't leave these headers out.
@@ -150,24 +173,17 @@ function checkOrigin(headers: ReadonlyMap<string, string>, host: string): void {
 export function admit(head: Head, rules: HostRules, scheme: "http" | "https"): Admitted {
   const headers = readHeaders(head.rawHeaders);
   checkFraming(head, headers);
-  const host = hostOf(headers);
-  const match = HOST.exec(host);
-  const [, name, port] = match ?? [];
-  if (name === undefined || Number(port ?? 0) > 65_535) throw bad("The Host header is not valid.");
-  const functionUrl = functionUrlOf(name, rules);
-  const suffix = functionUrl === undefined ? allowedBy(name, rules) : name;
-  if (suffix === undefined)
-    throw new CommonFault("AccessDeniedException", `The host name "${name}" is not one that this server answers to.`, 403);
+  const name = hostOf(headers);
+  const { host, bucket, functionUrl } = rules.named(name);
   // Who may call a function from where, its policy and its cross-origin rules say.
-  if (functionUrl === undefined) checkOrigin(headers, host);
+  if (functionUrl === undefined) checkOrigin(headers, name);
   if (!headers.has("host")) headers.set("host", headers.get(":authority") ?? "");
-  const { bucket, host: bare } = splitBucket(name, suffix);
   const question = head.target.indexOf("?");
   return {
     rawPath: question === -1 ? head.target : head.target.slice(0, question),
     rawQuery: question === -1 ? "" : head.target.slice(question + 1),
     headers,
-    endpoint: `${scheme}://${bare}${port === undefined ? "" : `:${port}`}`,
+    endpoint: `${scheme}://${host}`,
     hostBucket: bucket,
     functionUrl,
   };

@@ -1,6 +1,7 @@
 // JSON documents, read strictly (valid UTF-8, bounded depth, no guessing of types) and written without nulls.
-import { valueCodec, type Format, type Leaves, type ValueCodec } from "./json-value.ts";
-import { bytesFrom, dateFrom, formatDate, Malformed } from "./scalar.ts";
+import { jsonWriter } from "./json-text.ts";
+import { valueReader, type Format, type Leaves } from "./json-value.ts";
+import { bytesFrom, dateFrom, Malformed } from "./scalar.ts";
 import type { Shape, StructureShape } from "./shape.ts";
 
 const DEPTH_MAX = 1000;
@@ -19,12 +20,6 @@ const JSON_LEAVES: Leaves = {
     if (typeof value !== (format === "epoch-seconds" ? "number" : "string")) throw new Malformed("Unexpected value for a Timestamp");
     return dateFrom(format, value as string | number);
   },
-  writeBlob: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64"),
-  writeTimestamp: (shape, value) => {
-    const format = shape.format ?? "epoch-seconds";
-    return format === "epoch-seconds" ? value.getTime() / 1000 : formatDate(format, value);
-  },
-  writeNumber: (value) => (Number.isFinite(value) ? value : String(value)),
 };
 
 /** Index of the quote that ends the string which starts before `from`; the length of `bytes` when there is none. */
@@ -66,16 +61,16 @@ function parse(bytes: Uint8Array): unknown {
 export interface JsonDocuments {
   /** Throws Malformed. */
   decode(shape: Shape, bytes: Uint8Array): unknown;
-  /** See ValueCodec. */
+  /** See ValueReader. */
   decodeKeeping(shape: StructureShape, returned: StructureShape, bytes: Uint8Array): unknown;
   encode(shape: Shape, value: unknown): string;
 }
 
 export function jsonDocuments(options: Pick<Format, "usesJsonName" | "refusesUnknown">): JsonDocuments {
-  const values: ValueCodec = valueCodec(JSON_LEAVES, options);
+  const values = valueReader(JSON_LEAVES, options);
   return {
     decode: (shape, bytes) => values.read(shape, parse(bytes)),
     decodeKeeping: (shape, returned, bytes) => values.readKeeping(shape, returned, parse(bytes)),
-    encode: (shape, value) => JSON.stringify(values.write(shape, value)),
+    encode: jsonWriter((member) => (options.usesJsonName ? member.jsonName : member.name)),
   };
 }

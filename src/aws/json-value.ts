@@ -1,15 +1,12 @@
-// JSON-like values to typed input and back, by shape: shared by the JSON and CBOR protocols, which differ only in blobs and timestamps.
+// JSON-like values to typed input, by shape: shared by the JSON and CBOR protocols, which differ only in blobs and timestamps.
 import { OTHERS, type WithOthers } from "./others.ts";
 import { checkedNumber, Malformed, notFinite } from "./scalar.ts";
 import type { ListShape, MapShape, Member, ScalarShape, Shape, StructureShape } from "./shape.ts";
 
-/** How a format writes what JSON has no type for. */
+/** How a format has what JSON has no type for. */
 export interface Leaves {
   readBlob(value: unknown): Uint8Array;
   readTimestamp(shape: ScalarShape, value: unknown): Date;
-  writeBlob(value: Uint8Array): unknown;
-  writeTimestamp(shape: ScalarShape, value: Date): unknown;
-  writeNumber(value: number): unknown;
 }
 
 export interface Format extends Leaves {
@@ -19,13 +16,11 @@ export interface Format extends Leaves {
   readonly refusesUnknown?: boolean;
 }
 
-export interface ValueCodec {
-  /** Throws Malformed. Maps have no prototype, because their keys are the user's. */
+export interface ValueReader {
+  /** Throws Malformed for what the shape does not have. Maps have no prototype, because their keys are the user's. */
   read(shape: Shape, value: unknown): unknown;
   /** As `read`, but puts members that neither of the structures has into `OTHERS` of the result, if they are called as AWS calls members. */
   readKeeping(shape: StructureShape, returned: StructureShape, value: unknown): WithOthers;
-  /** Leaves out what is undefined or null and what the shape does not have, but for `OTHERS`. */
-  write(shape: Shape, value: unknown): unknown;
 }
 
 const wireName = (format: Format, member: Member) => (format.usesJsonName ? member.jsonName : member.name);
@@ -129,66 +124,10 @@ function readValue(format: Format, shape: Shape, value: unknown): unknown {
   return value;
 }
 
-function writeStructure(format: Format, shape: StructureShape, value: Record<string, unknown>): Record<string, unknown> {
-  const result: Record<string, unknown> = {};
-  for (const member of shape.members) {
-    const one = value[member.name];
-    if (one !== undefined && one !== null) result[wireName(format, member)] = writeValue(format, member.shape, one);
-  }
-  return writeOthers(format, shape, value, result);
-}
-
-/** What the model has learnt meanwhile is the typed member's to say. */
-function writeOthers(format: Format, shape: StructureShape, { [OTHERS]: others }: WithOthers, result: Record<string, unknown>) {
-  if (others === undefined) return result;
-  const known = new Set(shape.members.map((member) => wireName(format, member)));
-  return { ...result, ...Object.fromEntries(Object.entries(others).filter(([name]) => !known.has(name))) };
-}
-
-function writeMap(format: Format, shape: MapShape, value: Record<string, unknown>): Record<string, unknown> {
-  const result = Object.create(null) as Record<string, unknown>;
-  for (const [key, one] of Object.entries(value))
-    if (one !== undefined && one !== null) result[key] = writeValue(format, shape.value, one);
-    else if (shape.isSparse && one === null) result[key] = null;
-  return result;
-}
-
-function writeList(format: Format, shape: ListShape, value: Iterable<unknown>): unknown[] {
-  const result: unknown[] = [];
-  for (const one of value)
-    if (one !== undefined && one !== null) result.push(writeValue(format, shape.item, one));
-    else if (shape.isSparse) result.push(null);
-  return result;
-}
-
-function writeValue(format: Format, shape: Shape, value: unknown): unknown {
-  switch (shape.kind) {
-    case "structure":
-      return writeStructure(format, shape, value as Record<string, unknown>);
-    case "list":
-      return writeList(format, shape, value as Iterable<unknown>);
-    case "map":
-      return writeMap(format, shape, value as Record<string, unknown>);
-    case "blob":
-      return format.writeBlob(value as Uint8Array);
-    case "timestamp":
-      return format.writeTimestamp(shape, value as Date);
-    case "integer":
-    case "double":
-      return format.writeNumber(value as number);
-    case "string":
-    case "boolean":
-    case "document":
-      break;
-  }
-  return value;
-}
-
-export function valueCodec(leaves: Leaves, options: Pick<Format, "usesJsonName" | "refusesUnknown">): ValueCodec {
+export function valueReader(leaves: Leaves, options: Pick<Format, "usesJsonName" | "refusesUnknown">): ValueReader {
   const format: Format = { ...leaves, ...options };
   return {
     read: (shape, value) => readValue(format, shape, value),
     readKeeping: (shape, returned, value) => readKeeping(format, shape, returned, value),
-    write: (shape, value) => writeValue(format, shape, value),
   };
 }

@@ -38,8 +38,8 @@ export interface AccessRequest {
   readonly need: AccessNeed;
   readonly identity: readonly PolicyDocument[];
   readonly session: readonly PolicyDocument[];
-  /** By lower-case name. Read once at most, and only if a statement asks for it. */
-  readonly conditions: Conditions;
+  /** By lower-case name. Called once at most, and only if a statement asks for one: few do. */
+  readonly conditions: () => Conditions;
 }
 
 export type Decision = { readonly allowed: true } | { readonly allowed: false; readonly message: string };
@@ -125,15 +125,10 @@ function verdictOf(policies: readonly PolicyDocument[], question: Question): Ver
 /** The statements that apply to a request, whatever their effect: for simulations. */
 export function applyingStatements(
   policy: PolicyDocument,
-  request: Pick<AccessRequest, "caller" | "need" | "conditions">,
+  { caller, need, conditions }: { readonly caller: Caller; readonly need: AccessNeed; readonly conditions: Conditions },
   of: "identity" | "resource",
 ): readonly PolicyStatement[] {
-  const question: Question = {
-    caller: request.caller,
-    need: request.need,
-    ...(of === "resource" ? { account: "decides" } : {}),
-    conditions: lazy(request),
-  };
+  const question: Question = { caller, need, ...(of === "resource" ? { account: "decides" } : {}), conditions: () => conditions };
   const hasVariables = policy.Version === "2012-10-17";
   return listOf(policy.Statement).filter((statement) => statementApplies(statement, question, hasVariables));
 }
@@ -144,9 +139,9 @@ export function resourceAccount({ caller, need }: Pick<AccessRequest, "caller" |
   return named === "" || named === "aws" ? (need.owner ?? caller.account) : named;
 }
 
-function lazy(request: Pick<AccessRequest, "conditions">): () => Conditions {
-  let known: Conditions | undefined;
-  return () => (known ??= request.conditions);
+function once<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 /**
@@ -155,7 +150,7 @@ function lazy(request: Pick<AccessRequest, "conditions">): () => Conditions {
  */
 export function evaluate(request: AccessRequest): Decision {
   const { caller, need, session } = request;
-  const question: Question = { caller, need, conditions: lazy(request) };
+  const question: Question = { caller, need, conditions: once(request.conditions) };
   const isOthers = resourceAccount(request) !== caller.account;
   const denied = (because: string): Decision => ({
     allowed: false,

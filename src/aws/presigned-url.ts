@@ -27,6 +27,6 @@ export function presignedGet({ endpoint, path, region, service, credential, nowM
   ];
   const query = canonicalQuery(pairs);
   const canonical = `GET\n${path}\n${query}\nhost:${new URL(endpoint).host}\n\nhost\nUNSIGNED-PAYLOAD`;
-  const signature = signatureOf(derivedKey(credential.secretAccessKey, scope), date, scopeText(scope), canonical).toString("hex");
+  const signature = signatureOf(derivedKey(credential.secretAccessKey, scope), date, scopeText(scope), canonical);
   return `${endpoint}${path}?${query}&X-Amz-Signature=${signature}`;
 }

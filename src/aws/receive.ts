@@ -66,7 +66,6 @@ function checkedStream(request: WireRequest, payload: Signer["payload"]): Readab
 }
 
 async function unpacked(request: WireRequest, bytes: Buffer, bytesMax: number, limit: () => CommonFault, held: HeldBytes): Promise<Buffer> {
-  if (!request.headers.has("content-encoding")) return bytes;
   const [coding = "", ...others] = codingsOf(request);
   if (others.length > 0 || (coding !== "" && coding !== "identity" && coding !== "gzip"))
     throw new CommonFault("SerializationException", "The Content-Encoding is not one that this service understands.", 415);
@@ -97,5 +96,6 @@ export async function receiveBody(
   const raw = content.hasBody ? await readBytes(body, bytesMax, limit, held) : EMPTY;
   const signer = signerOfStream ?? authenticate(raw);
   definition.checkBody?.(name, content.headers, raw);
-  return { request: content, bytes: await unpacked(content, raw, bytesMax, limit, held), stream: undefined, signer };
+  const bytes = content.headers.has("content-encoding") ? await unpacked(content, raw, bytesMax, limit, held) : raw;
+  return { request: content, bytes, stream: undefined, signer };
 }

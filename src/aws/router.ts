@@ -106,7 +106,8 @@ function walk(node: Node, segments: readonly string[], at: number, values: reado
   return { candidates: node.greedy, values: [...values, segments.slice(at).join("/")] };
 }
 
-const hasLiterals = (one: Candidate, query: Query) =>
+const fits = (one: Candidate, query: Query, hasBucket: boolean) =>
+  one.takesBucket === hasBucket &&
   one.literals.every(([name, value]) => (value === undefined ? query.has(name) : query.get(name)?.[0] === value));
 
 const hasRequired = (one: Candidate, query: Query, request: WireRequest) =>
@@ -117,7 +118,9 @@ const hasRequired = (one: Candidate, query: Query, request: WireRequest) =>
  * the one that was meant, so that the answer is "member must not be null" and never another operation.
  */
 function choose(candidates: readonly Candidate[], query: Query, request: WireRequest, hasBucket: boolean): Candidate | undefined {
-  const fitting = candidates.filter((one) => one.takesBucket === hasBucket && hasLiterals(one, query));
+  const [only] = candidates;
+  if (only !== undefined && candidates.length === 1) return fits(only, query, hasBucket) ? only : undefined;
+  const fitting = candidates.filter((one) => fits(one, query, hasBucket));
   const [first] = fitting;
   if (first === undefined || hasRequired(first, query, request)) return first;
   const equals = fitting.filter((one) => one.literals.length === first.literals.length);
@@ -155,7 +158,8 @@ export function router(model: ServiceModel): Router {
       if (found === undefined) return undefined;
       const chosen = choose(found.candidates, query, request, bucket !== "");
       if (chosen === undefined) return undefined;
-      const labels = new Map(chosen.labelNames.map((name, index) => [name, decodeLabel(found.values[index] ?? "")]));
+      const labels = new Map<string, string>();
+      for (const [index, name] of chosen.labelNames.entries()) labels.set(name, decodeLabel(found.values[index] ?? ""));
       if (bucket !== "") labels.set("Bucket", decodeLabel(bucket));
       return { operation: chosen.operation, labels };
     },

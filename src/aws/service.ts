@@ -37,18 +37,18 @@ interface Progress {
   refusal?: WireFault;
 }
 
-/** What the log has of every request. The time is that until the answer begins. */
+/** What the log has of every request; what is undefined is left out. The time is that until the answer begins. */
 function described({ id }: WireRequest, progress: Progress, { status }: WireResponse, tookMs: number): LogFields {
   const { service, operation, context, refusal } = progress;
-  const caller = context?.caller.arn;
   return {
     service: service?.definition.name,
     operation,
     status,
     ms: Math.round(tookMs * 100) / 100,
     requestId: id,
-    ...(caller === undefined ? {} : { caller }),
-    ...(refusal === undefined ? {} : { code: refusal.code, reason: refusal.message }),
+    caller: context?.caller.arn,
+    code: refusal?.code,
+    reason: refusal?.message,
   };
 }
 
@@ -83,10 +83,12 @@ function contextOf(request: WireRequest, { caller, region }: Signer): Context {
   return traceHeader === undefined ? context : { ...context, traceHeader };
 }
 
+const queryOf = ({ rawQuery }: WireRequest): Query => (rawQuery === "" ? NO_QUERY : parseQuery(rawQuery));
+
 /** The query as far as it can be read: a service must be found even for a request that is refused for its query. */
 function lenientQuery(request: WireRequest): Query {
   try {
-    return parseQuery(request.rawQuery);
+    return queryOf(request);
   } catch (cause) {
     if (cause instanceof Malformed) return NO_QUERY;
     throw cause;
@@ -122,7 +124,7 @@ export function awsServices(options: ServicesOptions): Services {
     if (service === undefined) throw notImplemented(`the service "${name}" (see docs/compatibility.md)`);
     progress.service = service;
     const { definition } = service;
-    const query = asFault(() => parseQuery(request.rawQuery));
+    const query = asFault(() => queryOf(request));
     const early = asFault(() => service.routeByHead(request, query));
     progress.operation = early?.operation.name ?? "";
 

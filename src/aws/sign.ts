@@ -41,7 +41,7 @@ export function signedHeaders({ method, url, body, region, service, credentials,
     names,
     createHash("sha256").update(body).digest("hex"),
   ].join("\n");
-  const signature = signatureOf(derivedKey(secretAccessKey, scope), date, scopeText(scope), canonical).toString("hex");
+  const signature = signatureOf(derivedKey(secretAccessKey, scope), date, scopeText(scope), canonical);
   return {
     ...headers,
     authorization: `${ALGORITHM} Credential=${accessKeyId}/${scopeText(scope)}, SignedHeaders=${names}, Signature=${signature}`,

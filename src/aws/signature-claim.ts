@@ -1,4 +1,5 @@
 // What a request says about its own signature, in the Authorization header or in the query: parsed strictly, believed by nobody yet.
+import { lastResult } from "../base/last-result.ts";
 import { ALGORITHM, queryPairs, type Pair, type Scope } from "./canonical-request.ts";
 import { CommonFault } from "./fault.ts";
 
@@ -35,12 +36,14 @@ const CREDENTIAL_FIELD = /Credential=([^,\s]+)/;
 
 type Credential = Pick<SignatureClaim, "credential" | "accessKeyId" | "scope" | keyof Scope>;
 
-function credentialOf(text: string): Credential | undefined {
+const credentialOf = lastResult((text): Credential | undefined => {
   const match = CREDENTIAL.exec(text);
   if (match === null) return undefined;
   const [credential, accessKeyId = "", scope = "", day = "", region = "", service = ""] = match;
   return { credential, accessKeyId, scope, day, region, service };
-}
+});
+
+const namesOf = lastResult((text): readonly string[] => text.split(";"));
 
 const BAD_CREDENTIAL = "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term";
 
@@ -60,14 +63,14 @@ function fieldsOf(authorization: string): ReadonlyMap<string, string> | string {
   return fields;
 }
 
-function parseTime(date: string): number | undefined {
+const parseTime = lastResult((date): number | undefined => {
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(date);
   if (match === null) return undefined;
   const [, year, month, day, hour, minute, second] = match;
   // `Date.parse` refuses what is no date, where `Date.UTC` would count on: 20260231 is not 20260303.
   const timeMs = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
   return Number.isNaN(timeMs) || new Date(timeMs).getUTCDate() !== Number(day) ? undefined : timeMs;
-}
+});
 
 function timeOf(date: string, day: string): number {
   const timeMs = parseTime(date);
@@ -94,7 +97,7 @@ function headerClaim(headers: Headers, authorization: string): SignatureClaim {
   if (date === undefined) throw incomplete("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
   return {
     ...scope,
-    signedHeaders: field("SignedHeaders").split(";"),
+    signedHeaders: namesOf(field("SignedHeaders")),
     signature: field("Signature"),
     date,
     signedMs: timeOf(date, scope.day),
@@ -129,7 +132,7 @@ function presignedClaim(pairs: readonly Pair[]): SignatureClaim {
   const date = required("X-Amz-Date");
   return {
     ...scope,
-    signedHeaders: required("X-Amz-SignedHeaders").split(";"),
+    signedHeaders: namesOf(required("X-Amz-SignedHeaders")),
     signature: required("X-Amz-Signature"),
     date,
     signedMs: timeOf(date, scope.day),

@@ -1,6 +1,6 @@
 // Signature Version 4: who signed a request, and what the signature says about its body. One function for every service.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
-import { createSecretKey, timingSafeEqual, type KeyObject } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import {
   basicFormat,
   canonicalHeaders,
@@ -14,6 +14,7 @@ import {
 import { CommonFault } from "./fault.ts";
 import type { Caller, CredentialLookup, Credential, Identities } from "./identity.ts";
 import { signatureClaim, type SignatureClaim } from "./signature-claim.ts";
+import type { SigningKey } from "./signing-key.ts";
 
 export interface SignedRequest {
   readonly method: string;
@@ -29,7 +30,7 @@ export interface SignedRequest {
 
 /** What the chunks of a signed stream are signed with. */
 export interface ChunkSeed {
-  readonly signingKey: KeyObject;
+  readonly signingKey: SigningKey;
   /** Hex signature of the request, or of the chunk before. */
   readonly signature: string;
   readonly date: string;
@@ -120,7 +121,7 @@ function statedHash(request: SignedRequest, claim: SignatureClaim, pairs: readon
   return pairs.find(([name]) => name.toLowerCase() === "x-amz-content-sha256")?.[1] ?? "UNSIGNED-PAYLOAD";
 }
 
-function payloadOf(stated: string, claim: SignatureClaim, signingKey: KeyObject, request: SignedRequest): SignedPayload {
+function payloadOf(stated: string, claim: SignatureClaim, signingKey: SigningKey, request: SignedRequest): SignedPayload {
   if (claim.service !== "s3") return { kind: "signed", sha256: stated };
   if (stated === "UNSIGNED-PAYLOAD") return { kind: "unsigned" };
   if (/^[0-9a-f]{64}$/.test(stated)) {
@@ -140,26 +141,31 @@ function payloadOf(stated: string, claim: SignatureClaim, signingKey: KeyObject,
 }
 
 /** Derived keys are worth keeping, by credential: they are the same for a day, and cost four HMACs. */
-const signingKeys = new Map<string, { readonly secret: string; readonly key: KeyObject }>();
+const signingKeys = new Map<string, { readonly secret: string; readonly key: SigningKey }>();
 
 /** Keeps the key only if `isRight` finds that the caller has it: others must not push out what is there. */
-function withSigningKey(secret: string, claim: SignatureClaim, isRight: (key: KeyObject) => boolean): KeyObject | undefined {
+function withSigningKey(secret: string, claim: SignatureClaim, isRight: (key: SigningKey) => boolean): SigningKey | undefined {
   const known = signingKeys.get(claim.credential);
   if (known?.secret === secret) return isRight(known.key) ? known.key : undefined;
-  // As a KeyObject: an HMAC over a Buffer prepares its key anew each time, which costs more than the rest of a verification.
-  const key = createSecretKey(derivedKey(secret, claim));
+  const key = derivedKey(secret, claim);
   if (!isRight(key)) return undefined;
   if (signingKeys.size >= SIGNING_KEYS_MAX) signingKeys.clear();
   signingKeys.set(claim.credential, { secret, key });
   return key;
 }
 
-function isEqual(expected: Buffer, given: string): boolean {
-  const bytes = Buffer.from(given, "hex");
-  return given.length === 64 && bytes.length === expected.length && timingSafeEqual(bytes, expected);
+const DIGEST_BYTES = 32;
+const expectedBytes = Buffer.alloc(DIGEST_BYTES);
+const givenBytes = Buffer.alloc(DIGEST_BYTES);
+
+/** Of two digests in hex, in time that does not depend on where they differ. */
+function isEqual(expected: string, given: string): boolean {
+  if (given.length !== 2 * DIGEST_BYTES || givenBytes.write(given, "hex") !== DIGEST_BYTES) return false;
+  expectedBytes.write(expected, "hex");
+  return timingSafeEqual(expectedBytes, givenBytes);
 }
 
-function isSignedWith(key: KeyObject, claim: SignatureClaim, canonical: string): boolean {
+function isSignedWith(key: SigningKey, claim: SignatureClaim, canonical: string): boolean {
   if (isEqual(signatureOf(key, claim.date, claim.scope, canonical), claim.signature)) return true;
   // Header bytes reach us as Latin-1. Some clients sign the bytes that they send, others the text that those bytes stand for.
   return (

@@ -13,7 +13,7 @@ function written(make: (options: LogOptions) => ReturnType<typeof jsonLog>, leve
     lines.push(line);
     urgent.push(isUrgent);
   };
-  return { log: make({ clock, level, write }), lines, urgent };
+  return { log: make({ clock, level, write }), lines, urgent, clock };
 }
 
 test("one JSON object a line, with the common fields; lower levels are left out", () => {
@@ -28,6 +28,15 @@ test("one JSON object a line, with the common fields; lower levels are left out"
   assert.match(cause.stack, /log\.test/);
   assert.ok(lines.every((line) => line.endsWith("\n") && line.indexOf("\n") === line.length - 1));
   assert.deepEqual(urgent, [false, true]);
+});
+
+test("each line has its own time", () => {
+  const { log, lines, clock } = written(jsonLog);
+  for (const ms of [0, 1, 59, 940, 0, 1, 61_000, 999, 86_400_000]) {
+    clock.advance(ms);
+    log.info("now");
+    assert.equal((JSON.parse(lines.pop() ?? "") as { time: string }).time, new Date(clock.now()).toISOString());
+  }
 });
 
 test("for a terminal: one line to read, and nothing in it that a terminal would obey", () => {

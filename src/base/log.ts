@@ -24,11 +24,16 @@ export interface LogOptions {
 
 type Format = (timeMs: number, level: LogLevel, message: string, fields: LogFields) => string;
 
+const NO_FIELDS: LogFields = {};
+
 function logIn(format: Format, options: LogOptions, common: LogFields): Log {
-  const line = (level: LogLevel) => (message: string, fields?: LogFields) => {
-    if (RANK[level] < RANK[options.level]) return;
-    options.write(format(options.clock.now(), level, message, { ...common, ...fields }), RANK[level] >= RANK.warn);
-  };
+  const line =
+    (level: LogLevel) =>
+    (message: string, own: LogFields = NO_FIELDS) => {
+      if (RANK[level] < RANK[options.level]) return;
+      const fields = common === NO_FIELDS ? own : { ...common, ...own };
+      options.write(format(options.clock.now(), level, message, fields), RANK[level] >= RANK.warn);
+    };
   return {
     debug: line("debug"),
     info: line("info"),
@@ -43,10 +48,23 @@ function plain(error: Error): object {
   return { name, message, stack, cause: cause instanceof Error ? plain(cause) : cause };
 }
 
+let second = Number.NaN;
+let secondText = "";
+
+/** As `toISOString`, of which the larger part is the same for all lines of a second. */
+function isoTime(timeMs: number): string {
+  const now = Math.floor(timeMs / 1000);
+  if (now !== second) {
+    second = now;
+    secondText = new Date(now * 1000).toISOString().slice(0, -4);
+  }
+  return `${secondText}${String(Math.floor(timeMs - now * 1000)).padStart(3, "0")}Z`;
+}
+
 function jsonLine(timeMs: number, level: LogLevel, message: string, fields: LogFields): string {
-  const line: Record<string, unknown> = { time: new Date(timeMs).toISOString(), level, message, ...fields };
-  for (const name in fields) if (fields[name] instanceof Error) line[name] = plain(fields[name]);
-  return `${JSON.stringify(line)}\n`;
+  let shown = fields;
+  for (const name in fields) if (fields[name] instanceof Error) shown = { ...shown, [name]: plain(fields[name]) };
+  return `${JSON.stringify({ time: isoTime(timeMs), level, message, ...shown })}\n`;
 }
 
 const BARE = /^[\w./:@$+-]+$/;
@@ -66,9 +84,9 @@ function textLine(timeMs: number, level: LogLevel, message: string, fields: LogF
 }
 
 /** One JSON object a line. */
-export const jsonLog = (options: LogOptions): Log => logIn(jsonLine, options, {});
+export const jsonLog = (options: LogOptions): Log => logIn(jsonLine, options, NO_FIELDS);
 
 /** For people at a terminal. */
-export const textLog = (options: LogOptions): Log => logIn(textLine, options, {});
+export const textLog = (options: LogOptions): Log => logIn(textLine, options, NO_FIELDS);
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => silentLog };

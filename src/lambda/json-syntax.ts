@@ -17,6 +17,7 @@ const isDigit = (byte: number) => byte >= 0x30 && byte <= 0x39;
 const isSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 const isHex = (byte: number) => isDigit(byte) || (byte >= 0x41 && byte <= 0x46) || (byte >= 0x61 && byte <= 0x66);
 const isIdentifier = (byte: number) => isDigit(byte) || (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a) || byte === 0x5f;
+const isPlain = (byte: number) => byte >= 0x20 && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH;
 const hex = (byte: number) => `0x${byte.toString(16).padStart(2, "0")}`;
 
 function describe(byte: number): string {
@@ -147,6 +148,7 @@ class Reader {
 
   #string(endless: string): void {
     for (;;) {
+      this.#skipPlain();
       const byte = this.#byte();
       if (byte === QUOTE) return;
       if (byte === END) throw this.#wrong(`Unexpected end-of-input${endless.startsWith("was") ? ": " : " "}${endless}`);
@@ -158,6 +160,14 @@ class Reader {
         );
       else if (byte >= 0x80) this.#wide(byte);
     }
+  }
+
+  /** Goes over what stands for itself: most of most strings. */
+  #skipPlain(): void {
+    const bytes = this.#bytes;
+    let at = this.#at;
+    while (at < bytes.length && isPlain(bytes[at] as number)) at += 1;
+    this.#at = at;
   }
 
   #escape(): void {

@@ -124,7 +124,7 @@ test("every condition of AddPermission decides, for services, roles of other acc
     const context = { ...contextOf("test", caller.account), caller };
     const [need] = await one.service.definition.access(action, context, { FunctionName: ResourceArn });
     assert.ok(need);
-    const conditions = new Map(Object.entries(given).map(([name, value]) => [name.toLowerCase(), [value]]));
+    const conditions = () => new Map(Object.entries(given).map(([name, value]) => [name.toLowerCase(), [value]]));
     return evaluate({ caller, need, identity: [ALL], session: [], conditions }).allowed;
   };
   const rows: readonly (readonly [keyof typeof CALLERS, object, Readonly<Record<string, string>>, Readonly<Record<string, string>>])[] = [

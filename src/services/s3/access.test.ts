@@ -20,7 +20,7 @@ async function start(t: TestContext) {
     (await s3.s3.definition.access(operation, who, { Bucket: "bucket", ...input })).map(({ action, resource }) => `${action} ${resource}`);
   const may = async (operation: string, input: object, who = user) =>
     (await s3.s3.definition.access(operation, who, { Bucket: "bucket", ...input })).every(
-      (need) => evaluate({ caller: who.caller, need, identity: [], session: [], conditions: new Map() }).allowed,
+      (need) => evaluate({ caller: who.caller, need, identity: [], session: [], conditions: () => new Map() }).allowed,
     );
   return { ...s3, needs, may };
 }
