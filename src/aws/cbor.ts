@@ -150,7 +150,7 @@ const LEAVES: Leaves = {
   },
 };
 
-const { read } = valueReader(LEAVES, { usesJsonName: false });
+const values = valueReader(LEAVES, { usesJsonName: false });
 
 /** A copy, because the encoder hands out a view of its own buffer. */
 const toBytes = (value: unknown): Uint8Array => Buffer.from(encoder.serialize(value));
@@ -160,7 +160,7 @@ const EVENTS: EventBody = { contentType: CONTENT_TYPE, encode: (shape, value) =>
 function decode(operation: OperationModel, { bytes }: Incoming): Record<string, unknown> {
   if (operation.input === undefined || bytes.length === 0) return {};
   try {
-    return read(operation.input, new Decoder(bytes).decode()) as Record<string, unknown>;
+    return values.read(operation.input, new Decoder(bytes).decode()) as Record<string, unknown>;
   } catch (cause) {
     if (cause instanceof Malformed) throw new CommonFault("SerializationException", cause.message, 400, {}, { cause });
     throw cause;

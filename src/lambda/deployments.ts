@@ -44,6 +44,7 @@ export function recheckingInvoker(invoker: Invoker, packages: Pick<Lambda["packa
       }
       return outcome;
     },
+    expect: (deployment) => invoker.expect(deployment),
     retire: (keys) => invoker.retire(keys),
     reserve: (owner, limit) => invoker.reserve(owner, limit),
     provision: (deployment, count) => invoker.provision(deployment, count),

@@ -123,6 +123,7 @@ export function countingInvoker(invoker: Invoker, metrics: LambdaMetrics): Invok
       metrics.ended(deployment, request.invokedArn, ended);
       return ended;
     },
+    expect: (deployment) => invoker.expect(deployment),
     retire: (keys) => invoker.retire(keys),
     reserve: (owner, limit) => invoker.reserve(owner, limit),
     concurrency: (account, region) => invoker.concurrency(account, region),

@@ -38,7 +38,7 @@ import { LAYER_VERSION_KIND, type LayerVersionRecord } from "./layer-records.ts"
 import { layers } from "./layers.ts";
 import { countingInvoker, LambdaMetrics } from "./invocation-metrics.ts";
 import { KEEPING_OPERATIONS } from "./newer-members.ts";
-import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps } from "./model.ts";
+import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps, type ReadyDeployment } from "./model.ts";
 import { PackageReferences, packagesOfFunction, packagesOfLayer, packagesOfVersion } from "./package-references.ts";
 import { Packages } from "./packages.ts";
 import { permissions, POLICY_KIND, type PolicyRecord } from "./permissions.ts";
@@ -118,9 +118,15 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   const packages = await Packages.open(deps.blobs, deps.packagesDirectory);
   const background = backgroundWork(deps);
   const references = new PackageReferences();
-  const complete = (key: Key) => completeSoon(deps, background, key);
+  const late: { provisioning?: Provisioning; ready?: ReadyDeployment } = {};
+  // Who has deployed a function invokes it soon. What keeps it from being ready is told to them then.
+  const completed = (key: Key) =>
+    void late.ready?.(ownerOf(key)).then(
+      (deployment) => invoker.expect(deployment),
+      () => undefined,
+    );
+  const complete = (key: Key) => completeSoon({ ...deps, completed }, background, key);
   const urlKeys = new Map<string, Key>();
-  const late: { provisioning?: Provisioning } = {};
   const records = await openRecords(deps, references, urlKeys, (place) => late.provisioning?.changed(place));
   const isReferenced = (sha256: string) => references.has(sha256);
   // Nothing runs yet, so what nobody refers to can go at once.
@@ -140,7 +146,7 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     complete,
     turns: new Turns(),
   };
-  const ready = readyDeployments(base);
+  const ready = (late.ready = readyDeployments(base));
   const events = startAsyncInvocations(base, ready);
   const provisioning = (late.provisioning = new Provisioning(base, ready));
   for (const { key } of records.provisioned.all()) provisioning.changed(ownerOf(key));

@@ -5,7 +5,7 @@ import { systemClock } from "../base/clock.ts";
 import { silentLog } from "../base/log.ts";
 import { manualClock } from "../base/manual-clock.ts";
 import { memoryStorage } from "../store/memory/memory-storage.ts";
-import { StorageError, type MetaStore } from "../store/storage.ts";
+import { StorageError, type Key, type MetaStore } from "../store/storage.ts";
 import { backgroundWork } from "./background.ts";
 import type { FunctionRecord } from "./model.ts";
 import { completeSoon } from "./states.ts";
@@ -25,7 +25,9 @@ function setUp(t: TestContext, over: (meta: MetaStore) => Partial<MetaStore> = (
     clock.advance(ms);
     for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
   };
-  return { storage, meta, background, read, advance, soon: () => completeSoon({ meta, log: silentLog }, background, KEY) };
+  const completed: Key[] = [];
+  const deps = { meta, log: silentLog, completed: (key: Key) => void completed.push(key) };
+  return { storage, meta, background, read, advance, completed, soon: () => completeSoon(deps, background, KEY) };
 }
 
 test("what is wanted becomes what runs, with a new revision", async (t) => {
@@ -45,13 +47,14 @@ test("what is wanted becomes what runs, with a new revision", async (t) => {
 
 test("a store that does not answer is asked again until it does", async (t) => {
   let failures = 4;
-  const { storage, read, advance, soon, background } = setUp(t, (meta) => ({
+  const { storage, read, advance, soon, completed, background } = setUp(t, (meta) => ({
     write: (writes) => (failures-- > 0 ? Promise.reject(new StorageError("Unavailable", "not now")) : meta.write(writes)),
   }));
   await storage.meta.write([{ key: KEY, value: RECORD }]);
   soon();
   for (let count = 0; count < 6; count++) await advance(10_000);
   assert.deepEqual((await read())?.running, RECORD.wanted);
+  assert.deepEqual(completed, [KEY], "told when it is done");
   await background.stop();
 });
 

@@ -12,13 +12,15 @@ const RETRY_MS_MAX = 60_000;
 interface Deps {
   readonly meta: MetaStore;
   readonly log: Log;
+  /** It runs what was wanted from now on. */
+  readonly completed: (key: Key) => void;
 }
 
 /** Until it succeeds: a function that stays Pending can neither be invoked nor changed. */
 export function completeSoon(deps: Deps, background: Background, key: Key, delayMs = COMPLETE_DELAY_MS): void {
   background.after(delayMs, async () => {
     try {
-      if (await complete(deps.meta, key)) return;
+      if (await complete(deps.meta, key)) return deps.completed(key);
     } catch (cause) {
       deps.log.warn("a function's state could not be changed yet", { function: key.id, cause });
     }

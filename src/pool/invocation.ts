@@ -94,6 +94,8 @@ export type Outcome =
 /** The data plane as its callers see it; implemented in invoke.ts. */
 export interface Invoker {
   invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome>;
+  /** It is likely to be invoked soon: a sandbox of its kind is made ready, if there is room for one that nobody has asked for. */
+  expect(deployment: Deployment): void;
   /** Environments of these deployments finish what they are doing and are destroyed; nothing new starts in them. */
   retire(deploymentKeys: readonly string[]): void;
   /** What a function may run at once, and nobody else; undefined: it shares what is left. 0 switches it off. */

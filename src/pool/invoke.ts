@@ -4,7 +4,7 @@ import { freemem, totalmem } from "node:os";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { Environment } from "../runtime/environment.ts";
-import type { PreparedSandboxes } from "../runtime/late-binding.ts";
+import { kindOf, type PreparedSandboxes } from "../runtime/late-binding.ts";
 import type { RuntimeLayout } from "../runtime/settings.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import type { LogSink } from "../store/log-sink.ts";
@@ -183,6 +183,16 @@ class LocalDataPlane implements DataPlane {
       this.#deps.log.error("a sandbox could not be started", { function: deployment.functionArn, cause });
       return unavailable("sandbox-failed", cause.message);
     }
+  }
+
+  expect(deployment: Deployment): void {
+    const { runtimes, endpoint, network = "endpoint", log } = this.#deps;
+    const layout = runtimes.resolve(deployment.runtime);
+    if (this.#stopped !== undefined || layout === undefined || "missing" in layout) return;
+    kindOf(deployment, layout, { endpoint, network }).then(
+      (kind) => (kind === undefined ? undefined : this.#prepared.expect(kind)),
+      (cause: unknown) => log.warn("a function could not be prepared for", { function: deployment.functionArn, cause }),
+    );
   }
 
   retire(deploymentKeys: readonly string[]): void {

@@ -51,6 +51,18 @@ void test("the first cold start is an ordinary one, the next of its kind finds a
   assert.equal(all.host.ledger().runningNow, 0);
 });
 
+void test("a function that is expected finds a sandbox at its first cold start", async () => {
+  const all = open();
+  all.plane.expect(deployment("f"));
+  all.plane.expect(deployment("g", { variables: { NODE_OPTIONS: "--use-strict" } }));
+  await eventually(() => (all.clock.advance(20), all.plane.prepared().ready === 2));
+  assert.equal(describe(await all.plane.invoke(deployment("f"), request())), 'returned "f-1"');
+  assert.deepEqual([all.plane.prepared().taken, all.host.ledger().started], [1, 2]);
+  await all.plane.stop();
+  all.plane.expect(deployment("f"));
+  assert.equal(all.host.ledger().runningNow, 0);
+});
+
 void test("nothing is made for who asks for nothing, or for what can't be given late", async () => {
   const all = open();
   await all.plane.invoke(deployment("f", { variables: { NODE_OPTIONS: "--use-strict", KEY: "f-1" } }), request());

@@ -78,8 +78,24 @@ export class PreparedPool implements PreparedSandboxes, Spare {
     return this.#taken;
   }
 
+  /** Somebody is going to ask for one. */
+  expect(kind: SandboxKind): void {
+    this.#use(kind);
+  }
+
   take(kind: SandboxKind): PreparedSandbox | undefined {
-    const { clock, preparedMax, keepMs, freed } = this.#options;
+    const line = this.#use(kind);
+    const prepared = line?.ready.shift();
+    if (line === undefined || prepared === undefined) return undefined;
+    this.#taken++;
+    line.failures = 0;
+    this.#options.freed();
+    return prepared;
+  }
+
+  /** Undefined: none are kept. */
+  #use(kind: SandboxKind): Line | undefined {
+    const { clock, preparedMax, keepMs } = this.#options;
     if (preparedMax === 0 || this.#isStopping) return undefined;
     const line = this.#lines.get(kind.key) ?? { kind, ready: [], usedMs: 0, failures: 0, retry: undefined };
     line.usedMs = clock.monotonic();
@@ -87,12 +103,7 @@ export class PreparedPool implements PreparedSandboxes, Spare {
     this.#lines.set(kind.key, line);
     this.#refillLater();
     this.#sweep ??= clock.after(Math.min(keepMs, SWEEP_MS), () => this.#expire());
-    const prepared = line.ready.shift();
-    if (prepared === undefined) return undefined;
-    this.#taken++;
-    line.failures = 0;
-    freed();
-    return prepared;
+    return line;
   }
 
   /** Gives up the one that is likely to be of the least use; `freed` tells when it is gone. False: there is none. */

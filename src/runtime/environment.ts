@@ -204,11 +204,12 @@ export class Environment {
     this.#enter("busy");
     this.#freezeTimer?.cancel();
     try {
-      if (this.#ending !== undefined || this.#frozen !== undefined) await this.#wake();
+      await this.#ending;
+      const stuck = this.#thaw();
       this.#telemetry.wake();
       const flight = this.#begin(invocation);
-      const ending = repeatsInit ? await this.#initAgain(flight) : await this.#answer(flight);
-      return await this.#finish(flight, ending);
+      const answered = repeatsInit ? this.#initAgain(flight) : this.#answer(flight);
+      return await this.#finish(flight, await (stuck === undefined ? answered : Promise.race([answered, stuck])));
     } catch (cause) {
       if (!this.#is("busy")) return this.#unavailable("the execution environment was stopped");
       void this.stop();
@@ -257,7 +258,8 @@ export class Environment {
   async #spinDown(): Promise<void> {
     const process = this.#process;
     if (process === undefined || process.extensions.count === 0) return;
-    await this.#wake().catch(() => undefined); // one that can't be thawed is killed all the same
+    await this.#ending;
+    this.#thaw()?.catch(() => undefined); // one that can't be thawed is killed all the same
     await process.shutDown("SPINDOWN");
   }
 
@@ -345,18 +347,15 @@ export class Environment {
     this.#log.platform({ kind: "initReport", durationMs, ...done });
   }
 
-  /** After the last invocation's end is in the log, and thawed. */
-  async #wake(): Promise<void> {
-    await this.#ending;
-    const frozen = this.#frozen;
-    if (frozen === undefined) return;
+  /** Waits for nothing: what is sent meanwhile waits inside. Rejects when it can't be thawed, and settles in no other way; undefined: it is not frozen. */
+  #thaw(): Promise<never> | undefined {
+    if (this.#frozen === undefined) return undefined;
     this.#frozen = undefined;
-    try {
-      await frozen;
-      await this.#sandbox?.thaw();
-    } catch (cause) {
-      throw new SandboxError("the execution environment could not be thawed", { cause });
-    }
+    const stuck = Promise.withResolvers<never>();
+    this.#sandbox
+      ?.thaw()
+      .catch((cause: unknown) => stuck.reject(new SandboxError("the execution environment could not be thawed", { cause })));
+    return stuck.promise;
   }
 
   #begin(invocation: EnvironmentInvocation): Flight {

@@ -1,6 +1,9 @@
 // What of a sandbox is decided before it is known whom it serves, and what afterwards: so that its runtime can be booted ahead.
 import type { Socket } from "node:net";
 import { SandboxError, type Sandbox, type SandboxHost, type SandboxSpec, type Specialisation } from "../sandbox/sandbox.ts";
+import { entrypointOf } from "./entrypoint.ts";
+import { externalExtensions } from "./extensions.ts";
+import { sandboxSpec, type SandboxSpecInput } from "./sandbox-spec.ts";
 import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
 import { startVariables } from "./variables.ts";
 
@@ -58,6 +61,22 @@ export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layou
     given: { mounts: mounts.filter(isLate), memoryBytes, cpuMillis, processesMax: spec.processesMax, tmpBytes, tmpInodes },
     variables: Object.fromEntries(Object.entries(env).filter(([name, value]) => started[name] !== value)),
   };
+}
+
+/** What is a single environment's own comes late, so it makes no difference here. */
+const ANYBODY = { id: "", credentials: { accessKeyId: "", secretAccessKey: "", sessionToken: "", expiresMs: 0 }, logStream: "" };
+
+/** The kind of sandbox that a function can be given to; undefined: one has to be made for it. */
+export async function kindOf(
+  settings: FunctionSettings,
+  layout: RuntimeLayout,
+  given: Pick<SandboxSpecInput, "endpoint" | "network">,
+): Promise<SandboxKind | undefined> {
+  if (layout.protocol !== "framed" || (await externalExtensions(settings)).length > 0) return undefined;
+  const found = await entrypointOf(layout, settings);
+  if ("problem" in found) return undefined;
+  const spec = sandboxSpec({ ...ANYBODY, ...given, settings, layout, argv: found.argv, initializationType: "on-demand" });
+  return lateBinding(spec, settings, layout)?.kind;
 }
 
 export interface StartedSandbox {

@@ -27,6 +27,11 @@ test("new code replaces the old: at once in the answer, for invocations when it 
   await send(client, "Invoke", { FunctionName: "f" });
   const [first, second] = invoker.invocations;
   assert.deepEqual(invoker.retired, [first?.deployment.key]);
+  assert.deepEqual(
+    invoker.expected,
+    invoker.invocations.map(({ deployment }) => deployment.key),
+    "each was announced when it was deployed",
+  );
   assert.equal(await readFile(join(second?.deployment.codeDirectory ?? "", "index.mjs"), "utf8"), "// second");
   assert.match(await readFile(join(first?.deployment.codeDirectory ?? "", "index.mjs"), "utf8"), /handler/, "for those that still run");
 });

@@ -49,6 +49,7 @@ const RUNTIMES = new Map([
 /** A data plane that answers what it is told to; without that, the event. */
 export class FakeInvoker implements Invoker {
   readonly invocations: { readonly deployment: Deployment; readonly request: InvocationRequest }[] = [];
+  readonly expected: string[] = [];
   readonly retired: string[] = [];
   readonly reserved = new Map<string, number>();
   /** By deployment key: as many as are asked for, initialised at once, unless a test says otherwise. */
@@ -63,6 +64,10 @@ export class FakeInvoker implements Invoker {
   async invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome> {
     this.invocations.push({ deployment, request });
     return await this.answer(deployment, request);
+  }
+
+  expect({ key }: Deployment): void {
+    this.expected.push(key);
   }
 
   retire(keys: readonly string[]): void {

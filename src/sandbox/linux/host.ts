@@ -213,12 +213,18 @@ class Host implements LinuxSandboxHost {
       (handle as { close(): void }).close(); // of a sandbox that could not be made
       return;
     }
-    if (kind === "listener") return this.#listen(starting, port, handle);
+    if (kind === "listener") return this.#listenWhenMade(id, starting, port, handle);
     const socket = new Socket({ handle } as ConstructorParameters<typeof Socket>[0]);
     socket.on("error", () => undefined); // the end of the sandbox is told by `exited`
     if (kind === "control") starting.control = socket;
     else starting.output = socket;
     this.#completeStart(id, starting);
+  }
+
+  /** A quick program connects before its sandbox is known to be there: it is heard when who made it can answer. */
+  #listenWhenMade(id: number, starting: Starting, port: number, handle: object): void {
+    const drop = () => (handle as { close(): void }).close();
+    starting.made.promise.then(() => (this.#sandboxes.get(id) === starting ? this.#listen(starting, port, handle) : drop()), drop);
   }
 
   #listen(starting: Starting, port: number, handle: object): void {

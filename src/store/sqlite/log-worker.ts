@@ -29,6 +29,16 @@ export interface LogCall {
   readonly words: readonly unknown[];
 }
 
+/** What one transaction adds to a stream. */
+interface Written {
+  readonly group: number;
+  readonly stream: number;
+  bytes: number;
+  firstMs: number;
+  lastMs: number;
+  ingestedAtMs: number;
+}
+
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS log_group (id INTEGER PRIMARY KEY, account TEXT, region TEXT, name TEXT, bytes INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, region, name));
@@ -51,7 +61,11 @@ class LogDatabase implements LogCalls {
   }
 
   append(batches: readonly AppendBatch[]): void {
-    this.#sql.transaction(() => batches.forEach((batch) => this.#appendOne(batch)));
+    this.#sql.transaction(() => {
+      const written = new Map<string, Written>();
+      for (const batch of batches) this.#insert(batch, this.#writtenTo(written, batch));
+      for (const one of written.values()) this.#count(one);
+    });
   }
 
   query(query: LogQuery): StoredLogEvent[] {
@@ -110,18 +124,29 @@ class LogDatabase implements LogCalls {
     this.#database.close();
   }
 
-  #appendOne({ name, ingestedAtMs, events }: AppendBatch): void {
+  /** Every invocation logs several times, and many do within one transaction: what is known of a stream is looked up and written once. */
+  #writtenTo(written: Map<string, Written>, { name, ingestedAtMs }: AppendBatch): Written {
+    const key = JSON.stringify([name.account, name.region, name.group, name.stream]);
+    const known = written.get(key);
+    if (known !== undefined) return known;
     const { group, stream } = this.#streamIds(name, ingestedAtMs);
+    const fresh = { group, stream, bytes: 0, firstMs: Infinity, lastMs: 0, ingestedAtMs };
+    written.set(key, fresh);
+    return fresh;
+  }
+
+  #insert({ ingestedAtMs, events }: AppendBatch, written: Written): void {
     const insert = "INSERT INTO log_event (group_id, stream_id, timestamp_ms, ingested_ms, message) VALUES (?, ?, ?, ?, ?)";
-    let bytes = 0;
-    let firstMs = Infinity;
-    let lastMs = 0;
+    written.ingestedAtMs = ingestedAtMs;
     for (const { timestampMs, message } of events) {
-      this.#sql.run(insert, group, stream, timestampMs, ingestedAtMs, message);
-      bytes += Buffer.byteLength(message);
-      firstMs = Math.min(firstMs, timestampMs);
-      lastMs = Math.max(lastMs, timestampMs);
+      this.#sql.run(insert, written.group, written.stream, timestampMs, ingestedAtMs, message);
+      written.bytes += Buffer.byteLength(message);
+      written.firstMs = Math.min(written.firstMs, timestampMs);
+      written.lastMs = Math.max(written.lastMs, timestampMs);
     }
+  }
+
+  #count({ group, stream, bytes, firstMs, lastMs, ingestedAtMs }: Written): void {
     this.#sql.run("UPDATE log_group SET bytes = bytes + ? WHERE id = ?", bytes, group);
     this.#sql.run(
       "UPDATE log_stream SET first_ms = min(coalesce(first_ms, ?1), ?1), last_ms = max(coalesce(last_ms, 0), ?2), ingested_ms = ?3 WHERE id = ?4",

@@ -135,6 +135,24 @@ for address in (("127.0.0.1", 9001), ("169.254.100.1", 9001), ("localhost", 4566
   assert.deepEqual(ports, [9001, 9001, 4566, 4566]);
 });
 
+void test("who asks for a sandbox has it before anybody inside is heard, however quick that is", { skip }, async () => {
+  const connects = ["/bin/bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9001; read -u 3"];
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      let isMade = false;
+      const heard = Promise.withResolvers<boolean>();
+      const onConnection = (socket: Socket) => {
+        heard.resolve(isMade);
+        socket.end("\n");
+      };
+      const sandbox = await host.start(spec({ argv: connects, listeners: [{ port: 9001, onConnection }] }));
+      isMade = true;
+      assert.equal(await heard.promise, true);
+      await sandbox.kill();
+    }),
+  );
+});
+
 const BUSYBOX = "/bin/busybox";
 
 void test("a root of its own: nothing of the host's system, and no link in it leads a mount elsewhere", { skip }, async (t) => {
