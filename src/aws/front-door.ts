@@ -2,6 +2,7 @@
 import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createHttp2, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from "node:http2";
 import { createServer, type AddressInfo, type Socket } from "node:net";
+import { nextTick } from "node:process";
 import type { Duplex } from "node:stream";
 import { requestId } from "../base/id.ts";
 import { CommonFault } from "./fault.ts";
@@ -251,10 +252,13 @@ class Listener implements FrontDoor {
     });
   }
 
+  /** Most bodies have come with their head, and are there when what was read is parsed: they need no timer. */
   #limitIdleBody(request: Request): void {
-    if (request.complete) return;
-    request.setTimeout(this.#timeouts.bodyIdleMs, () => request.destroy());
-    request.once("end", () => request.setTimeout(0));
+    nextTick(() => {
+      if (request.complete || request.destroyed) return;
+      request.setTimeout(this.#timeouts.bodyIdleMs, () => request.destroy());
+      request.once("end", () => request.setTimeout(0));
+    });
   }
 
   /** Node reads on to the end of a body that nobody wanted, so that the connection can be used again; not for ever. */

@@ -36,6 +36,8 @@ const EXTEND_INTERVAL_MS = 5000;
 const POLL_INTERVAL_MS = 1000;
 const CLAIM_MAX = 32;
 const ALLOWANCE_FIRST = 16;
+/** Messages that begin in one turn of the event loop: whoever waits for an answer has a turn in between, however many messages wait. */
+const BEGUN_PER_TURN = 4;
 const RETRY_MS = { first: 1000, max: 300_000 };
 
 interface Line {
@@ -57,6 +59,8 @@ export class QueueWorkers {
   readonly #tokens = new Set<string>();
   readonly #tasks = new Set<Promise<void>>();
   readonly #timers = new Map<string, Timer>();
+  /** Claimed, and to begin in one of the next turns of the event loop. */
+  readonly #due: (() => void)[] = [];
   /** In flight, and room that is kept for what is being claimed. */
   #taken = 0;
   #isPaused = false;
@@ -169,6 +173,7 @@ export class QueueWorkers {
   async #handle(line: Line, message: ClaimedMessage): Promise<void> {
     const { token, queue, id, attempt } = message;
     this.#tokens.add(token);
+    await this.#turnOfLoop();
     const disposition = await this.#deps.work(message).catch((cause: unknown): Disposition => {
       this.#deps.log.error("an event could not be worked on", { queue, id, cause });
       return { kind: "later", delayMs: backoffMs(attempt, RETRY_MS.first, RETRY_MS.max) };
@@ -185,6 +190,17 @@ export class QueueWorkers {
     line.inFlight--;
     line.allowance = this.#allowanceAfter(line, disposition);
     this.#offer(line);
+  }
+
+  #turnOfLoop(): Promise<void> {
+    return new Promise((begin) => {
+      if (this.#due.push(begin) === 1) setImmediate(() => this.#begin());
+    });
+  }
+
+  #begin(): void {
+    for (const begin of this.#due.splice(0, BEGUN_PER_TURN)) begin();
+    if (this.#due.length > 0) setImmediate(() => this.#begin());
   }
 
   #allowanceAfter({ allowance }: Line, disposition: Disposition): number {

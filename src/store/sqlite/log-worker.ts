@@ -39,6 +39,16 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS log_event_group ON log_event (group_id, timestamp_ms, id);
   CREATE INDEX IF NOT EXISTS log_event_stream ON log_event (stream_id, timestamp_ms, id);`;
 
+/** What one append adds to a stream. */
+interface Growth {
+  readonly group: number;
+  readonly stream: number;
+  bytes: number;
+  firstMs: number;
+  lastMs: number;
+  ingestedAtMs: number;
+}
+
 class LogDatabase implements LogCalls {
   readonly #database: DatabaseSync;
   readonly #sql: Prepared;
@@ -50,8 +60,13 @@ class LogDatabase implements LogCalls {
     this.#sql = new Prepared(this.#database);
   }
 
+  /** Line by line, because they are numbered as they came; what is known of a stream is found and written once for all its lines. */
   append(batches: readonly AppendBatch[]): void {
-    this.#sql.transaction(() => batches.forEach((batch) => this.#appendOne(batch)));
+    this.#sql.transaction(() => {
+      const grown = new Map<string, Growth>();
+      for (const batch of batches) this.#appendOne(this.#growthOf(grown, batch), batch);
+      for (const growth of grown.values()) this.#grow(growth);
+    });
   }
 
   query(query: LogQuery): StoredLogEvent[] {
@@ -110,18 +125,28 @@ class LogDatabase implements LogCalls {
     this.#database.close();
   }
 
-  #appendOne({ name, ingestedAtMs, events }: AppendBatch): void {
-    const { group, stream } = this.#streamIds(name, ingestedAtMs);
-    const insert = "INSERT INTO log_event (group_id, stream_id, timestamp_ms, ingested_ms, message) VALUES (?, ?, ?, ?, ?)";
-    let bytes = 0;
-    let firstMs = Infinity;
-    let lastMs = 0;
-    for (const { timestampMs, message } of events) {
-      this.#sql.run(insert, group, stream, timestampMs, ingestedAtMs, message);
-      bytes += Buffer.byteLength(message);
-      firstMs = Math.min(firstMs, timestampMs);
-      lastMs = Math.max(lastMs, timestampMs);
+  #growthOf(grown: Map<string, Growth>, { name, ingestedAtMs }: AppendBatch): Growth {
+    const key = `${name.account}\0${name.region}\0${name.group}\0${name.stream}`;
+    let growth = grown.get(key);
+    if (growth === undefined) {
+      const { group, stream } = this.#streamIds(name, ingestedAtMs);
+      grown.set(key, (growth = { group, stream, bytes: 0, firstMs: Infinity, lastMs: 0, ingestedAtMs }));
     }
+    return growth;
+  }
+
+  #appendOne(growth: Growth, { ingestedAtMs, events }: AppendBatch): void {
+    const insert = "INSERT INTO log_event (group_id, stream_id, timestamp_ms, ingested_ms, message) VALUES (?, ?, ?, ?, ?)";
+    growth.ingestedAtMs = ingestedAtMs;
+    for (const { timestampMs, message } of events) {
+      this.#sql.run(insert, growth.group, growth.stream, timestampMs, ingestedAtMs, message);
+      growth.bytes += Buffer.byteLength(message);
+      growth.firstMs = Math.min(growth.firstMs, timestampMs);
+      growth.lastMs = Math.max(growth.lastMs, timestampMs);
+    }
+  }
+
+  #grow({ group, stream, bytes, firstMs, lastMs, ingestedAtMs }: Growth): void {
     this.#sql.run("UPDATE log_group SET bytes = bytes + ? WHERE id = ?", bytes, group);
     this.#sql.run(
       "UPDATE log_stream SET first_ms = min(coalesce(first_ms, ?1), ?1), last_ms = max(coalesce(last_ms, 0), ?2), ingested_ms = ?3 WHERE id = ?4",
