@@ -36,6 +36,9 @@ export const READS: ReadonlySet<keyof Tables> = new Set([
   "mailboxNames",
 ] as const);
 
+/** Need not be on the disk when they are answered: a claim that is lost with the power leaves its message to be claimed again. */
+export const UNSYNCED: ReadonlySet<keyof Tables> = new Set([...READS, "claim", "extendClaims", "claimTimers"] as const);
+
 /** Those with effects answer with the revisions of the effects' writes. */
 export function tables(sql: Statements) {
   const apply = (effects: Effects, nowMs: number): number[] => {
