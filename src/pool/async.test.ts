@@ -280,6 +280,43 @@ test("never more at once than may be, and a function with a thousand events keep
   assert.equal(most, 4);
 });
 
+test("events that are accepted while others of their function wait come behind them", async (t) => {
+  const order: string[] = [];
+  const waiting: (() => void)[] = [];
+  const one = start(
+    t,
+    async (_event, { requestId }) => {
+      order.push(requestId);
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+    { concurrencyMax: 1 },
+  );
+  const ids = ["0", "1", "2", "3", "4", "5"];
+  for (const id of ids.slice(0, 3)) await one.accept(id);
+  for (const id of ids.slice(3)) {
+    await eventually(() => waiting.length === 1);
+    const accepted = one.accept(id);
+    waiting.shift()?.();
+    await accepted;
+  }
+  for (let ended = 3; ended < ids.length; ended++) {
+    await eventually(() => waiting.length === 1);
+    waiting.shift()?.();
+  }
+  await eventually(() => one.endings.length === ids.length);
+  assert.deepEqual(order, ids);
+});
+
+test("an event that can't be made durable is not run, and leaves room for others", async (t) => {
+  const order: string[] = [];
+  const one = start(t, (_event, { requestId }) => void order.push(requestId), { concurrencyMax: 1 });
+  // No text of the store has a lone surrogate.
+  await assert.rejects(one.accept("\ud800"), /surrogate/);
+  await one.accept("taken");
+  await eventually(() => one.endings.length === 1);
+  assert.deepEqual(order, ["taken"]);
+});
+
 test("a claim is kept while the function runs, longer than a claim lasts", async (t) => {
   let go = () => {};
   let runs = 0;
