@@ -1,10 +1,11 @@
 // Asynchronous invocations: durable 202s per second while events are worked off, against bare enqueues in the same run; and the time from
-// the call to the start of the function when nothing else happens. Functions answer at once, so that what is measured is the way to them.
+// the call to the start of the function when nothing else happens. Functions answer at once, so that what is measured is the way to them;
+// the callers are a process of their own with requests that are signed beforehand.
+import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { systemClock } from "../src/base/clock.ts";
 import { timeOrderedId } from "../src/base/id.ts";
 import { silentLog } from "../src/base/log.ts";
@@ -12,7 +13,8 @@ import { fakeSandboxHost } from "../src/sandbox/fake.ts";
 import { sqliteStorage } from "../src/store/sqlite/sqlite-storage.ts";
 import { cpuMicroseconds, describeResult, median, repeat, summarise, type Result } from "./measure.ts";
 import { startBenchServer } from "./server.ts";
-import { connections, send, signedInvoke, type Prepared } from "./signed-requests.ts";
+import { rawConnection, wireText } from "./raw-connection.ts";
+import { signedInvoke } from "./signed-requests.ts";
 
 const CALLERS = 64;
 const RUNS = 7;
@@ -20,9 +22,12 @@ const EACH = 60;
 const ALONE = 300;
 const EVENT = JSON.stringify({ text: "x".repeat(1000) });
 
+/** Of the process that is the callers. */
+const CALLERS_ROLE = "callers";
+
 interface Load {
-  readonly href: string;
-  readonly prepared: Omit<Prepared, "url">;
+  readonly port: number;
+  readonly request: string;
 }
 
 interface Measured {
@@ -31,28 +36,33 @@ interface Measured {
 }
 
 /** Every caller makes one call after the other. */
-async function measure(callers: number, each: number, call: () => Promise<unknown>): Promise<Measured> {
+async function measure(callers: number, each: number, call: (caller: number) => Promise<unknown>): Promise<Measured> {
   const latenciesMs: number[] = [];
   const startedMs = systemClock.monotonic();
-  const one = async () => {
+  const one = async (caller: number) => {
     for (let n = 0; n < each; n++) {
       const beforeMs = systemClock.monotonic();
-      await call();
+      await call(caller);
       latenciesMs.push(systemClock.monotonic() - beforeMs);
     }
   };
-  await Promise.all(Array.from({ length: callers }, one));
+  await Promise.all(Array.from({ length: callers }, (_, caller) => one(caller)));
   return { perSecond: (callers * each * 1000) / (systemClock.monotonic() - startedMs), latenciesMs };
 }
 
-// The clients, in a thread of their own.
-if (!isMainThread && parentPort !== null) {
-  const port = parentPort;
-  const agent = connections(CALLERS);
-  port.on("message", ({ href, prepared }: Load) => {
-    void measure(CALLERS, EACH, () => send({ ...prepared, url: new URL(href) }, agent)).then((measured) => port.postMessage(measured));
-  });
+async function callAll({ port, request }: Load): Promise<Measured> {
+  const connections = await Promise.all(Array.from({ length: CALLERS }, () => rawConnection(port)));
+  const measured = await measure(
+    CALLERS,
+    EACH,
+    (caller) => connections[caller]?.call(request) ?? Promise.reject(new Error("no connection")),
+  );
+  for (const connection of connections) connection.close();
+  return measured;
 }
+
+if (process.argv[2] === CALLERS_ROLE)
+  process.on("message", (load: Load) => void callAll(load).then((measured) => process.send?.(measured)));
 
 async function bareEnqueues(): Promise<{ many: Measured[]; aloneMs: number }> {
   const directory = await mkdtemp(join(tmpdir(), "lambent-bench-"));
@@ -78,30 +88,31 @@ export async function run(): Promise<Result[]> {
     begun();
   });
   const server = await startBenchServer({ sandboxes });
-  const clients = new Worker(new URL(import.meta.url));
+  const callers = fork(import.meta.filename, [CALLERS_ROLE]);
   try {
     await server.make("f", "nodejs24.x", "index.handler", { "index.mjs": "" });
-    const { url, ...prepared } = await signedInvoke(server.endpoint, server.keys, "f", EVENT, "Event");
-    const agent = connections(1);
+    const prepared = await signedInvoke(server.endpoint, server.keys, "f", EVENT, "Event");
+    const [port, request] = [Number(prepared.url.port), wireText(prepared)];
+    const connection = await rawConnection(port);
     /** Milliseconds from the call to the start of the function. */
     const oneMs = async () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       begun = resolve;
       const beforeMs = systemClock.monotonic();
-      const [, startMs] = await Promise.all([send({ ...prepared, url }, agent), promise.then(() => systemClock.monotonic())]);
+      const [, startMs] = await Promise.all([connection.call(request), promise.then(() => systemClock.monotonic())]);
       return startMs - beforeMs;
     };
     await repeat(ALONE, oneMs);
     const alone = await repeat(ALONE, oneMs);
-    agent.destroy();
+    connection.close();
     const accepts = async () => {
       const wanted = started + CALLERS * EACH;
       const cpuBefore = cpuMicroseconds();
       const beforeMs = systemClock.monotonic();
       const { promise, resolve } = Promise.withResolvers<void>();
       begun = () => started === wanted && resolve();
-      clients.postMessage({ href: url.href, prepared } satisfies Load);
-      const [measured] = (await once(clients, "message")) as [Measured];
+      callers.send({ port, request } satisfies Load);
+      const [measured] = (await once(callers, "message")) as [Measured];
       await promise;
       const cpuEach = (cpuMicroseconds() - cpuBefore) / (CALLERS * EACH);
       return { measured, workedOff: (CALLERS * EACH * 1000) / (systemClock.monotonic() - beforeMs), cpuEach };
@@ -119,16 +130,16 @@ export async function run(): Promise<Result[]> {
         runs.map(({ workedOff }) => workedOff),
       ),
       summarise(
-        "async: CPU of an event, client and function included",
+        "async: CPU of an event, function included",
         "us",
         runs.map(({ cpuEach }) => cpuEach),
       ),
       summarise("async: call to start of the function, 1 caller", "ms", alone, bare.aloneMs),
     ];
   } finally {
-    await clients.terminate();
+    callers.kill();
     await server.stop();
   }
 }
 
-if (isMainThread && import.meta.main) for (const result of await run()) console.log(describeResult(result));
+if (import.meta.main && process.argv[2] !== CALLERS_ROLE) for (const result of await run()) console.log(describeResult(result));

@@ -1,4 +1,4 @@
-// Invoke requests that are signed beforehand and sent over raw connections, so that the client's own cost stays out of the figures.
+// Requests that are signed beforehand, so that the client's own cost stays out of the figures.
 import { request as httpRequest, Agent } from "node:http";
 import { createHash, createHmac, type Hash, type Hmac } from "node:crypto";
 import { SignatureV4 } from "@smithy/signature-v4";
@@ -34,27 +34,46 @@ export interface Prepared {
   readonly body: string;
 }
 
-export async function signedInvoke(
-  endpoint: string,
-  credentials: { accessKeyId: string; secretAccessKey: string },
-  name: string,
-  body: string,
-  invocationType: "RequestResponse" | "Event" = "RequestResponse",
-): Promise<Prepared> {
-  const url = new URL(`/2015-03-31/functions/${name}/invocations`, endpoint);
-  const signer = new SignatureV4({ service: "lambda", region: "us-east-1", credentials, sha256: Sha256 });
-  const headers = { host: url.host, "content-type": "application/json", "x-amz-invocation-type": invocationType };
+export interface Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+export interface ToSign {
+  readonly endpoint: string;
+  readonly credentials: Credentials;
+  readonly service: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export async function signedPost({ endpoint, credentials, service, path, headers, body }: ToSign): Promise<Prepared> {
+  const url = new URL(path, endpoint);
+  const signer = new SignatureV4({ service, region: "us-east-1", credentials, sha256: Sha256 });
   const signed = await signer.sign({
     method: "POST",
     protocol: "http:",
     hostname: url.hostname,
     port: Number(url.port),
     path: url.pathname,
-    headers,
+    headers: { host: url.host, ...headers },
     body,
     query: {},
   });
   return { url, headers: { ...signed.headers, "content-length": String(Buffer.byteLength(body)) }, body };
+}
+
+export function signedInvoke(
+  endpoint: string,
+  credentials: Credentials,
+  name: string,
+  body: string,
+  invocationType: "RequestResponse" | "Event" = "RequestResponse",
+): Promise<Prepared> {
+  const path = `/2015-03-31/functions/${name}/invocations`;
+  const headers = { "content-type": "application/json", "x-amz-invocation-type": invocationType };
+  return signedPost({ endpoint, credentials, service: "lambda", path, headers, body });
 }
 
 export const connections = (count: number) => new Agent({ keepAlive: true, maxSockets: count });

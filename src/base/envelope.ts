@@ -4,10 +4,17 @@ const LENGTH_BYTES = 4;
 
 /** What `decodeEnvelope` gives back. `head` is JSON. */
 export function encodeEnvelope(head: object, ...parts: readonly Uint8Array[]): Uint8Array {
-  const text = Buffer.from(JSON.stringify({ ...head, lengths: parts.map((part) => part.byteLength) }));
-  const length = Buffer.alloc(LENGTH_BYTES);
-  length.writeUInt32BE(text.byteLength);
-  return Buffer.concat([length, text, ...parts]);
+  const lengths = parts.map((part) => part.byteLength);
+  const text = JSON.stringify({ ...head, lengths });
+  const headBytes = Buffer.byteLength(text);
+  const body = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + length, LENGTH_BYTES + headBytes));
+  let at = body.writeUInt32BE(headBytes);
+  at += body.write(text, at);
+  for (const part of parts) {
+    body.set(part, at);
+    at += part.byteLength;
+  }
+  return body;
 }
 
 /** Throws for what is no envelope. The head is what was encoded; the parts are views into `body`. */

@@ -15,13 +15,16 @@ import { isStopped } from "./recursion.ts";
 type Deps = Omit<Lambda, "events" | "ready" | "provisioning"> & { readonly queue: DurableQueue };
 
 const NOWHERE = { account: "", region: "" };
+const NOTHING_FOLLOWS: ReturnType<AsyncDeps["ended"]> = { effects: {}, settled() {} };
 
 /** Begins with what is in the queue. */
 export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): AsyncInvocations {
   const { queue, pace: clock, log, invoker, deliveries, metrics } = lambda;
   const ended: AsyncDeps["ended"] = (ending) => {
-    const writes = ending.condition === "Success" ? [] : lambda.keepFailed(...failedOf(ending));
-    if (ending.condition !== "Success") metrics.event("AsyncEventsDropped", ending.event.invokedArn, 1);
+    const isSuccess = ending.condition === "Success";
+    if (isSuccess && eventInvokeOf(lambda, referenceOf(ending.event))?.value.onSuccess === undefined) return NOTHING_FOLLOWS;
+    const writes = isSuccess ? [] : lambda.keepFailed(...failedOf(ending));
+    if (!isSuccess) metrics.event("AsyncEventsDropped", ending.event.invokedArn, 1);
     const sender = senderOf(lambda, ending);
     const messages = sender === undefined ? [] : deliveries.messagesOf(deliveriesOf(ending, sender, clock.now()));
     return { effects: { writes, enqueue: messages }, settled: () => deliveries.wake(messages) };

@@ -11,16 +11,20 @@ export interface FunctionReference {
 }
 
 const REGION = /^(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d$/;
+const ACCOUNT = /^\d{12}$/;
+const FUNCTION = /^function$/;
 
 /** Reads a name without judging it; parts that it leaves out are the request's. In doubt a part is read as AWS's pattern reads it. */
 export function readFunctionName(context: Pick<Context, "account" | "region">, text: string): FunctionReference {
   const parts = text.split(":");
   let { account, region } = context;
-  if (parts[0] === "arn" && parts[2] === "lambda") parts.splice(0, 3);
-  if (parts.length > 1 && REGION.test(parts[0] ?? "")) region = parts.shift() ?? region;
-  if (parts.length > 1 && /^\d{12}$/.test(parts[0] ?? "")) account = parts.shift() ?? account;
-  if (parts.length > 1 && parts[0] === "function") parts.shift();
-  const [name = "", qualifier] = parts;
+  let at = parts[0] === "arn" && parts[2] === "lambda" ? 3 : 0;
+  // The last part is the name, whatever it looks like.
+  const isNext = (pattern: RegExp) => at + 1 < parts.length && pattern.test(parts[at] ?? "");
+  if (isNext(REGION)) region = parts[at++] ?? region;
+  if (isNext(ACCOUNT)) account = parts[at++] ?? account;
+  if (isNext(FUNCTION)) at++;
+  const [name = "", qualifier] = [parts[at], parts[at + 1]];
   return { account, region, name, ...(qualifier === undefined ? {} : { qualifier }) };
 }
 

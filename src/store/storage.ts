@@ -114,7 +114,9 @@ export interface ClaimedMessage {
 export interface DurableQueue {
   /** Resolves only when all are durable. */
   enqueue(messages: readonly NewMessage[]): Promise<void>;
-  /** Takes up to `limit` visible messages, oldest first, and hides them for `visibilityMs`. */
+  /** The same for one that is worked on at once: the token of its claim, as `claim` makes it; undefined when it was there already. */
+  enqueueClaimed(message: Omit<NewMessage, "visibleAtMs">, visibilityMs: number): Promise<string | undefined>;
+  /** Takes up to `limit` visible messages, oldest first, and hides them for `visibilityMs`; not durable: power loss ends claims. */
   claim(queue: string, limit: number, visibilityMs: number): Promise<readonly ClaimedMessage[]>;
   /** Keeps claimed messages hidden for `visibilityMs` from now; `false` for tokens that are no longer valid. */
   extend(tokens: readonly string[], visibilityMs: number): Promise<readonly boolean[]>;
@@ -160,7 +162,7 @@ export interface ClaimedTimer extends Timer {
 export interface Timers {
   set(timers: readonly Timer[]): Promise<void>;
   cancel(group: string, ids: readonly string[]): Promise<void>;
-  /** Takes due timers, earliest first, and hides them for `visibilityMs`. */
+  /** Takes due timers, earliest first, and hides them for `visibilityMs`; not durable, like claims of messages. */
   claimDue(group: string, limit: number, visibilityMs: number): Promise<readonly ClaimedTimer[]>;
   /** Removes fired timers (there may be none) with the effects, in one transaction; `Fenced` if any token is no longer valid. */
   acknowledge(tokens: readonly string[], effects?: Effects): Promise<void>;

@@ -4,7 +4,7 @@ import type { StorageFailure } from "../storage.ts";
 import { checkDatabase, migrate } from "./migrate.ts";
 import { Damage, Refusal } from "./refusal.ts";
 import { Statements } from "./statements.ts";
-import { READS, tables, type TableCall, type Tables } from "./tables.ts";
+import { READS, tables, UNSYNCED, type TableCall, type Tables } from "./tables.ts";
 
 export type CallResult =
   | { readonly result: unknown }
@@ -38,6 +38,7 @@ export class Database {
   readonly #sql: Statements;
   readonly #tables: Tables;
   readonly #control = new Map<string, StatementSync>();
+  #isSynced = true;
 
   /**
    * Throws when the data is damaged, not ours or newer than this program; nothing has been written then. `mustCheck`: reads all of it for
@@ -63,7 +64,7 @@ export class Database {
   }
 
   /**
-   * Runs the calls in one transaction that is durable when this returns; a call that fails leaves nothing and lets the others stand.
+   * Runs the calls in one transaction that is durable when this returns, unless none of them needs to be; a call that fails leaves nothing and lets the others stand.
    * On a full disk only reads are answered. Throws when the store can no longer be trusted.
    */
   run(calls: readonly TableCall[]): CallResult[] {
@@ -128,6 +129,7 @@ export class Database {
   }
 
   #transaction(calls: readonly TableCall[], apart: boolean): CallResult[] {
+    this.#sync(!calls.every(([name]) => UNSYNCED.has(name)));
     this.#exec(calls.every(([name]) => READS.has(name)) ? "BEGIN" : "BEGIN IMMEDIATE");
     try {
       const results = calls.map((call) => (apart ? this.#runBetweenSavepoints(call) : this.#runTogether(call)));
@@ -138,6 +140,14 @@ export class Database {
       if (this.#database.isTransaction) this.#exec("ROLLBACK");
       throw error;
     }
+  }
+
+  /** Of the next commits. One that is not synced stands in the WAL before the next that is, and is durable with it at the latest. */
+  #sync(isSynced: boolean): void {
+    if (isSynced === this.#isSynced) return;
+    // Takes effect when it is compiled, so it is no prepared statement.
+    this.#database.exec(`PRAGMA synchronous = ${isSynced ? "FULL" : "NORMAL"}`);
+    this.#isSynced = isSynced;
   }
 
   /** Savepoints cost a copy of every page that is touched: they are made only for a group in which they are needed. */

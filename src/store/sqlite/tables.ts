@@ -16,7 +16,7 @@ import {
   removeMail,
   sendMail,
 } from "./mailboxes.ts";
-import { claim, depth, enqueue, extendClaims, releaseClaims, removeClaimed, waitingQueues } from "./queues.ts";
+import { claim, depth, enqueue, enqueueClaimed, extendClaims, releaseClaims, removeClaimed, waitingQueues } from "./queues.ts";
 import { getRecords, listRecords, recordsOfKind, writeRecords } from "./records.ts";
 import type { Statements } from "./statements.ts";
 import { cancelTimers, claimTimers, removeFired, setTimers } from "./timers.ts";
@@ -36,6 +36,9 @@ export const READS: ReadonlySet<keyof Tables> = new Set([
   "mailboxNames",
 ] as const);
 
+/** Need not be on the disk when they are answered: a claim that is lost with the power leaves its message to be claimed again. */
+export const UNSYNCED: ReadonlySet<keyof Tables> = new Set([...READS, "claim", "extendClaims", "claimTimers"] as const);
+
 /** Those with effects answer with the revisions of the effects' writes. */
 export function tables(sql: Statements) {
   const apply = (effects: Effects, nowMs: number): number[] => {
@@ -54,6 +57,7 @@ export function tables(sql: Statements) {
     },
 
     enqueue: (messages: readonly NewMessage[], nowMs: number) => enqueue(sql, messages, nowMs),
+    enqueueClaimed: (message: NewMessage, visibilityMs: number, nowMs: number) => enqueueClaimed(sql, message, visibilityMs, nowMs),
     claim: (queue: string, limit: number, visibilityMs: number, nowMs: number) => claim(sql, queue, limit, visibilityMs, nowMs),
     extendClaims: (tokens: Tokens, visibilityMs: number, nowMs: number) => extendClaims(sql, tokens, visibilityMs, nowMs),
     releaseClaims: (tokens: Tokens, delayMs: number, nowMs: number) => releaseClaims(sql, tokens, delayMs, nowMs),
