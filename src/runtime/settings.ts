@@ -1,4 +1,5 @@
 // What an execution environment needs to know of the function that it runs, and of the interpreter that runs it.
+import type { Architecture } from "./program-machine.ts";
 
 /** The part of a deployment that a function can see; the pool's Deployment satisfies it. */
 export interface FunctionSettings {
@@ -8,6 +9,7 @@ export interface FunctionSettings {
   readonly version: string;
   readonly functionArn: string;
   readonly runtime: string;
+  readonly architecture: Architecture;
   readonly handler: string;
   /** Mounted at /var/task; with `image`, at the root. */
   readonly codeDirectory: string;
@@ -60,6 +62,8 @@ export interface RuntimeLayout {
   readonly env: Readonly<Record<string, string>>;
   /** `framed`: our own bootstraps on the control socket. `runtime-api`: whatever speaks HTTP at AWS_LAMBDA_RUNTIME_API. */
   readonly protocol: "framed" | "runtime-api";
+  /** For another architecture than this machine's: a program of the host that runs it, unless the machine itself does. */
+  readonly emulator?: string;
   /** Exact version of the interpreter: `24.21.0`. */
   readonly version: string;
 }
