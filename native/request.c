@@ -95,6 +95,10 @@ static const char *read_text(enum field tag, char *bytes, size_t length, struct 
     request->name = bytes;
     return is_name(bytes) ? NULL : "malformed name";
   }
+  if (tag == FIELD_FORMAT) {
+    request->format = bytes;
+    return NULL;
+  }
   request->directory = bytes;
   return is_path(bytes) ? NULL : "the working directory must be absolute";
 }
@@ -104,6 +108,7 @@ static const char *read_field(enum field tag, char *bytes, size_t length, struct
     case FIELD_NAME:
     case FIELD_ARGUMENT:
     case FIELD_VARIABLE:
+    case FIELD_FORMAT:
     case FIELD_DIRECTORY: return read_text(tag, bytes, length, request);
     case FIELD_MOUNT: return read_mount(bytes, length, request);
     case FIELD_LISTENER: return read_listener(bytes, length, request);

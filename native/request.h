@@ -12,7 +12,7 @@ enum operation { OP_START = 1, OP_KILL = 2, OP_FREEZE = 3, OP_THAW = 4, OP_USAGE
 enum field {
   FIELD_NAME = 1, FIELD_MOUNT, FIELD_ARGUMENT, FIELD_VARIABLE, FIELD_DIRECTORY, FIELD_MEMORY, FIELD_CPU, FIELD_PROCESSES,
   FIELD_OPEN_FILES, FIELD_TMP_BYTES, FIELD_TMP_INODES, FIELD_LISTENER, FIELD_UID, FIELD_SLOT,
-  FIELD_PREPARED,
+  FIELD_PREPARED, FIELD_FORMAT,
 };
 
 struct mount_request {
@@ -41,6 +41,7 @@ struct request {
   uint64_t tmp_inodes;
   uint16_t listeners[LISTENERS_MAX];
   size_t listener_count;
+  const char *format;  // for binfmt_misc: which programs run through which emulator, in this sandbox only; NULL: only what the kernel itself can run
   uint64_t uid;
   uint64_t slot;      // at the gateway to the internet; 0: no way there
   uint64_t prepared;  // not 0: what is missing comes with one OP_SPECIALISE, while so many processes are alive and nobody's code has run inside

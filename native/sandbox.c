@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/mount.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -21,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { INSIDE_UID = 993, INSIDE_GID = 990, FAILED = 111, CAPABILITIES_MAX = 63, CONTROL = 3, REPORT = 4, SYNC = 5, OUTSIDE = 6 };
+enum { INSIDE_UID = 993, INSIDE_GID = 990, FAILED = 111, CAPABILITIES_MAX = 63, CONTROL = 3, REPORT = 4, SYNC = 5, OUTSIDE = 6, FORMAT = 16 };
 
 __attribute__((noreturn)) static void fail(const char *step, const char *what) {
   char text[512];
@@ -136,6 +137,34 @@ static pid_t clone_into_user_namespace(void) {
   return (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
 }
 
+// Makes the kernel run programs of a format through an emulator: in the function's user namespace, as who has all rights there. That mount of
+// binfmt_misc is attached nowhere, so that nobody inside sees it, and lasts as long as process 1 holds it. Its files belong to root, who has no
+// name in that namespace: the one that is written to needs an owner first.
+__attribute__((noreturn)) static void register_format(const char *format) {
+  int user = open("/proc/2/ns/user", O_RDONLY | O_CLOEXEC);
+  if (user < 0 || setns(user, CLONE_NEWUSER) || unshare(CLONE_NEWNS)) fail("emulation", "the function's namespace");
+  int type = (int)syscall(SYS_fsopen, "binfmt_misc", FSOPEN_CLOEXEC);
+  if (type < 0 || syscall(SYS_fsconfig, type, FSCONFIG_CMD_CREATE, NULL, NULL, 0)) fail("emulation", "binfmt_misc in a user namespace");
+  int formats = (int)syscall(SYS_fsmount, type, FSMOUNT_CLOEXEC, 0);
+  if (formats < 0 || dup3(formats, FORMAT, O_CLOEXEC) < 0) fail("emulation", "binfmt_misc");
+  if (fchownat(FORMAT, "register", getuid(), getgid(), AT_SYMLINK_NOFOLLOW)) fail("emulation", "owner");
+  int registration = openat(FORMAT, "register", O_WRONLY | O_CLOEXEC);
+  if (registration < 0 || write(registration, format, strlen(format)) < 0) fail("emulation", "registration");
+  _exit(0);
+}
+
+// By a process of its own, whose descriptors are ours too.
+static void emulate(const char *format) {
+  struct clone_args arguments = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
+  pid_t child = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+  if (child < 0) fail("emulation", NULL);
+  if (child == 0) register_format(format);
+  int status;
+  while (waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) fail("emulation", NULL);
+  if (status != 0) _exit(FAILED);
+}
+
 // Starts it, and gives up all privileges before it runs a single instruction of the function's.
 static pid_t start_first(const struct request *request) {
   int pair[2];
@@ -155,13 +184,15 @@ static pid_t start_first(const struct request *request) {
   }
   write_map("/proc/2/uid_map", INSIDE_UID, request->uid);
   write_map("/proc/2/gid_map", INSIDE_GID, request->uid);
+  if (request->format) emulate(request->format);
   drop_privileges();
   // Not even the sandbox's own user may look into process 1.
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)) fail("dumpable", NULL);
   // Cleared by the change of user, so it is set last: when the launcher dies, so does everything here.
   if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)) fail("parent death signal", NULL);
   if (seccomp_install()) fail("system call filter", NULL);
-  if (dup2(pair[0], SYNC) < 0 || syscall(SYS_close_range, SYNC + 1, ~0U, 0) || syscall(SYS_close_range, 0, CONTROL, 0)) fail("descriptors", NULL);
+  if (dup2(pair[0], SYNC) < 0 || syscall(SYS_close_range, SYNC + 1, FORMAT - 1, 0)) fail("descriptors", NULL);
+  if (syscall(SYS_close_range, request->format ? FORMAT + 1 : FORMAT, ~0U, 0) || syscall(SYS_close_range, 0, CONTROL, 0)) fail("descriptors", NULL);
   return first;
 }
 

@@ -28,6 +28,7 @@ export interface DeployOptions {
   readonly name?: string;
   readonly runtime?: string;
   readonly handler?: string;
+  readonly architecture?: "x86_64" | "arm64";
   readonly role?: string;
   readonly policy?: readonly string[];
   readonly memory?: string;
@@ -101,6 +102,9 @@ function settings(options: DeployOptions) {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
+/** Belongs to the code: what is absent stays as it is. */
+const builtFor = ({ architecture }: DeployOptions) => (architecture === undefined ? {} : { Architectures: [architecture] });
+
 async function present(clients: Clients, FunctionName: string): Promise<FunctionConfiguration | undefined> {
   try {
     return await clients.lambda.send(new GetFunctionConfigurationCommand({ FunctionName }));
@@ -127,7 +131,7 @@ async function create(clients: Clients, FunctionName: string, code: Package, opt
   const makesRole = options.role === undefined && !(await hasRole(clients.iam, FunctionName));
   try {
     const Role = options.role ?? (await ensureRole(clients.iam, FunctionName, options.policy ?? []));
-    const made = { FunctionName, Role, Runtime: runtime as Runtime, Handler: handler, Code: { ZipFile: code.zip } };
+    const made = { FunctionName, Role, Runtime: runtime as Runtime, Handler: handler, Code: { ZipFile: code.zip }, ...builtFor(options) };
     await clients.lambda.send(new CreateFunctionCommand({ Timeout: 30, MemorySize: 256, ...given, ...made }));
   } catch (cause) {
     if (makesRole) await removeRole(clients.iam, FunctionName);
@@ -144,9 +148,10 @@ async function update(clients: Clients, before: FunctionConfiguration, code: Pac
     await clients.lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName, ...wanted }));
     await waitUntilFunctionUpdatedV2({ client: clients.lambda, ...WAIT }, { FunctionName });
   }
-  const isSameCode = createHash("sha256").update(code.zip).digest("base64") === before.CodeSha256;
+  const isSameArchitecture = options.architecture === undefined || before.Architectures?.[0] === options.architecture;
+  const isSameCode = isSameArchitecture && createHash("sha256").update(code.zip).digest("base64") === before.CodeSha256;
   if (!isSameCode) {
-    await clients.lambda.send(new UpdateFunctionCodeCommand({ FunctionName, ZipFile: code.zip }));
+    await clients.lambda.send(new UpdateFunctionCodeCommand({ FunctionName, ZipFile: code.zip, ...builtFor(options) }));
     await waitUntilFunctionUpdatedV2({ client: clients.lambda, ...WAIT }, { FunctionName });
   }
   return !isSameCode || Object.keys(wanted).length > 0;

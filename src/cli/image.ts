@@ -8,15 +8,16 @@ import { CreateRepositoryCommand, ECRClient, GetAuthorizationTokenCommand } from
 import { openImage, type LocalBlob } from "../images/layout.ts";
 import { BadImage } from "../images/manifest.ts";
 import { BadTar } from "../images/tar.ts";
+import { HERE, type Architecture } from "../runtime/managed.ts";
 import type { Connection } from "./clients.ts";
 import { CliError, type Terminal } from "./terminal.ts";
-
-export const HERE = process.arch === "arm64" ? "arm64" : "x86_64";
 
 export interface PushOptions {
   readonly from: string;
   /** Which image of several; absent: the only one. */
   readonly image?: string;
+  /** Of an index, the image for it. Default: this machine's. */
+  readonly architecture?: Architecture;
 }
 
 interface Registry {
@@ -40,12 +41,17 @@ async function pushBlob({ endpoint, authorization }: Registry, name: string, { s
 }
 
 /** `NAME` or `NAME:TAG`; the repository is made where there is none. Resolves with the URI for a function's ImageUri. */
-export async function pushImage(to: Connection, target: string, { from, image: wanted }: PushOptions, terminal: Terminal): Promise<string> {
+export async function pushImage(
+  to: Connection,
+  target: string,
+  { from, image: wanted, architecture = HERE }: PushOptions,
+  terminal: Terminal,
+): Promise<string> {
   const [name = "", tag = "latest"] = target.split(":");
   const ecr = new ECRClient({ endpoint: to.endpoint, region: to.region, credentials: to.credentials, maxAttempts: 1 });
   const work = await mkdtemp(join(tmpdir(), "lambent-image-"));
   try {
-    const image = await openImage(from, work, HERE, wanted);
+    const image = await openImage(from, work, architecture, wanted);
     await ecr.send(new CreateRepositoryCommand({ repositoryName: name })).catch((cause: unknown) => {
       if ((cause as Error).name !== "RepositoryAlreadyExistsException") throw cause;
     });

@@ -12,6 +12,7 @@ import {
 import { cp, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { HERE } from "../runtime/managed.ts";
 import type { ChooseRuntime } from "./deploy.ts";
 import { familyOf, installDependencies } from "./layer-dependencies.ts";
 import { packageDirectory } from "./package-directory.ts";
@@ -25,7 +26,6 @@ export interface PublishOptions {
 
 /** What runtimes look at below /opt. */
 const KNOWN_PLACES = new Set(["python", "nodejs", "bin", "lib", "extensions", "java", "ruby", "bootstrap"]);
-const HERE = process.arch === "arm64" ? "arm64" : "x86_64";
 
 interface Machine {
   readonly choose: ChooseRuntime;

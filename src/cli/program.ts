@@ -13,7 +13,7 @@ import { pushImage, type PushOptions } from "./image.ts";
 import { describeLayers, describePublished, listLayers, publishLayer, type PublishOptions } from "./layer.ts";
 import { logs, type LogsOptions } from "./logs.ts";
 import { removeRole } from "./role.ts";
-import { chooser, ensureRuntimes, installRuntimes, listRuntimes } from "./runtime.ts";
+import { chooser, ensureRuntimes, installRuntimes, listRuntimes, type InstallFrom } from "./runtime.ts";
 import { CliError, columns, explain, terminal as makeTerminal, type Terminal } from "./terminal.ts";
 import { runTests } from "./test.ts";
 import { up } from "./up.ts";
@@ -34,6 +34,8 @@ function serverOptions(command: Command): Command {
     .option("--region <name>", "region for the environment (LAMBENT_REGION; default us-east-1)")
     .option("--account <digits>", "account number (LAMBENT_ACCOUNT; default 000000000000)");
 }
+
+const forArchitecture = (description: string): Option => new Option("--architecture <name>", description).choices(["x86_64", "arm64"]);
 
 const collect = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
 
@@ -92,6 +94,7 @@ function addFunctions(program: Command, run: Run): void {
   serverOptions(program.command("deploy <path>").description("create or update a function from a directory or a zip"))
     .option("-n, --name <name>", "function name (default: the directory's)")
     .option("-r, --runtime <id>", "e.g. nodejs24.x, python3.11, provided.al2023 (default: detected, newest installed)")
+    .addOption(forArchitecture("what the code is built for (default: x86_64, or what the function has)"))
     .option("--handler <name>", "e.g. index.handler (default: detected)")
     .option("--role <arn>", "execution role (default: one of its own, lambent-NAME)")
     .option("--policy <name>", "attach a managed policy to its own role, e.g. AmazonS3FullAccess (repeatable)", collect)
@@ -149,6 +152,7 @@ function addImages(program: Command, run: Run): void {
   serverOptions(image.command("push <name>").description("push NAME or NAME:TAG into the server's registry, and print its URI"))
     .requiredOption("--from <image>", "an OCI layout, or a tar of docker save or podman save")
     .option("--image <tag>", "which image of several")
+    .addOption(forArchitecture("of an image for several, which (default: this machine's)"))
     .action((name: string, options: Shared & PushOptions) =>
       run((config, terminal) => pushCommand(config, terminal, name, options), options),
     );
@@ -199,8 +203,9 @@ function addMachine(program: Command, run: Run): void {
     .description("install runtimes, e.g. nodejs22.x")
     .option("--runtimes <dir>", "directory of interpreters and SDKs (LAMBENT_RUNTIMES)")
     .option("--from <image>", "from an image on this disk: an OCI layout, or a tar of docker save")
-    .action((ids: string[], options: Shared & { from?: string }) =>
-      run((config, terminal) => installRuntimes(config, terminal, ids, options.from), options),
+    .addOption(forArchitecture("with --from: what its programs are built for (default: this machine's)"))
+    .action((ids: string[], options: Shared & InstallFrom) =>
+      run((config, terminal) => installRuntimes(config, terminal, ids, options), options),
     );
   program
     .command("doctor")

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { NODE_SDK_VERSION, NODE_VERSIONS } from "../runtime/pins.ts";
-import { runtimeCatalog } from "../runtime/managed.ts";
+import { HERE, runtimeCatalog } from "../runtime/managed.ts";
 import { writeLayout } from "../../tests/support/oci-layout.ts";
 import { installFromImage, installRuntime } from "./runtime-install.ts";
 import { CliError } from "./terminal.ts";
@@ -142,6 +142,7 @@ test("a runtime from an image on this disk: its root with places to mount over, 
     (await readdir(given.runtimesDirectory)).filter((name) => name.startsWith(".")),
     [],
   );
+  await assert.rejects(installFromImage("ruby3.4", layout, given, HERE === "arm64" ? "x86_64" : "arm64"), /it is for amd64, not for arm64/);
   await assert.rejects(installFromImage("cobol85", layout, given), /no runtime of Lambda's/);
   await assert.rejects(installFromImage("ruby3.3", work, given), /neither index.json nor manifest.json/);
 });

@@ -5,7 +5,7 @@ import { access, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openImage, type LocalImage } from "../images/layout.ts";
-import { BadImage, readConfiguration } from "../images/manifest.ts";
+import { BadImage, checkArchitecture, readConfiguration } from "../images/manifest.ts";
 import { mergeLayers } from "../images/merge-layers.ts";
 import { CODE_PLACES, makeRootPlaces } from "../images/root-places.ts";
 import { BadTar } from "../images/tar.ts";
@@ -14,7 +14,7 @@ import { limits } from "../limits.ts";
 import { findHostJava, JAVA_RUNTIMES, type HostJava } from "../runtime/host-javas.ts";
 import { findHostPython, findHostPythons, PYTHON_RUNTIMES, type HostPython } from "../runtime/host-pythons.ts";
 import { KNOWN_RUNTIMES } from "../runtime/identifiers.ts";
-import { IMAGES, javaDirectory, type InstalledImage } from "../runtime/managed.ts";
+import { HERE, imageDirectory, javaDirectory, type Architecture, type InstalledImage } from "../runtime/managed.ts";
 import {
   JAVA_CLIENT,
   JAVA_CLIENT_DIRECTORY,
@@ -31,7 +31,6 @@ import {
   pythonSdkVersion,
   type PythonSdk,
 } from "../runtime/pins.ts";
-import { HERE } from "./image.ts";
 import { run } from "./run.ts";
 import { CliError } from "./terminal.ts";
 
@@ -239,16 +238,23 @@ async function installJavaClient(options: InstallOptions): Promise<void> {
 }
 
 /** A managed runtime as an image has it, AWS's own for example: its root, and the program that it starts with the handler's name. */
-export async function installFromImage(runtime: string, from: string, options: InstallOptions): Promise<void> {
+export async function installFromImage(
+  runtime: string,
+  from: string,
+  options: InstallOptions,
+  architecture: Architecture = HERE,
+): Promise<void> {
   if (!KNOWN_RUNTIMES.has(runtime)) throw new CliError(`${runtime} is no runtime of Lambda's`, 2);
   const work = await mkdtemp(join(tmpdir(), "lambent-image-"));
   try {
-    const image = await openImage(from, work, HERE);
-    const { Entrypoint, Env } = readConfiguration(await readFile(image.config.path));
+    const image = await openImage(from, work, architecture);
+    const { Entrypoint, Env, ...built } = readConfiguration(await readFile(image.config.path));
+    checkArchitecture(built.architecture, architecture);
     if (Entrypoint[0]?.startsWith("/") !== true) throw new BadImage("its ENTRYPOINT is no absolute path");
     const variables = Env.map((line) => [line.split("=", 1)[0] ?? "", line.slice(line.indexOf("=") + 1)] as const);
     const installed: InstalledImage = { Entrypoint, Env: Object.fromEntries(variables) };
-    await mkdir(join(options.runtimesDirectory, IMAGES), { recursive: true });
+    const name = imageDirectory(runtime, architecture);
+    await mkdir(join(options.runtimesDirectory, name, ".."), { recursive: true });
     const fill = async (below: string) => {
       const made = join(below, "image");
       await mkdir(join(made, "root"), { recursive: true });
@@ -257,7 +263,7 @@ export async function installFromImage(runtime: string, from: string, options: I
       return made;
     };
     const version = createHash("sha256").update(image.manifestBytes).digest("hex").slice(0, 16);
-    await place(options, { name: join(IMAGES, runtime), version, title: `${runtime} from ${from}`, fill });
+    await place(options, { name, version, title: `${runtime} from ${from}`, fill });
   } catch (cause) {
     if (cause instanceof BadImage || cause instanceof BadTar)
       throw new CliError(`${from} can't be installed: ${cause.message}`, 2, { cause });

@@ -1,6 +1,6 @@
 // `lambent runtime list|install`: what is there, what can be, and what demo and tests need.
 import type { Config } from "../config.ts";
-import { runtimeCatalog } from "../runtime/managed.ts";
+import { HERE, runtimeCatalog, type Architecture } from "../runtime/managed.ts";
 import { NODE_VERSIONS } from "../runtime/pins.ts";
 import type { ChooseRuntime } from "./deploy.ts";
 import { installFromImage, installNodeSdk, installPythonSdk, installRuntime } from "./runtime-install.ts";
@@ -11,7 +11,8 @@ const catalogOf = (config: Config) => runtimeCatalog(config);
 export function listRuntimes(config: Config, terminal: Terminal, asJson: boolean): number {
   const found = catalogOf(config).list();
   if (asJson) terminal.out(JSON.stringify(found));
-  else terminal.out(columns([["RUNTIME", "STATE", ""], ...found.map((one) => [one.runtime, one.state, one.detail])]));
+  else
+    terminal.out(columns([["RUNTIME", "FOR", "STATE", ""], ...found.map((one) => [one.runtime, one.architecture, one.state, one.detail])]));
   return 0;
 }
 
@@ -23,13 +24,25 @@ const installOptions = (config: Config, terminal: Terminal) => ({
   onProgress: (line: string) => terminal.note(line),
 });
 
-/** `from`: an image on this disk, for one runtime. */
-export async function installRuntimes(config: Config, terminal: Terminal, ids: readonly string[], from?: string): Promise<number> {
+export interface InstallFrom {
+  /** An image on this disk, for one runtime. */
+  readonly from?: string;
+  readonly architecture?: Architecture;
+}
+
+export async function installRuntimes(
+  config: Config,
+  terminal: Terminal,
+  ids: readonly string[],
+  { from, architecture }: InstallFrom = {},
+): Promise<number> {
   const options = installOptions(config, terminal);
   const [only = ""] = ids;
   if (from !== undefined && ids.length > 1) throw new CliError("--from is for one runtime", 2);
+  if (from === undefined && architecture !== undefined && architecture !== HERE)
+    throw new CliError(`for ${architecture} a runtime comes --from an image (docs/runtimes.md)`, 2);
   if (from === undefined) for (const id of ids) await installRuntime(id, options);
-  else await installFromImage(only, from, options);
+  else await installFromImage(only, from, options, architecture);
   terminal.note(`ready in ${config.runtimesDirectory}`);
   return 0;
 }
@@ -38,7 +51,7 @@ export async function installRuntimes(config: Config, terminal: Terminal, ids: r
 export function chooser(config: Config): ChooseRuntime {
   const ready = catalogOf(config)
     .list()
-    .filter((one) => one.state === "ready")
+    .filter((one) => one.state === "ready" && one.architecture === HERE)
     .map((one) => one.runtime);
   return (family) => {
     if (family === "nodejs" && ready.includes("nodejs24.x")) return "nodejs24.x";

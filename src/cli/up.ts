@@ -1,6 +1,7 @@
 // `lambent up`: serves until Ctrl-C and stops cleanly.
 import { once } from "node:events";
 import type { Config } from "../config.ts";
+import { HERE } from "../runtime/managed.ts";
 import { startServer, type Server } from "../server.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 
@@ -36,7 +37,7 @@ function banner(terminal: Terminal, config: Config, server: Server): void {
         `Time runs ${config.timeScale} times faster for events and deliveries (ages, retries, delays): for tests only, with a data directory of their own.`,
       ),
     );
-  const missing = server.runtimes().filter((runtime) => runtime.state === "ready");
+  const missing = server.runtimes().filter((runtime) => runtime.state === "ready" && runtime.architecture === HERE);
   terminal.note(`runtimes ${missing.map((runtime) => runtime.runtime).join(" ") || "none: see  lambent runtime list"}`);
   terminal.out(`ready on ${server.endpoint}`);
 }

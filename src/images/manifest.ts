@@ -128,6 +128,11 @@ export function readConfiguration(bytes: Uint8Array): ImageConfiguration {
 
 const OF_LAMBDA = { x86_64: "amd64", arm64: "arm64" } as const;
 
+/** A single image says by itself what it is for; one that says nothing is taken at its word. Throws BadImage. */
+export function checkArchitecture(found: string, wanted: keyof typeof OF_LAMBDA): void {
+  if (found !== "" && found !== OF_LAMBDA[wanted]) throw new BadImage(`it is for ${found}, not for ${wanted}`);
+}
+
 /** Of an index, the manifest for the architecture; attestations and other systems are passed over. */
 export function manifestFor({ manifests }: ImageIndex, architecture: keyof typeof OF_LAMBDA): Descriptor | undefined {
   return manifests.find((one) => one.architecture === OF_LAMBDA[architecture] && (one.os === "linux" || one.os === ""));

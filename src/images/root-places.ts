@@ -5,7 +5,7 @@ import { join } from "node:path";
 const DIRECTORIES = ["dev", "etc", "proc", "tmp", "var"];
 /** Where the code and the layers of a function are that brings only these. */
 export const CODE_PLACES: readonly string[] = ["opt", "var/task"];
-const FILES = ["etc/hostname", "etc/hosts", "etc/resolv.conf", "var/supervisor"];
+const FILES = ["etc/hostname", "etc/hosts", "etc/resolv.conf", "var/supervisor", "var/emulator"];
 
 const found = (path: string) => lstat(path).catch(() => undefined);
 

@@ -155,8 +155,6 @@ export interface LambdaDeps {
   readonly accountConcurrency: number;
   /** From 0 up to 1: which version of an alias with weights a request goes to. Default: `Math.random`. */
   readonly chance?: () => number;
-  /** What this machine can run. Default: the architecture of this process. */
-  readonly architecture?: Configuration["Architecture"];
 }
 
 /** What runs now under a name, for this tenant if the function isolates them, with its code in place. Throws AWS's faults. */
@@ -165,7 +163,6 @@ export type ReadyDeployment = (reference: FunctionReference, tenantId?: string) 
 /** What the resources of the service work with. */
 export interface Lambda extends LambdaDeps {
   readonly chance: () => number;
-  readonly architecture: Configuration["Architecture"];
   readonly functions: View<FunctionRecord>;
   readonly versions: View<VersionRecord>;
   readonly aliases: View<AliasRecord>;

@@ -1,24 +1,21 @@
 // What runs when a name is invoked: which state of which version, and its code in place. Reads memory only when the code is there.
-import { InvalidRuntimeException$ } from "@aws-sdk/client-lambda";
-import { Fault } from "../aws/fault.ts";
 import { aliasOf, routedVersion } from "./alias-records.ts";
 import { deploymentCache, type Runnable } from "./deployments.ts";
 import { conflict, notFound } from "./faults.ts";
 import { ensureLayers } from "./function-layers.ts";
-import type { Deployed, Lambda, ReadyDeployment } from "./model.ts";
+import type { Lambda, ReadyDeployment } from "./model.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 import { checkTenant, deploymentFor } from "./tenancy.ts";
 import { isVersionPending, versionOf } from "./version-records.ts";
 
 type Records = Pick<Lambda, "functions" | "versions" | "aliases" | "chance">;
 
-export function readyDeployments(lambda: Records & Pick<Lambda, "packages" | "architecture">): ReadyDeployment {
+export function readyDeployments(lambda: Records & Pick<Lambda, "packages">): ReadyDeployment {
   const deploymentOf = deploymentCache(lambda);
   return async (reference, tenantId) => {
     const runnable = runnableOf(lambda, reference);
     const { deployed } = runnable;
     checkTenant(deployed, tenantId);
-    if (deployed.configuration.Architecture !== lambda.architecture) throw wrongArchitecture(lambda, deployed);
     if (!lambda.packages.hasCode(deployed.code)) await lambda.packages.ensureCode(deployed.code);
     await ensureLayers(lambda, deployed.configuration);
     return deploymentFor(deploymentOf(reference, runnable), tenantId);
@@ -40,10 +37,3 @@ export function runnableOf(lambda: Records, reference: FunctionReference): Runna
 function pending(): never {
   throw conflict("The operation cannot be performed at this time. The function is currently in the following state: Pending");
 }
-
-const wrongArchitecture = ({ architecture }: Pick<Lambda, "architecture">, { configuration }: Deployed): Fault =>
-  new Fault(
-    InvalidRuntimeException$,
-    `The function is for ${configuration.Architecture} and this server runs on ${architecture}: update it with Architectures [${architecture}], and with code that is built for it.`,
-    { Type: "Server" },
-  );

@@ -57,7 +57,6 @@ import { versions } from "./versions.ts";
 const COLLECT_INTERVAL_MS = 3_600_000;
 /** Longer than an invocation may take: none runs any more on what has been unused for so long. */
 const UNUSED_PACKAGE_MS = 3_600_000;
-const HERE = process.arch === "arm64" ? "arm64" : "x86_64";
 
 function operationsOf(lambda: Lambda) {
   return {
@@ -140,7 +139,6 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     ...records,
     invoker: counting,
     metrics,
-    architecture: deps.architecture ?? HERE,
     packages,
     chance: deps.chance ?? Math.random,
     complete,

@@ -46,7 +46,7 @@ export interface DataPlaneDeps {
   readonly sandboxes: SandboxHost;
   readonly runtimes: {
     /** Undefined: there is no such runtime. `missing`: there is, but it is not installed; the text says what to do. */
-    resolve(runtime: string): RuntimeLayout | { readonly missing: string } | undefined;
+    resolve(runtime: string, architecture: Deployment["architecture"]): RuntimeLayout | { readonly missing: string } | undefined;
   };
   readonly logs: Pick<LogSink, "append">;
   /** May reject with a fault of the caller's, which then is what `invoke` rejects with: a role that is gone. */
@@ -141,7 +141,7 @@ class LocalDataPlane implements DataPlane {
 
   provision(deployment: Deployment, count: number): boolean {
     const create: CreateEnvironment = (events, creation) => {
-      const layout = this.#deps.runtimes.resolve(deployment.runtime);
+      const layout = this.#deps.runtimes.resolve(deployment.runtime, deployment.architecture);
       if (layout === undefined) throw new Error(`There is no runtime ${deployment.runtime}.`);
       if ("missing" in layout) throw new Error(layout.missing);
       return this.#environmentOf(deployment, layout)(events, creation);
@@ -162,7 +162,7 @@ class LocalDataPlane implements DataPlane {
 
   /** A cold start, or a wait for room; what is not an environment is the outcome. */
   async #startOne(deployment: Deployment, request: InvocationRequest): Promise<Environment | Outcome> {
-    const layout = this.#deps.runtimes.resolve(deployment.runtime);
+    const layout = this.#deps.runtimes.resolve(deployment.runtime, deployment.architecture);
     if (layout === undefined) return unavailable("runtime-not-installed", `There is no runtime ${deployment.runtime}.`);
     if ("missing" in layout) return unavailable("runtime-not-installed", layout.missing);
     if (!this.#scaling.take(deployment.functionArn))
@@ -187,7 +187,7 @@ class LocalDataPlane implements DataPlane {
 
   expect(deployment: Deployment): void {
     const { runtimes, endpoint, network = "endpoint", log } = this.#deps;
-    const layout = runtimes.resolve(deployment.runtime);
+    const layout = runtimes.resolve(deployment.runtime, deployment.architecture);
     if (this.#stopped !== undefined || layout === undefined || "missing" in layout) return;
     kindOf(deployment, layout, { endpoint, network }).then(
       (kind) => (kind === undefined ? undefined : this.#prepared.expect(kind)),

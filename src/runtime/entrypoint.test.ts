@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { entrypointOf } from "./entrypoint.ts";
+import { HERE } from "./program-machine.ts";
 import type { RuntimeLayout } from "./settings.ts";
 
 const PROVIDED: RuntimeLayout = { argv: ["/var/task/bootstrap"], mounts: [], env: {}, protocol: "runtime-api", version: "" };
@@ -50,15 +51,28 @@ for (const [name, code, layers, expected] of CASES)
   test(`bootstrap: ${name}`, async (t) => {
     const place = await mkdtemp(join(tmpdir(), "lambent-entrypoint-"));
     t.after(() => rm(place, { recursive: true }));
-    const settings = { codeDirectory: join(place, "code"), memoryMiB: 128, variables: {} };
+    const settings = { codeDirectory: join(place, "code"), memoryMiB: 128, variables: {}, architecture: HERE };
     await plant(settings.codeDirectory, code);
     if (layers !== undefined) await plant(join(place, "layers"), layers);
     const found = await entrypointOf(PROVIDED, layers === undefined ? settings : { ...settings, layersDirectory: join(place, "layers") });
     assert.deepEqual(found, expected.startsWith("/") ? { argv: [expected] } : { problem: expected });
   });
 
+test("bootstrap: one for another machine", async (t) => {
+  const place = await mkdtemp(join(tmpdir(), "lambent-entrypoint-"));
+  t.after(() => rm(place, { recursive: true }));
+  const elf = Buffer.alloc(64);
+  elf.writeUInt32BE(0x7f454c46, 0);
+  elf.writeUInt16LE(183, 18);
+  await writeFile(join(place, "bootstrap"), elf, { mode: 0o755 });
+  const settings = { codeDirectory: place, memoryMiB: 128, variables: {} };
+  const problem = "fork/exec /var/task/bootstrap: exec format error";
+  assert.deepEqual(await entrypointOf(PROVIDED, { ...settings, architecture: "x86_64" }), { problem });
+  assert.deepEqual(await entrypointOf(PROVIDED, { ...settings, architecture: "arm64" }), { argv: ["/var/task/bootstrap"] });
+});
+
 test("managed runtimes start their own program, as the function's settings have it", async () => {
   const layout: RuntimeLayout = { ...PROVIDED, argv: ["/var/lang/bin/node"], argvFor: ({ memoryMiB }) => ["node", String(memoryMiB)] };
-  const settings = { codeDirectory: "/nowhere", memoryMiB: 128, variables: {} };
+  const settings = { codeDirectory: "/nowhere", memoryMiB: 128, variables: {}, architecture: HERE };
   assert.deepEqual(await entrypointOf(layout, settings), { argv: ["node", "128"] });
 });

@@ -25,6 +25,7 @@ export const SETTINGS: FunctionSettings = {
   version: "$LATEST",
   functionArn: "arn:aws:lambda:us-east-1:000000000000:function:f",
   runtime: "nodejs24.x",
+  architecture: "x86_64",
   handler: "index.handler",
   codeDirectory: "/nowhere",
   memoryMiB: 128,

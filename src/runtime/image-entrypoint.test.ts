@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { imageEntrypoint } from "./image-entrypoint.ts";
+import { HERE } from "./program-machine.ts";
 
 let root: string;
 before(async () => {
@@ -39,7 +40,7 @@ const entrypoint = (
   workingDirectory = "/work",
   variables = {},
   env: Readonly<Record<string, string>> = { PATH: "/bin" },
-) => imageEntrypoint({ argv, command: [], workingDirectory, env }, { codeDirectory: root, variables });
+) => imageEntrypoint({ argv, command: [], workingDirectory, env }, { architecture: HERE, codeDirectory: root, variables });
 
 test("a program is found by its path, below the working directory, or along PATH; links are followed inside of the image", async () => {
   for (const [word, program] of [

@@ -1,6 +1,7 @@
 // What an image starts: its program found as inside of the sandbox, or what is wrong with it, in the words of Go's os/exec, which AWS's are.
-import { lstat, open, readlink } from "node:fs/promises";
+import { lstat, readlink } from "node:fs/promises";
 import { join, posix } from "node:path";
+import { isForAnotherMachine } from "./program-machine.ts";
 import type { FunctionSettings, ImageSettings } from "./settings.ts";
 
 /** As many as Linux follows. */
@@ -8,13 +9,8 @@ const LINKS_MAX = 40;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** What is mounted over the image. */
 const NOT_THE_IMAGES = /^\/(?:dev|proc|tmp)(?:\/|$)/;
-/** e_machine of ELF. */
-const MACHINES: ReadonlyMap<string, number> = new Map([
-  ["x64", 62],
-  ["arm64", 183],
-]);
 
-type Settings = Pick<FunctionSettings, "codeDirectory" | "variables">;
+type Settings = Pick<FunctionSettings, "architecture" | "codeDirectory" | "variables">;
 type Problem = { readonly problem: string; readonly errorType?: string };
 
 export const workingDirectoryOf = ({ workingDirectory }: Pick<ImageSettings, "workingDirectory">): string =>
@@ -65,23 +61,9 @@ async function programOf(root: string, word: string, directory: string, path: st
   return { problem: `exec: ${JSON.stringify(word)}: executable file not found in $PATH` };
 }
 
-/** A program for another machine would only be refused by the kernel, in the last moment. */
-async function isForAnotherMachine(root: string, program: string): Promise<boolean> {
-  const path = await resolved(root, program);
-  if (path === undefined) return false;
-  const file = await open(path, "r");
-  try {
-    const head = Buffer.alloc(20);
-    const { bytesRead } = await file.read(head, 0, head.length, 0);
-    return bytesRead === head.length && head.readUInt32BE(0) === 0x7f454c46 && head.readUInt16LE(18) !== MACHINES.get(process.arch);
-  } finally {
-    await file.close();
-  }
-}
-
 /** The command with its program as an absolute path, or the problem that the invocation gets. */
 export async function imageEntrypoint(image: ImageSettings, settings: Settings): Promise<{ readonly argv: readonly string[] } | Problem> {
-  const { codeDirectory: root, variables } = settings;
+  const { architecture, codeDirectory: root, variables } = settings;
   const [word = "", ...rest] = image.argv;
   if (word === "") return { problem: "the image has neither an ENTRYPOINT nor a CMD" };
   const directory = workingDirectoryOf(image);
@@ -92,6 +74,9 @@ export async function imageEntrypoint(image: ImageSettings, settings: Settings):
   }
   const found = await programOf(root, word, directory, variables["PATH"] ?? image.env["PATH"] ?? DEFAULT_PATH);
   if ("problem" in found) return found;
-  if (await isForAnotherMachine(root, found.program)) return { problem: `fork/exec ${found.program}: exec format error` };
+  const path = await resolved(root, found.program);
+  // The kernel would refuse it in the last moment only, or run it after all where the machine can do both.
+  if (path !== undefined && (await isForAnotherMachine(path, architecture)))
+    return { problem: `fork/exec ${found.program}: exec format error` };
   return { argv: [found.program, ...rest] };
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { KNOWN_RUNTIMES } from "./identifiers.ts";
-import { runtimeCatalog } from "./managed.ts";
+import { HERE, imageDirectory, runtimeCatalog } from "./managed.ts";
 import {
   JAVA_CLIENT_VERSION,
   NODE_SDK_VERSION,
@@ -22,6 +22,8 @@ let work: string;
 before(async () => (work = await mkdtemp(join(tmpdir(), "lambent-catalogue-"))));
 after(() => rm(work, { recursive: true }));
 
+const NO_EMULATION = { missing: "qemu is not installed", remedy: "apt install qemu" };
+
 let count = 0;
 async function machine(files: Readonly<Record<string, string>>) {
   const root = join(work, String(count++));
@@ -34,6 +36,7 @@ async function machine(files: Readonly<Record<string, string>>) {
     bootstrapsDirectory: join(root, "repo"),
     pythonSearchPath: ["usr", "pyenv", "nowhere"].map((name) => join(root, name)),
     javaSearchPath: [join(root, "jvm")],
+    emulation: () => NO_EMULATION,
   };
   return { root, options, catalog: runtimeCatalog(options) };
 }
@@ -166,6 +169,63 @@ test("provided.al2023 starts the package's bootstrap on the Runtime API", async 
   assert.deepEqual([argv, mounts, protocol], [["/var/task/bootstrap"], [], "runtime-api"]);
 });
 
+const INSTALLED = {
+  version: "0123\n",
+  "image.json": JSON.stringify({ Entrypoint: ["/lambda-entrypoint.sh"], Env: { PATH: "/bin" } }),
+};
+const fromImage = (runtime: string, architecture: "x86_64" | "arm64") =>
+  Object.fromEntries(
+    Object.entries(INSTALLED).map(([name, text]) => [join("runtimes", imageDirectory(runtime, architecture), name), text]),
+  );
+
+test("provided.al2023 on the system of an image starts the package's bootstrap all the same", async () => {
+  const { catalog, options } = await machine(fromImage("provided.al2023", HERE));
+  const found = layout(catalog.resolve("provided.al2023"));
+  const root = join(options.runtimesDirectory, "images", "provided.al2023", "root");
+  assert.deepEqual([found.argv, found.takesHandler, found.mounts], [["/var/task/bootstrap"], undefined, [{ source: root, target: "/" }]]);
+});
+
+const isIntel = { skip: HERE === "x86_64" ? false : "is about machines for x86_64" };
+
+test("arm64: without an emulator the sentence says what to install", isIntel, async () => {
+  const { catalog } = await machine(NODE_READY);
+  for (const runtime of ["provided.al2023", "Image", "nodejs24.x"])
+    assert.deepEqual(catalog.resolve(runtime, "arm64"), {
+      missing:
+        "The function is for arm64 and this server runs on x86_64, where qemu is not installed: run  apt install qemu  or update it with Architectures [x86_64], and with code that is built for it.",
+    });
+  assert.equal(catalog.resolve("cobol68", "arm64"), undefined);
+  assert.deepEqual(catalog.list().at(-1), {
+    runtime: "provided.al2023",
+    architecture: "arm64",
+    state: "missing",
+    detail: "qemu is not installed: run  apt install qemu",
+  });
+});
+
+test("arm64: custom runtimes and images run through the emulator, managed runtimes only when an image has them", isIntel, async () => {
+  const { options } = await machine({ ...NODE_READY, ...fromImage("ruby3.4", "arm64") });
+  const catalog = runtimeCatalog({ ...options, emulation: () => ({ detail: "/usr/bin/qemu", emulator: "/usr/bin/qemu" }) });
+  for (const runtime of ["provided.al2023", "Image", "ruby3.4"])
+    assert.equal(layout(catalog.resolve(runtime, "arm64")).emulator, "/usr/bin/qemu");
+  assert.match((catalog.resolve("ruby3.4") as { missing: string }).missing, /needs an image that has it/);
+  assert.match(
+    (catalog.resolve("nodejs24.x", "arm64") as { missing: string }).missing,
+    /^The runtime nodejs24\.x for arm64 needs an image .* --architecture arm64/,
+  );
+  assert.equal(layout(catalog.resolve("nodejs24.x")).emulator, undefined);
+  const emulated = catalog.list().filter(({ architecture }) => architecture === "arm64");
+  assert.deepEqual(
+    emulated.map(({ runtime, state, detail }) => [runtime, state, detail]),
+    [
+      ["provided.al2023", "ready", "through /usr/bin/qemu"],
+      ["ruby3.4", "ready", "through /usr/bin/qemu"],
+    ],
+  );
+  const own = runtimeCatalog({ ...options, emulation: () => ({ detail: "the machine's own" }) });
+  assert.equal(layout(own.resolve("provided.al2023", "arm64")).emulator, undefined, "the machine runs them by itself");
+});
+
 test("AWS's other identifiers are refused with a sentence, and others are none", async () => {
   const { catalog } = await machine({});
   assert.deepEqual(catalog.resolve("java21"), {
@@ -186,7 +246,7 @@ test("the list names every runtime that can be made ready, and makes nothing", a
     list.filter(({ state }) => state === "ready").map(({ runtime }) => runtime),
     ["nodejs24.x", "provided.al2023"],
   );
-  assert.equal(list.length, 11);
+  assert.equal(list.filter(({ architecture }) => architecture === HERE).length, 11);
   for (const { detail } of list) assert.notEqual(detail, "");
   await assert.rejects(stat(join(options.runtimesDirectory, "system")), { code: "ENOENT" });
 });

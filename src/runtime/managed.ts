@@ -1,6 +1,7 @@
 // The managed runtimes: which of them this machine can run, and how each is started.
 import { chmodSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { arm64Emulation, type Emulation } from "../sandbox/linux/emulator.ts";
 import { findHostJava, JAVA_RUNTIMES } from "./host-javas.ts";
 import { findHostPython, PYTHON_RUNTIMES, type HostPython } from "./host-pythons.ts";
 import { KNOWN_RUNTIMES } from "./identifiers.ts";
@@ -16,10 +17,14 @@ import {
   pythonSdkOf,
   pythonSdkVersion,
 } from "./pins.ts";
+import { HERE, type Architecture } from "./program-machine.ts";
 import { IMAGE_RUNTIME, type FunctionSettings, type RuntimeLayout } from "./settings.ts";
+
+export { HERE, type Architecture } from "./program-machine.ts";
 
 export interface RuntimeState {
   readonly runtime: string;
+  readonly architecture: Architecture;
   readonly state: "ready" | "missing";
   /** Version and place, or what to do. */
   readonly detail: string;
@@ -32,7 +37,7 @@ interface Missing {
 
 export interface RuntimeCatalog {
   /** `undefined`: there is no such runtime. */
-  resolve(runtime: string): RuntimeLayout | Missing | undefined;
+  resolve(runtime: string, architecture?: Architecture): RuntimeLayout | Missing | undefined;
   list(): readonly RuntimeState[];
 }
 
@@ -45,10 +50,13 @@ export interface CatalogOptions {
   readonly pythonSearchPath: readonly string[];
   /** Directories that have installations of Java in them; absent: none. */
   readonly javaSearchPath?: readonly string[];
+  /** How this machine runs programs for arm64, when it is another. Default: by what it has. */
+  readonly emulation?: () => Emulation;
 }
 
-/** Below the runtimes directory: a directory for each runtime that came from an image. */
-export const IMAGES = "images";
+/** Below the runtimes directory, for each runtime that came from an image. */
+export const imageDirectory = (runtime: string, architecture: Architecture): string =>
+  join(architecture === HERE ? "images" : `images-${architecture}`, runtime);
 
 /** The file `image.json` there. */
 export interface InstalledImage {
@@ -59,30 +67,68 @@ export interface InstalledImage {
 const PROVIDED = "provided.al2023";
 const SYSTEM_LIBRARIES = "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib";
 const SYSTEM_PATH = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
+const PROVIDED_SYSTEM = {
+  mounts: [],
+  env: { PATH: SYSTEM_PATH, LD_LIBRARY_PATH: SYSTEM_LIBRARIES, LANG: "en_US.UTF-8" },
+  version: "al2023",
+};
 const MANAGED_ENV = { PATH: `/var/lang/bin:${SYSTEM_PATH}`, LD_LIBRARY_PATH: `/var/lang/lib:${SYSTEM_LIBRARIES}`, LANG: "en_US.UTF-8" };
 
 export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
   // Every invocation asks, and what is installed stays so: the disk is asked until then.
   const ready = new Map<string, RuntimeLayout>();
-  const resolve = (runtime: string): RuntimeLayout | Missing | undefined => {
-    const known = ready.get(runtime);
+  const resolve = (runtime: string, architecture = HERE): RuntimeLayout | Missing | undefined => {
+    const key = `${runtime} ${architecture}`;
+    const known = ready.get(key);
     if (known !== undefined) return known;
-    const found = layoutOf(options, runtime);
-    if (found !== undefined && !("missing" in found)) ready.set(runtime, found);
+    const found = architecture === HERE ? layoutOf(options, runtime) : emulatedLayout(options, runtime, architecture);
+    if (found !== undefined && !("missing" in found)) ready.set(key, found);
     return found;
   };
   const javas = [...JAVA_RUNTIMES.keys()].filter((runtime) => javaState(options, runtime) !== "absent");
   const own = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, ...javas, PROVIDED];
   const others = [...KNOWN_RUNTIMES.keys()].filter((runtime) => !own.includes(runtime));
-  const fromImages = () => others.filter((runtime) => fromImage(options, runtime) !== undefined);
-  return { resolve, list: () => [...own, ...fromImages()].map((runtime) => stateOf(options, runtime)) };
+  const fromImages = () => others.filter((runtime) => fromImage(options, runtime, HERE) !== undefined);
+  const list = () => [
+    ...[...own, ...fromImages()].map((runtime) => ({ ...stateOf(options, runtime), architecture: HERE })),
+    ...(HERE === "x86_64" ? emulatedStates(options) : []),
+  ];
+  return { resolve, list };
+}
+
+/** Of programs that are for arm64, on a machine that is not. */
+const emulationOf = ({ emulation = arm64Emulation }: CatalogOptions): Emulation => emulation();
+
+/** Custom runtimes and images bring all that runs; of the managed ones, the interpreter is there when an image of the architecture is. */
+function emulatedLayout(options: CatalogOptions, runtime: string, architecture: Architecture): RuntimeLayout | Missing | undefined {
+  if (!KNOWN_RUNTIMES.has(runtime) && runtime !== IMAGE_RUNTIME) return undefined;
+  const refusal = `The function is for ${architecture} and this server runs on ${HERE}`;
+  const instead = `update it with Architectures [${HERE}], and with code that is built for it.`;
+  if (architecture !== "arm64") return { missing: `${refusal}: ${instead}` };
+  const emulation = emulationOf(options);
+  if ("missing" in emulation) return { missing: `${refusal}, where ${emulation.missing}: run  ${emulation.remedy}  or ${instead}` };
+  const found = bringsItsOwn(options, runtime, architecture);
+  if (found === undefined)
+    return {
+      missing: `The runtime ${runtime} for ${architecture} needs an image of that architecture: run  lambent runtime install ${runtime} --from IMAGE --architecture ${architecture}  (docs/runtimes.md) or ${instead}`,
+    };
+  return emulation.emulator === undefined ? found : { ...found, emulator: emulation.emulator };
+}
+
+function emulatedStates(options: CatalogOptions): readonly RuntimeState[] {
+  const emulation = emulationOf(options);
+  const architecture = "arm64";
+  const known = [...KNOWN_RUNTIMES.keys()].filter((runtime) => fromImage(options, runtime, architecture) !== undefined);
+  return [...new Set([PROVIDED, ...known])].map((runtime) => {
+    if ("missing" in emulation)
+      return { runtime, architecture, state: "missing", detail: `${emulation.missing}: run  ${emulation.remedy}` };
+    return { runtime, architecture, state: "ready", detail: `through ${emulation.detail}` };
+  });
 }
 
 function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Missing | undefined {
-  if (runtime === PROVIDED) return provided();
-  if (runtime === IMAGE_RUNTIME) return image();
-  const installed = fromImage(options, runtime);
-  if (installed !== undefined) return installed;
+  const own = bringsItsOwn(options, runtime, HERE);
+  if (own !== undefined) return own;
   const nodeVersion = NODE_VERSIONS.get(runtime);
   if (nodeVersion !== undefined)
     return isNodeInstalled(options, runtime, nodeVersion) ? node(options, runtime, nodeVersion) : notInstalled(runtime);
@@ -101,11 +147,11 @@ function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Mis
 }
 
 /** Asks without making anything. */
-function stateOf(options: CatalogOptions, runtime: string): RuntimeState {
-  if (runtime === PROVIDED) return { runtime, state: "ready", detail: "the package's own bootstrap" };
-  const installed = fromImage(options, runtime);
+function stateOf(options: CatalogOptions, runtime: string): Omit<RuntimeState, "architecture"> {
+  const installed = fromImage(options, runtime, HERE);
   if (installed !== undefined)
-    return { runtime, state: "ready", detail: `${installed.version}  ${join(options.runtimesDirectory, IMAGES, runtime)}` };
+    return { runtime, state: "ready", detail: `${installed.version}  ${join(options.runtimesDirectory, imageDirectory(runtime, HERE))}` };
+  if (runtime === PROVIDED) return { runtime, state: "ready", detail: "the package's own bootstrap" };
   if (JAVA_RUNTIMES.has(runtime)) return stateOfJava(options, runtime);
   const nodeVersion = NODE_VERSIONS.get(runtime);
   const host = nodeVersion === undefined ? findHostPython(options.pythonSearchPath, runtime) : undefined;
@@ -133,7 +179,7 @@ function javaState(options: CatalogOptions, runtime: string): "ready" | "install
   return findHostJava(options.javaSearchPath ?? [], JAVA_RUNTIMES.get(runtime) ?? 0) === undefined ? "absent" : "installable";
 }
 
-function stateOfJava(options: CatalogOptions, runtime: string): RuntimeState {
+function stateOfJava(options: CatalogOptions, runtime: string): Omit<RuntimeState, "architecture"> {
   if (javaState(options, runtime) !== "ready") return { runtime, state: "missing", detail: notInstalled(runtime).missing };
   const directory = javaDirectory(runtime);
   return { runtime, state: "ready", detail: `${installedVersion(options, directory)}  ${join(options.runtimesDirectory, directory)}` };
@@ -158,14 +204,17 @@ function isPythonSdkInstalled(options: CatalogOptions, runtime: string): boolean
   return installedVersion(options, sdk.name) === pythonSdkVersion(sdk);
 }
 
-function provided(): RuntimeLayout {
-  return {
-    argv: ["/var/task/bootstrap"],
-    mounts: [],
-    env: { PATH: SYSTEM_PATH, LD_LIBRARY_PATH: SYSTEM_LIBRARIES, LANG: "en_US.UTF-8" },
-    protocol: "runtime-api",
-    version: "al2023",
-  };
+/** The function, or an image that was installed, has every program that runs. */
+function bringsItsOwn(options: CatalogOptions, runtime: string, architecture: Architecture): RuntimeLayout | undefined {
+  if (runtime === IMAGE_RUNTIME) return image();
+  const installed = fromImage(options, runtime, architecture);
+  return runtime === PROVIDED ? provided(installed) : installed;
+}
+
+/** Whatever system is around it, the package's bootstrap is what is started. */
+function provided(system: Pick<RuntimeLayout, "mounts" | "env" | "version"> = PROVIDED_SYSTEM): RuntimeLayout {
+  const { mounts, env, version } = system;
+  return { argv: ["/var/task/bootstrap"], mounts, env, protocol: "runtime-api", version };
 }
 
 /** AWS's share of the memory for the heap, and its choices for short lives. */
@@ -199,10 +248,11 @@ function java(options: CatalogOptions, runtime: string): RuntimeLayout {
 }
 
 /** What `lambent runtime install --from` has put there: it comes before what the machine has. */
-function fromImage(options: CatalogOptions, runtime: string): RuntimeLayout | undefined {
-  const version = KNOWN_RUNTIMES.has(runtime) ? installedVersion(options, join(IMAGES, runtime)) : undefined;
+function fromImage(options: CatalogOptions, runtime: string, architecture: Architecture): RuntimeLayout | undefined {
+  const name = imageDirectory(runtime, architecture);
+  const version = KNOWN_RUNTIMES.has(runtime) ? installedVersion(options, name) : undefined;
   if (version === undefined) return undefined;
-  const directory = join(options.runtimesDirectory, IMAGES, runtime);
+  const directory = join(options.runtimesDirectory, name);
   const { Entrypoint, Env } = JSON.parse(readFileSync(join(directory, "image.json"), "utf8")) as InstalledImage;
   return {
     argv: Entrypoint,

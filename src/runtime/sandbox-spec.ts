@@ -73,5 +73,6 @@ export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
     listeners: [{ port: endpoint.port, onConnection: (socket) => endpoint.onConnection(socket, id) }],
     network,
     isSupervised: true,
+    ...(layout.emulator === undefined ? {} : { emulator: layout.emulator }),
   };
 }

@@ -1,4 +1,5 @@
 // What an execution environment needs to know of the function that it runs, and of the interpreter that runs it.
+import type { Architecture } from "./program-machine.ts";
 
 /** What one version of a function is to an environment that runs it. */
 export interface FunctionSettings {
@@ -11,6 +12,7 @@ export interface FunctionSettings {
   readonly functionArn: string;
   /** `nodejs24.x`, `python3.11`, `provided.al2023`, `Image` */
   readonly runtime: string;
+  readonly architecture: Architecture;
   readonly handler: string;
   /** The unpacked code, mounted at /var/task; with `image`, its root. */
   readonly codeDirectory: string;
@@ -67,6 +69,8 @@ export interface RuntimeLayout {
   readonly env: Readonly<Record<string, string>>;
   /** `framed`: our own bootstraps on the control socket. `runtime-api`: whatever speaks HTTP at AWS_LAMBDA_RUNTIME_API. */
   readonly protocol: "framed" | "runtime-api";
+  /** For another architecture than this machine's: a program of the host that runs it, unless the machine itself does. */
+  readonly emulator?: string;
   /** Exact version of the interpreter: `24.21.0`. */
   readonly version: string;
 }

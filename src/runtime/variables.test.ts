@@ -10,6 +10,7 @@ const settings: FunctionSettings = {
   version: "7",
   functionArn: "arn:aws:lambda:eu-central-1:000000000000:function:f",
   runtime: "nodejs24.x",
+  architecture: "x86_64",
   handler: "index.handler",
   codeDirectory: "/code",
   memoryMiB: 256,

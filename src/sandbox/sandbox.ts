@@ -40,6 +40,8 @@ export interface SandboxSpec {
   readonly network: "endpoint" | "internet";
   /** Its first process waits for what comes with `specialise`; until then nobody's code may run inside. */
   readonly isPrepared?: boolean;
+  /** A static program of the host through which programs for arm64 run, in this sandbox and nowhere else. */
+  readonly emulator?: string;
   /**
    * More than one process can be started in it, and it outlives them: `spawn`, `clear` and `dial` work. `argv` may be empty then: nothing
    * runs at first.

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { inspectRootless } from "./doctor-rootless.ts";
+import { arm64Emulation } from "./emulator.ts";
 import { missingGatewayPackages } from "./tools.ts";
 
 export interface HostFinding {
@@ -93,6 +94,14 @@ function internet(network: "endpoint" | "internet"): HostFinding {
   };
 }
 
+function arm64(): HostFinding {
+  const name = "functions for arm64";
+  if (process.arch === "arm64") return { name, state: "ok", detail: "this machine is one; those for x86_64 do not run" };
+  const found = arm64Emulation();
+  if ("missing" in found) return { name, state: "degraded", detail: `they do not run: ${found.missing}`, remedy: found.remedy };
+  return { name, state: "ok", detail: `through ${found.detail}` };
+}
+
 export function inspectHost(options: { launcherPath: string; network: "endpoint" | "internet" }): readonly HostFinding[] {
   return [
     kernel(),
@@ -102,5 +111,6 @@ export function inspectHost(options: { launcherPath: string; network: "endpoint"
     seccomp(),
     ...(isRoot() ? [...controllers(), freezer()] : inspectRootless()),
     internet(options.network),
+    arm64(),
   ];
 }

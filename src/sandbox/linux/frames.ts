@@ -21,7 +21,22 @@ const FIELD = {
   uid: 13,
   slot: 14,
   prepared: 15,
+  format: 16,
 } as const;
+
+/** Where an emulator is inside. */
+const EMULATOR = "/var/emulator";
+/**
+ * A line of binfmt_misc: ELF programs, 64-bit and little-endian, of the machine 183, also position-independent ones. F: the emulator is opened
+ * now, P: it is told the program's own first argument.
+ */
+const ARM64_FORMAT = [
+  ":arm64:M:",
+  String.raw`\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`,
+  String.raw`\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`,
+  EMULATOR,
+  "PF",
+].join(":");
 
 /** Process 1 and the one that waits: as many have to be alive when a prepared sandbox is completed. */
 const PREPARED_PROCESSES = 2;
@@ -32,6 +47,10 @@ function field(tag: number, bytes: Uint8Array): Buffer {
   head.writeUInt32LE(bytes.length, 1);
   return Buffer.concat([head, bytes]);
 }
+
+/** Programs of its format run, and the emulator itself can be started by hand. */
+const emulation = (emulator: string | undefined): readonly Buffer[] =>
+  emulator === undefined ? [] : [text(FIELD.mount, `${emulator}\0${EMULATOR}`), text(FIELD.format, ARM64_FORMAT)];
 
 const text = (tag: number, value: string) => field(tag, Buffer.from(`${value}\0`));
 
@@ -75,6 +94,7 @@ export function startFrame(id: number, spec: SandboxSpec, { uid, slot }: { uid: 
     text(FIELD.name, spec.id),
     text(FIELD.directory, spec.workingDirectory),
     ...givenFields(spec),
+    ...emulation(spec.emulator),
     ...spec.argv.map((word) => text(FIELD.argument, word)),
     ...Object.entries(spec.env).map(([name, value]) => text(FIELD.variable, `${name}=${value}`)),
     ...spec.listeners.map((listener) => port(listener.port)),
