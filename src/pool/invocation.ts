@@ -11,7 +11,6 @@ export interface Deployment extends FunctionSettings {
    * see: account, region, function, version, code, configuration.
    */
   readonly key: string;
-  readonly architecture: "x86_64" | "arm64";
 }
 
 /** What an execution environment belongs to, and whose invocations it takes: a deployment, or one tenant's part of it. */
