@@ -3,7 +3,9 @@ import type * as client from "@aws-sdk/client-lambda";
 import type { Context, Operations } from "../aws/operations.ts";
 import { limits } from "../limits.ts";
 import { unreservedConcurrency } from "./concurrency-records.ts";
-import type { Lambda } from "./model.ts";
+import type { LayerVersionRecord } from "./layer-records.ts";
+import type { FunctionRecord, Lambda } from "./model.ts";
+import type { VersionRecord } from "./version-records.ts";
 
 export function account(lambda: Lambda) {
   return {
@@ -15,26 +17,43 @@ export function account(lambda: Lambda) {
         ConcurrentExecutions: lambda.accountConcurrency,
         UnreservedConcurrentExecutions: unreservedConcurrency(lambda, context),
       },
-      AccountUsage: usage(lambda, context),
+      AccountUsage: lambda.usage.of(context),
     }),
   } satisfies Pick<Operations<typeof client>, "GetAccountSettings">;
 }
 
-/** Of one account in one region. */
-export function usage(
-  lambda: Pick<Lambda, "functions" | "versions" | "layerVersions">,
-  { account: id, region }: Pick<Context, "account" | "region">,
-) {
-  let FunctionCount = 0;
-  let TotalCodeSize = 0;
-  for (const { key, value } of lambda.functions.all()) {
-    if (key.account !== id || key.region !== region) continue;
-    FunctionCount += 1;
-    TotalCodeSize += value.wanted.code.bytes;
-  }
-  for (const { key, value } of lambda.versions.all())
-    if (key.account === id && key.region === region) TotalCodeSize += value.deployed.code.bytes;
-  for (const { key, value } of lambda.layerVersions.all())
-    if (key.account === id && key.region === region) TotalCodeSize += value.content.bytes;
-  return { TotalCodeSize, FunctionCount };
+interface Used {
+  readonly functions: number;
+  readonly bytes: number;
 }
+
+const NOTHING: Used = { functions: 0, bytes: 0 };
+
+/** What each account uses in each region, summed up as it changes: every upload asks. */
+export class CodeUsage {
+  readonly #used = new Map<string, Used>();
+
+  /** What one function, version or layer version is has changed; the bytes are those of its own code. */
+  change({ account: id, region }: Pick<Context, "account" | "region">, before: Used = NOTHING, after: Used = NOTHING): void {
+    const { functions, bytes } = this.#of(id, region);
+    this.#used.set(`${id}/${region}`, {
+      functions: functions + after.functions - before.functions,
+      bytes: bytes + after.bytes - before.bytes,
+    });
+  }
+
+  of({ account: id, region }: Pick<Context, "account" | "region">) {
+    const { functions: FunctionCount, bytes: TotalCodeSize } = this.#of(id, region);
+    return { TotalCodeSize, FunctionCount };
+  }
+
+  #of(id: string, region: string): Used {
+    return this.#used.get(`${id}/${region}`) ?? NOTHING;
+  }
+}
+
+export const usedBy = {
+  function: (record: FunctionRecord | undefined): Used | undefined => record && { functions: 1, bytes: record.wanted.code.bytes },
+  version: (record: VersionRecord | undefined): Used | undefined => record && { functions: 0, bytes: record.deployed.code.bytes },
+  layer: (record: LayerVersionRecord | undefined): Used | undefined => record && { functions: 0, bytes: record.content.bytes },
+};

@@ -6,7 +6,6 @@ import { CommonFault, Fault } from "../aws/fault.ts";
 import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
 import { limits } from "../limits.ts";
-import { usage } from "./account.ts";
 import { assertDeployable } from "./code-signing.ts";
 import { describeFunction, describeVersion } from "./configuration.ts";
 import { invalidParameter } from "./faults.ts";
@@ -101,7 +100,7 @@ export async function codeOf(lambda: Lambda, context: Context, given: client.Fun
 
 /** What is refused stays a blob that nothing refers to, which the collector removes. */
 function withinStorage(lambda: Lambda, context: Context, added: CodePackage): CodePackage {
-  if (usage(lambda, context).TotalCodeSize + added.bytes > limits.totalCodeBytes)
+  if (lambda.usage.of(context).TotalCodeSize + added.bytes > limits.totalCodeBytes)
     throw new Fault(CodeStorageExceededException$, "Code storage limit exceeded.", { Type: "User" });
   return added;
 }

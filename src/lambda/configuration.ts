@@ -79,13 +79,18 @@ function loggingOf(given: client.LoggingConfig | undefined, name: string, before
 }
 
 function checkNumbers({ MemorySize, Timeout, EphemeralStorageSize }: Configuration): void {
-  const bound = (value: number, name: string, max: number) => {
-    if (value > max)
-      throw validation(`Value '${value}' at '${name}' failed to satisfy constraint: Member must have value less than or equal to ${max}`);
-  };
-  bound(MemorySize, "memorySize", limits.memoryMiBMax);
-  bound(Timeout, "timeout", limits.timeoutSecondsMax);
-  bound(EphemeralStorageSize, "ephemeralStorage.size", limits.ephemeralStorageMiBMax);
+  const bounds = [
+    [MemorySize, "memorySize", limits.memoryMiBMax],
+    [Timeout, "timeout", limits.timeoutSecondsMax],
+    [EphemeralStorageSize, "ephemeralStorage.size", limits.ephemeralStorageMiBMax],
+  ] as const;
+  const problems = bounds
+    .filter(([value, , max]) => value > max)
+    .map(
+      ([value, name, max]) =>
+        `Value '${value}' at '${name}' failed to satisfy constraint: Member must have value less than or equal to ${max}`,
+    );
+  if (problems.length > 0) throw validation(...problems);
 }
 
 function checkRuntime(runtime: string, runtimes: LambdaDeps["runtimes"]): void {

@@ -26,5 +26,9 @@ export const notForVersions = (): Fault =>
     "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.",
   );
 /** The body has only a message, as AWS's validation errors do. */
-export const validation = (message: string): CommonFault =>
-  new CommonFault("ValidationException", `1 validation error detected: ${message}`, 400);
+export const validation = (...problems: readonly string[]): CommonFault =>
+  new CommonFault(
+    "ValidationException",
+    `${problems.length} validation error${problems.length === 1 ? "" : "s"} detected: ${problems.join("; ")}`,
+    400,
+  );

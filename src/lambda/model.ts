@@ -14,6 +14,7 @@ import type { Deployment, Invoker } from "../pool/invocation.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import type { DurableQueue, Entry, Key, MetaStore } from "../store/storage.ts";
 import type { View } from "../store/view.ts";
+import type { CodeUsage } from "./account.ts";
 import type { AliasRecord } from "./alias-records.ts";
 import type { CodeSigningRecord } from "./code-signing.ts";
 import type { ProvisionedRecord, ReservationRecord } from "./concurrency-records.ts";
@@ -179,6 +180,7 @@ export interface Lambda extends LambdaDeps {
   readonly functionUrls: View<FunctionUrlRecord>;
   readonly codeSigningConfigs: View<CodeSigningRecord>;
   readonly packages: Packages;
+  readonly usage: CodeUsage;
   readonly ready: ReadyDeployment;
   readonly events: AsyncInvocations;
   readonly metrics: LambdaMetrics;

@@ -12,7 +12,7 @@ import { View } from "../store/view.ts";
 import { accessOf } from "./access.ts";
 import { ALIAS_KIND, type AliasRecord } from "./alias-records.ts";
 import { aliases } from "./aliases.ts";
-import { account } from "./account.ts";
+import { account, CodeUsage, usedBy } from "./account.ts";
 import { startAsyncInvocations } from "./async-invocations.ts";
 import { backgroundWork } from "./background.ts";
 import { code } from "./code.ts";
@@ -117,6 +117,7 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   const packages = await Packages.open(deps.blobs, deps.packagesDirectory);
   const background = backgroundWork(deps);
   const references = new PackageReferences();
+  const usage = new CodeUsage();
   const late: { provisioning?: Provisioning; ready?: ReadyDeployment } = {};
   // Who has deployed a function invokes it soon. What keeps it from being ready is told to them then.
   const completed = (key: Key) =>
@@ -126,7 +127,7 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     );
   const complete = (key: Key) => completeSoon({ ...deps, completed }, background, key);
   const urlKeys = new Map<string, Key>();
-  const records = await openRecords(deps, references, urlKeys, (place) => late.provisioning?.changed(place));
+  const records = await openRecords(deps, { references, usage, urlKeys }, (place) => late.provisioning?.changed(place));
   const isReferenced = (sha256: string) => references.has(sha256);
   // Nothing runs yet, so what nobody refers to can go at once.
   await packages.collect(isReferenced, clock.monotonic(), 0);
@@ -140,6 +141,7 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
     invoker: counting,
     metrics,
     packages,
+    usage,
     chance: deps.chance ?? Math.random,
     complete,
     turns: new Turns(),
@@ -186,23 +188,25 @@ const ownerOf = (key: Key) => ({ account: key.account, region: key.region, name:
 /** `provisions`: what a function has provisioned may have changed. */
 async function openRecords(
   { meta, invoker }: LambdaDeps,
-  references: PackageReferences,
-  urlKeys: Map<string, Key>,
+  { references, usage, urlKeys }: { readonly references: PackageReferences; readonly usage: CodeUsage; readonly urlKeys: Map<string, Key> },
   provisions: (place: ReturnType<typeof ownerOf>) => void,
 ) {
   return {
     functions: await View.open<FunctionRecord>(meta, FUNCTION_KIND, (key, after, before) => {
       references.change(packagesOfFunction(before?.value), packagesOfFunction(after?.value));
+      usage.change(key, usedBy.function(before?.value), usedBy.function(after?.value));
       retireFormer(invoker, key, before?.value, after?.value);
       provisions(ownerOf(key));
     }),
     versions: await View.open<VersionRecord>(meta, VERSION_KIND, (key, after, before) => {
       references.change(packagesOfVersion(before?.value), packagesOfVersion(after?.value));
+      usage.change(key, usedBy.version(before?.value), usedBy.version(after?.value));
       if (before !== undefined && after === undefined) retireVersion(invoker, key, before.value);
     }),
-    layerVersions: await View.open<LayerVersionRecord>(meta, LAYER_VERSION_KIND, (_key, after, before) =>
-      references.change(packagesOfLayer(before?.value), packagesOfLayer(after?.value)),
-    ),
+    layerVersions: await View.open<LayerVersionRecord>(meta, LAYER_VERSION_KIND, (key, after, before) => {
+      references.change(packagesOfLayer(before?.value), packagesOfLayer(after?.value));
+      usage.change(key, usedBy.layer(before?.value), usedBy.layer(after?.value));
+    }),
     functionUrls: await View.open<FunctionUrlRecord>(meta, FUNCTION_URL_KIND, (key, after, before) => {
       if (before !== undefined) urlKeys.delete(before.value.urlId);
       if (after !== undefined) urlKeys.set(after.value.urlId, key);

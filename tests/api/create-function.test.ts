@@ -198,6 +198,15 @@ test("CreateFunction: what is accepted and what is refused", async (t) => {
       fault: [400, "ValidationException", /'10241' at 'memorySize' .* less than or equal to 10240$/],
     },
     { name: "no time", given: { Timeout: 0 }, fault: [400, "ValidationException", /'0' at 'timeout' .* greater than or equal to 1$/] },
+    {
+      name: "much of all",
+      given: { MemorySize: 10241, Timeout: 901, EphemeralStorage: { Size: 10241 } },
+      fault: [
+        400,
+        "ValidationException",
+        /^3 validation errors detected: Value '10241' at 'memorySize' .*; .* 'timeout' .*; .* 'ephemeralStorage.size' /,
+      ],
+    },
     { name: "much time", given: { Timeout: 901 }, fault: [400, "ValidationException", /'901' at 'timeout' .* less than or equal to 900$/] },
     {
       name: "little storage",

@@ -4,7 +4,20 @@ import { test } from "node:test";
 import { LambdaClient } from "@aws-sdk/client-lambda";
 import type { FixedIdentity } from "../../src/aws/memory-identities.ts";
 import type { PolicyStatement } from "../../src/aws/policy.ts";
-import { ACCOUNT, arnOf, check, covered, makeFunction, REGION, ROLE, send, settled, startLambda, type Row } from "./lambda.fixture.ts";
+import {
+  ACCOUNT,
+  arnOf,
+  check,
+  covered,
+  makeFunction,
+  REGION,
+  ROLE,
+  send,
+  settled,
+  startLambda,
+  type Row,
+  type Started,
+} from "./lambda.fixture.ts";
 
 const LASTING = "1 validation error detected: Value ";
 const many = (count: number, from = 0) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index + from}`, "v"]));
@@ -115,6 +128,22 @@ test("GetAccountSettings counts functions and their code", async (t) => {
   await makeFunction(started, "b");
   const AccountUsage = { TotalCodeSize: 2 * started.zip.length, FunctionCount: 2 };
   await check(started, { name: "two", call: ["GetAccountSettings", {}], expect: { AccountUsage } });
+  const bytes = started.zip.length;
+  await send(started.client, "PublishVersion", { FunctionName: "a" });
+  await send(started.client, "PublishLayerVersion", { LayerName: "l", Content: { ZipFile: started.zip } });
+  const counts = async (name: string, FunctionCount: number, packages: number, one: Pick<Started, "client"> = started) =>
+    await check(one, {
+      name,
+      call: ["GetAccountSettings", {}],
+      expect: { AccountUsage: { TotalCodeSize: packages * bytes, FunctionCount } },
+    });
+  await counts("with a version and a layer", 2, 4);
+  await send(started.client, "DeleteLayerVersion", { LayerName: "l", VersionNumber: 1 });
+  await counts("without the layer", 2, 3);
+  const again = await started.restart();
+  await counts("after a restart", 2, 3, again);
+  await send(again.client, "DeleteFunction", { FunctionName: "a" });
+  await counts("a function goes with its versions", 1, 1, again);
 });
 
 test("who has no policy may do nothing, and learns of nothing", async (t) => {
