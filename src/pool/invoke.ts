@@ -7,7 +7,7 @@ import { Environment } from "../runtime/environment.ts";
 import { kindOf, type PreparedSandboxes } from "../runtime/late-binding.ts";
 import type { RuntimeLayout } from "../runtime/settings.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
-import type { LogSink } from "../store/log-sink.ts";
+import type { LogSink, LogStreamName } from "../store/log-sink.ts";
 import { Concurrency, type Claimant } from "./concurrency.ts";
 import { cachedCredentials, type CredentialSource } from "./credentials.ts";
 import {
@@ -238,8 +238,10 @@ function environmentFactory(deps: DataPlaneDeps, prepared: PreparedSandboxes) {
   return (deployment: Deployment, layout: RuntimeLayout): CreateEnvironment => {
     const { account, region, roleArn, functionName } = deployment;
     const { group } = deployment.logging;
-    return (events, creation) =>
-      new Environment({
+    return (events, creation) => {
+      // One object for all its lines: among hundreds that go to the log's thread in one message, it is copied once.
+      let name: LogStreamName | undefined;
+      return new Environment({
         key: environmentKey(deployment),
         settings: deployment,
         layout,
@@ -252,8 +254,9 @@ function environmentFactory(deps: DataPlaneDeps, prepared: PreparedSandboxes) {
         network: deps.network ?? "endpoint",
         freezeAfterMs: limits.freezeAfterMs ?? 5,
         ...creation,
-        append: (stream, records) => logs.append({ account, region, group, stream }, records),
+        append: (stream, records) => logs.append((name ??= { account, region, group, stream }), records),
         events,
       });
+    };
   };
 }
