@@ -20,6 +20,8 @@ const CALLBACK_WARNING =
   "AWS Lambda plans to remove support for callback-based function handlers starting with Node.js 24. You will need to update this function to use an async handler to use Node.js 24 or later. To disable this warning, set the AWS_LAMBDA_NODEJS_DISABLE_CALLBACK_WARNING environment variable.";
 
 let handler;
+/** Sends an answer; a rehearsal's goes nowhere. */
+let tell = send;
 let logFailure = () => {};
 /** What log lines belong to: the invocation that runs or was the last. */
 let logged = {};
@@ -36,15 +38,19 @@ const socket = listen((type, head, text) => {
   else if (type === "I") void invoke(head, text);
 });
 
-/** Loads and compiles ahead of time what any handler needs: a millisecond that a cold start on a prepared sandbox does not wait for. */
+/** Loads a handler and calls it, so that all of this is compiled: a millisecond that a cold start on a prepared sandbox does not wait for. */
 async function rehearse() {
   patchConsole(
     () => {},
     () => logged,
   );
-  const nothing = await loadHandler(__dirname, "nothing.handler", NODE_MAJOR);
-  await nothing({}, addContext({}, {}));
+  handler = await loadHandler(__dirname, "nothing.handler", NODE_MAJOR);
+  tell = () => {};
+  await invoke({}, "{}");
   await turn();
+  tell = send;
+  handler = undefined;
+  logged = {};
 }
 
 async function boot({ handler: name, variables }) {
@@ -171,7 +177,7 @@ class Invocation {
     this.whenDrained = undefined;
     current = undefined;
     socket.ref();
-    send(type, { requestId: this.requestId, ...head }, ...body);
+    tell(type, { requestId: this.requestId, ...head }, ...body);
   }
 }
 
