@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Worker, isMainThread, parentPort, workerData, type MessagePort } from "node:worker_threads";
+import { sleep, systemClock } from "../src/base/clock.ts";
 import { median, summarise, type Result } from "./measure.ts";
 import { startBenchServer } from "./server.ts";
 import { connections, send, signedInvoke, type Prepared } from "./signed-requests.ts";
@@ -11,6 +12,8 @@ const WARM_UP = 500;
 const SAMPLES = 3000;
 const ROUND = 500;
 const CALLERS = 10;
+/** After 5 ms at rest an environment is frozen: these calls find it so. */
+const REST = { ms: 20, samples: 200 } as const;
 const EVENT = '{"key1":"value1","key2":"value2","key3":"value3"}';
 const NODE = { "index.mjs": "export const handler = async (event) => event;" };
 const PYTHON = { "app.py": "def handler(event, context):\n    return event\n" };
@@ -22,6 +25,8 @@ interface Load {
   readonly request: Omit<Prepared, "url">;
   readonly callers: number;
   readonly count: number;
+  /** Between two calls of a caller. */
+  readonly restMs: number;
 }
 
 interface Measured {
@@ -40,8 +45,8 @@ function serveFloor(port: MessagePort): void {
   echo.listen(0, "127.0.0.1", () => port.postMessage((echo.address() as AddressInfo).port));
 }
 
-/** So many callers that never wait, with a connection each. */
-async function load({ href, request, callers, count }: Load): Promise<Measured> {
+/** So many callers, with a connection each. */
+async function load({ href, request, callers, count, restMs }: Load): Promise<Measured> {
   const agent = connections(callers);
   const prepared = { ...request, url: new URL(href) };
   const samples: number[] = [];
@@ -49,7 +54,10 @@ async function load({ href, request, callers, count }: Load): Promise<Measured> 
   let left = count;
   await Promise.all(
     Array.from({ length: callers }, async () => {
-      while (left-- > 0) samples.push(await send(prepared, agent));
+      while (left-- > 0) {
+        if (restMs > 0) await sleep(systemClock, restMs);
+        samples.push(await send(prepared, agent));
+      }
     }),
   );
   agent.destroy();
@@ -65,8 +73,8 @@ if (!isMainThread && parentPort !== null) {
 
 const worker = (role: Role) => new Worker(new URL(import.meta.url), { workerData: role });
 
-async function measure(callers: Worker, { url, ...request }: Prepared, count: number, atOnce = 1): Promise<Measured> {
-  callers.postMessage({ href: url.href, request, callers: atOnce, count } satisfies Load);
+async function measure(callers: Worker, { url, ...request }: Prepared, count: number, atOnce = 1, restMs = 0): Promise<Measured> {
+  callers.postMessage({ href: url.href, request, callers: atOnce, count, restMs } satisfies Load);
   const [measured] = (await once(callers, "message")) as [Measured];
   return measured;
 }
@@ -85,8 +93,11 @@ async function compare(callers: Worker, name: string, target: Prepared, floor: P
     rates.push((await measure(callers, target, 3000, CALLERS)).rate);
     floorRates.push((await measure(callers, floor, 3000, CALLERS)).rate);
   }
+  const rested = await measure(callers, target, REST.samples, 1, REST.ms);
+  const floorRested = await measure(callers, floor, REST.samples, 1, REST.ms);
   return [
     summarise(`warm invoke: ${name}, one at a time`, "ms", ours, median(theirs)),
+    summarise(`warm invoke: ${name}, after ${REST.ms} ms at rest`, "ms", rested.samples, median(floorRested.samples)),
     summarise(`warm invoke: ${name}, ${CALLERS} at once`, "1/s", rates, median(floorRates)),
   ];
 }

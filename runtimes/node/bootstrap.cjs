@@ -7,7 +7,7 @@
 const { patchConsole } = require("./console.cjs");
 const { listen, send, sendLater } = require("./control.cjs");
 const { RuntimeError, errorDocument } = require("./errors.cjs");
-const { STREAMING, loadHandler, warmUp } = require("./handler.cjs");
+const { STREAMING, loadHandler } = require("./handler.cjs");
 
 const RESPONSE_BYTES_MAX = 6_291_556;
 const NODE_MAJOR = Number.parseInt(process.versions.node, 10);
@@ -20,6 +20,8 @@ const CALLBACK_WARNING =
   "AWS Lambda plans to remove support for callback-based function handlers starting with Node.js 24. You will need to update this function to use an async handler to use Node.js 24 or later. To disable this warning, set the AWS_LAMBDA_NODEJS_DISABLE_CALLBACK_WARNING environment variable.";
 
 let handler;
+/** Sends an answer; a rehearsal's goes nowhere. */
+let tell = send;
 let logFailure = () => {};
 /** What log lines belong to: the invocation that runs or was the last. */
 let logged = {};
@@ -30,11 +32,26 @@ let early;
 let isLoading = false;
 
 const socket = listen((type, head, text) => {
-  if (type === "P") void warmUp().then(() => send("W", {}));
+  if (type === "P") void rehearse().then(() => send("W", {}));
   else if (type === "B") void boot(head);
   else if (type === "I" && handler === undefined) early = [head, text];
   else if (type === "I") void invoke(head, text);
 });
+
+/** Loads a handler and calls it, so that all of this is compiled: a millisecond that a cold start on a prepared sandbox does not wait for. */
+async function rehearse() {
+  patchConsole(
+    () => {},
+    () => logged,
+  );
+  handler = await loadHandler(__dirname, "nothing.handler", NODE_MAJOR);
+  tell = () => {};
+  await invoke({}, "{}");
+  await turn();
+  tell = send;
+  handler = undefined;
+  logged = {};
+}
 
 async function boot({ handler: name, variables }) {
   for (const [variable, value] of Object.entries(variables)) process.env[variable] = value;
@@ -160,7 +177,7 @@ class Invocation {
     this.whenDrained = undefined;
     current = undefined;
     socket.ref();
-    send(type, { requestId: this.requestId, ...head }, ...body);
+    tell(type, { requestId: this.requestId, ...head }, ...body);
   }
 }
 

@@ -131,10 +131,4 @@ async function loadHandler(root, name, nodeMajor) {
   return handler;
 }
 
-/** Does ahead of time what loading any handler needs: a millisecond that a cold start on a prepared sandbox does not wait for. */
-async function warmUp() {
-  resolveAlongNodePath();
-  await importModule(path.join(__dirname, "empty.mjs"));
-}
-
-module.exports = { STREAMING, loadHandler, warmUp };
+module.exports = { STREAMING, loadHandler };

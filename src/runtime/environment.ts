@@ -464,8 +464,9 @@ export class Environment {
   }
 
   async #logReport(reserved: Promise<(event: PlatformEvent) => void>, flight: Flight, figures: Figures): Promise<void> {
+    const measured = this.#measure(flight.tail !== undefined);
     const write = await reserved;
-    await this.#measure(flight.tail !== undefined);
+    await measured;
     const { memoryMiB } = this.#options.settings;
     write({ kind: "report", ...figures, memoryMiB, memoryPeakMiB: this.#memoryPeakMiB });
   }

@@ -1,2 +1,0 @@
-// Imported ahead of any handler, so that Node's loader of ES modules is there. See handler.cjs.
-export const isLoaded = true;

@@ -1,0 +1,2 @@
+// A handler for the rehearsal of a prepared runtime. See bootstrap.cjs.
+export const handler = async () => undefined;
