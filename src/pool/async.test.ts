@@ -212,10 +212,7 @@ test("events of a function that is gone are dropped", async (t) => {
   one.control.isGone = true;
   await one.accept("r1");
   const isEmpty = async () => Object.values(await one.depth()).every((count) => count === 0);
-  for (let turn = 0; !(await isEmpty()); turn++) {
-    assert.ok(turn < 1000);
-    await new Promise(setImmediate);
-  }
+  for (let turn = 0; !(await isEmpty()); turn++) assert.ok(turn < 1000);
   assert.deepEqual(one.endings, []);
 });
 
@@ -278,6 +275,43 @@ test("never more at once than may be, and a function with a thousand events keep
   }
   await eventually(() => one.endings.length === 101);
   assert.equal(most, 4);
+});
+
+test("events that are accepted while others of their function wait come behind them", async (t) => {
+  const order: string[] = [];
+  const waiting: (() => void)[] = [];
+  const one = start(
+    t,
+    async (_event, { requestId }) => {
+      order.push(requestId);
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+    { concurrencyMax: 1 },
+  );
+  const ids = ["0", "1", "2", "3", "4", "5"];
+  for (const id of ids.slice(0, 3)) await one.accept(id);
+  for (const id of ids.slice(3)) {
+    await eventually(() => waiting.length === 1);
+    const accepted = one.accept(id);
+    waiting.shift()?.();
+    await accepted;
+  }
+  for (let ended = 3; ended < ids.length; ended++) {
+    await eventually(() => waiting.length === 1);
+    waiting.shift()?.();
+  }
+  await eventually(() => one.endings.length === ids.length);
+  assert.deepEqual(order, ids);
+});
+
+test("an event that can't be made durable is not run, and leaves room for others", async (t) => {
+  const order: string[] = [];
+  const one = start(t, (_event, { requestId }) => void order.push(requestId), { concurrencyMax: 1 });
+  // No text of the store has a lone surrogate.
+  await assert.rejects(one.accept("\ud800"), /surrogate/);
+  await one.accept("taken");
+  await eventually(() => one.endings.length === 1);
+  assert.deepEqual(order, ["taken"]);
 });
 
 test("a claim is kept while the function runs, longer than a claim lasts", async (t) => {

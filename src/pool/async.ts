@@ -98,9 +98,8 @@ export function asyncInvocations(deps: AsyncDeps): AsyncInvocations {
   const workers = new QueueWorkers({ queue, clock, log, concurrencyMax, prefix: PREFIX, work: (message) => work(deps, message) });
   return {
     async accept(name, event) {
-      await queue.enqueue([asyncMessage(name, { ...event, acceptedMs: clock.now(), failures: 0 })]);
+      await workers.add(asyncMessage(name, { ...event, acceptedMs: clock.now(), failures: 0 }));
       deps.watcher.received(event);
-      workers.wake(PREFIX + name);
     },
     wake(messages) {
       for (const { queue: name } of messages) workers.wake(name);

@@ -2,7 +2,7 @@
 import { backoffMs } from "../base/backoff.ts";
 import { inRealTime, type Clock, type Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import { StorageError, type ClaimedMessage, type DurableQueue, type Effects } from "./storage.ts";
+import { StorageError, type ClaimedMessage, type DurableQueue, type Effects, type NewMessage } from "./storage.ts";
 
 /** What becomes of a message: in every case one transaction. */
 export type Disposition =
@@ -59,7 +59,8 @@ export class QueueWorkers {
   readonly #tokens = new Set<string>();
   readonly #tasks = new Set<Promise<void>>();
   readonly #timers = new Map<string, Timer>();
-  /** Claimed, and to begin in one of the next turns of the event loop. */
+  /** In this turn of the event loop, and what begins in the next ones. */
+  #begun = 0;
   readonly #due: (() => void)[] = [];
   /** In flight, and room that is kept for what is being claimed. */
   #taken = 0;
@@ -76,14 +77,30 @@ export class QueueWorkers {
 
   /** There is something in the queue. */
   wake(name: string): void {
-    let line = this.#lines.get(name);
-    if (line === undefined) {
-      const allowance = Math.min(ALLOWANCE_FIRST, this.#deps.concurrencyMax);
-      line = { name, inFlight: 0, allowance, mayHaveMore: false, isClaiming: false };
-      this.#lines.set(name, line);
-    }
+    const line = this.#lineOf(name);
     line.mayHaveMore = true;
     this.#offer(line);
+  }
+
+  /** Resolves when the message is durable. It begins at once where nothing is before it, and is in its queue otherwise. */
+  async add(message: Omit<NewMessage, "visibleAtMs">): Promise<void> {
+    const { queue, clock } = this.#deps;
+    const line = this.#lineOf(message.queue);
+    if (!this.#isFree(line)) {
+      await queue.enqueue([message]);
+      return this.wake(message.queue);
+    }
+    this.#taken++;
+    line.inFlight++;
+    let token: string | undefined;
+    try {
+      token = await queue.enqueueClaimed(message, this.#visibilityMs);
+    } finally {
+      if (token === undefined) this.#leave(line);
+    }
+    if (token === undefined) return;
+    const claimed = { ...message, token, attempt: 1, enqueuedAtMs: clock.now() };
+    void this.#own(() => this.#handle(line, claimed));
   }
 
   /** Nothing more is claimed; what is in flight goes on. */
@@ -97,6 +114,22 @@ export class QueueWorkers {
     this.pause();
     while (this.#tasks.size > 0) await Promise.all(this.#tasks);
     this.#cancel("extend");
+  }
+
+  #lineOf(name: string): Line {
+    let line = this.#lines.get(name);
+    if (line === undefined) {
+      const allowance = Math.min(ALLOWANCE_FIRST, this.#deps.concurrencyMax);
+      line = { name, inFlight: 0, allowance, mayHaveMore: false, isClaiming: false };
+      this.#lines.set(name, line);
+    }
+    return line;
+  }
+
+  /** Nothing of it waits, and none of another that could be claimed now. */
+  #isFree({ mayHaveMore, isClaiming, inFlight, allowance }: Line): boolean {
+    const isBehind = mayHaveMore || isClaiming || inFlight >= allowance;
+    return !isBehind && !this.#isPaused && this.#ready.size === 0 && this.#taken < this.#deps.concurrencyMax;
   }
 
   #cancel(name: string): void {
@@ -173,7 +206,7 @@ export class QueueWorkers {
   async #handle(line: Line, message: ClaimedMessage): Promise<void> {
     const { token, queue, id, attempt } = message;
     this.#tokens.add(token);
-    await this.#turnOfLoop();
+    await this.#nextTurn();
     const disposition = await this.#deps.work(message).catch((cause: unknown): Disposition => {
       this.#deps.log.error("an event could not be worked on", { queue, id, cause });
       return { kind: "later", delayMs: backoffMs(attempt, RETRY_MS.first, RETRY_MS.max) };
@@ -186,21 +219,28 @@ export class QueueWorkers {
       this.#deps.log.warn(isOvertaken ? "a claim was held too long" : "an event could not be settled", { queue, id, cause });
     }
     this.#tokens.delete(token);
+    line.allowance = this.#allowanceAfter(line, disposition);
+    this.#leave(line);
+  }
+
+  #leave(line: Line): void {
     this.#taken--;
     line.inFlight--;
-    line.allowance = this.#allowanceAfter(line, disposition);
     this.#offer(line);
   }
 
-  #turnOfLoop(): Promise<void> {
-    return new Promise((begin) => {
-      if (this.#due.push(begin) === 1) setImmediate(() => this.#begin());
-    });
+  /** Undefined: this turn of the event loop has room for one more. */
+  #nextTurn(): Promise<void> | undefined {
+    if (this.#begun >= BEGUN_PER_TURN) return new Promise((begin) => this.#due.push(begin));
+    if (this.#begun++ === 0) setImmediate(() => this.#beginTurn());
+    return undefined;
   }
 
-  #begin(): void {
-    for (const begin of this.#due.splice(0, BEGUN_PER_TURN)) begin();
-    if (this.#due.length > 0) setImmediate(() => this.#begin());
+  #beginTurn(): void {
+    const due = this.#due.splice(0, BEGUN_PER_TURN);
+    this.#begun = due.length;
+    if (this.#begun > 0) setImmediate(() => this.#beginTurn());
+    for (const begin of due) begin();
   }
 
   #allowanceAfter({ allowance }: Line, disposition: Disposition): number {

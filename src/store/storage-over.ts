@@ -136,6 +136,9 @@ function durableQueue(clock: Clock, driver: Driver, hints: Hints, withEffects: W
       await driver.run("enqueue", [kept<NewMessage>(driver, messages), clock.now()]);
       hints.enqueued(messages);
     },
+    async enqueueClaimed({ queue, id, body }, visibilityMs) {
+      return await driver.run("enqueueClaimed", [{ queue, id, body: driver.copy(body) }, visibilityMs, clock.now()]);
+    },
     claim: async (queue, limit, visibilityMs) => driver.run("claim", [queue, checkLimit(limit), visibilityMs, clock.now()]),
     extend: (tokens, visibilityMs) => driver.run("extendClaims", [tokens, visibilityMs, clock.now()]),
     acknowledge: (tokens, effects) =>

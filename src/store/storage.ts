@@ -114,6 +114,8 @@ export interface ClaimedMessage {
 export interface DurableQueue {
   /** Resolves only when all are durable. */
   enqueue(messages: readonly NewMessage[]): Promise<void>;
+  /** The same for one that is worked on at once: the token of its claim, as `claim` makes it; undefined when it was there already. */
+  enqueueClaimed(message: Omit<NewMessage, "visibleAtMs">, visibilityMs: number): Promise<string | undefined>;
   /** Takes up to `limit` visible messages, oldest first, and hides them for `visibilityMs`; not durable: power loss ends claims. */
   claim(queue: string, limit: number, visibilityMs: number): Promise<readonly ClaimedMessage[]>;
   /** Keeps claimed messages hidden for `visibilityMs` from now; `false` for tokens that are no longer valid. */

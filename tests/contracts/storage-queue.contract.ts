@@ -83,6 +83,21 @@ function claims(withStorage: WithStorage): void {
     assert.deepEqual(idsOf(await queue.claim("other", 9, 1000)), ["1"]);
   });
 
+  withStorage("a message may be claimed as it is enqueued: hidden, fenced and acknowledged like any other", async (storage, clock) => {
+    const { queue } = storage;
+    const [stale = "", other = ""] = [await queue.enqueueClaimed(message("1"), 1000), await queue.enqueueClaimed(message("2"), 9000)];
+    assert.equal(await queue.enqueueClaimed(message("1"), 1000), undefined);
+    await queue.enqueue([message("2")]);
+    assert.deepEqual(await queue.depth("q"), { visible: 0, claimed: 2, delayed: 0 });
+    assert.deepEqual(await queue.extend([stale], 2000), [true]);
+    clock.advance(2000);
+    const again = await claimOne(storage);
+    assert.deepEqual([again.id, textOf(again.body), again.attempt, again.enqueuedAtMs], ["1", "1", 2, clock.now() - 2000]);
+    await assert.rejects(queue.acknowledge([stale]), failsWith("Fenced"));
+    await queue.acknowledge([again.token, other]);
+    assert.deepEqual(await queue.depth("q"), { visible: 0, claimed: 0, delayed: 0 });
+  });
+
   withStorage("concurrent claimers never get the same message", async ({ queue }) => {
     await queue.enqueue(Array.from({ length: 300 }, (_, n) => message(String(n))));
     const claimed = (await Promise.all(Array.from({ length: 40 }, () => queue.claim("q", 10, 1000)))).flat();

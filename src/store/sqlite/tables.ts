@@ -16,7 +16,7 @@ import {
   removeMail,
   sendMail,
 } from "./mailboxes.ts";
-import { claim, depth, enqueue, extendClaims, releaseClaims, removeClaimed, waitingQueues } from "./queues.ts";
+import { claim, depth, enqueue, enqueueClaimed, extendClaims, releaseClaims, removeClaimed, waitingQueues } from "./queues.ts";
 import { getRecords, listRecords, recordsOfKind, writeRecords } from "./records.ts";
 import type { Statements } from "./statements.ts";
 import { cancelTimers, claimTimers, removeFired, setTimers } from "./timers.ts";
@@ -57,6 +57,7 @@ export function tables(sql: Statements) {
     },
 
     enqueue: (messages: readonly NewMessage[], nowMs: number) => enqueue(sql, messages, nowMs),
+    enqueueClaimed: (message: NewMessage, visibilityMs: number, nowMs: number) => enqueueClaimed(sql, message, visibilityMs, nowMs),
     claim: (queue: string, limit: number, visibilityMs: number, nowMs: number) => claim(sql, queue, limit, visibilityMs, nowMs),
     extendClaims: (tokens: Tokens, visibilityMs: number, nowMs: number) => extendClaims(sql, tokens, visibilityMs, nowMs),
     releaseClaims: (tokens: Tokens, delayMs: number, nowMs: number) => releaseClaims(sql, tokens, delayMs, nowMs),
