@@ -59,7 +59,8 @@ export class QueueWorkers {
   readonly #tokens = new Set<string>();
   readonly #tasks = new Set<Promise<void>>();
   readonly #timers = new Map<string, Timer>();
-  /** Claimed, and to begin in one of the next turns of the event loop. */
+  /** In this turn of the event loop, and what begins in the next ones. */
+  #begun = 0;
   readonly #due: (() => void)[] = [];
   /** In flight, and room that is kept for what is being claimed. */
   #taken = 0;
@@ -205,7 +206,7 @@ export class QueueWorkers {
   async #handle(line: Line, message: ClaimedMessage): Promise<void> {
     const { token, queue, id, attempt } = message;
     this.#tokens.add(token);
-    await this.#turnOfLoop();
+    await this.#nextTurn();
     const disposition = await this.#deps.work(message).catch((cause: unknown): Disposition => {
       this.#deps.log.error("an event could not be worked on", { queue, id, cause });
       return { kind: "later", delayMs: backoffMs(attempt, RETRY_MS.first, RETRY_MS.max) };
@@ -228,15 +229,18 @@ export class QueueWorkers {
     this.#offer(line);
   }
 
-  #turnOfLoop(): Promise<void> {
-    return new Promise((begin) => {
-      if (this.#due.push(begin) === 1) setImmediate(() => this.#begin());
-    });
+  /** Undefined: this turn of the event loop has room for one more. */
+  #nextTurn(): Promise<void> | undefined {
+    if (this.#begun >= BEGUN_PER_TURN) return new Promise((begin) => this.#due.push(begin));
+    if (this.#begun++ === 0) setImmediate(() => this.#beginTurn());
+    return undefined;
   }
 
-  #begin(): void {
-    for (const begin of this.#due.splice(0, BEGUN_PER_TURN)) begin();
-    if (this.#due.length > 0) setImmediate(() => this.#begin());
+  #beginTurn(): void {
+    const due = this.#due.splice(0, BEGUN_PER_TURN);
+    this.#begun = due.length;
+    if (this.#begun > 0) setImmediate(() => this.#beginTurn());
+    for (const begin of due) begin();
   }
 
   #allowanceAfter({ allowance }: Line, disposition: Disposition): number {

@@ -72,8 +72,8 @@ test("1 MiB is taken, a byte more is not; nor what is no JSON, or for nobody; an
 
 test("an event that the store does not take is not accepted", async (t) => {
   const storage = memoryStorage({ clock: manualClock() });
-  const enqueue = () => Promise.reject(new StorageError("Unavailable", "the disk is full"));
-  const started = await startLambda(t, { queue: { ...storage.queue, enqueue } });
+  const enqueueClaimed = () => Promise.reject(new StorageError("Unavailable", "the disk is full"));
+  const started = await startLambda(t, { queue: { ...storage.queue, enqueueClaimed } });
   await makeFunction(started, "f");
   await assert.rejects(
     invokeEvent(started),

@@ -11,33 +11,32 @@ import type { Statements } from "./statements.ts";
 /** Messages whose time has come that one claim makes visible at most: bounds how long it takes. */
 const PROMOTED_MAX = 1000;
 
-const INSERT = "INSERT INTO message (queue, id, body, crc, enqueued_ms, hidden_ms, claimed, attempt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+const INSERT = `INSERT INTO message (queue, id, body, crc, enqueued_ms, hidden_ms, claimed, attempt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+  ON CONFLICT DO NOTHING`;
 
-/** `hiddenMs`: as in the table. */
-function insert(sql: Statements, { queue, id, body }: NewMessage, nowMs: number, hiddenMs: number, isClaimed: boolean) {
-  const claimed = Number(isClaimed);
-  return sql.run(`${INSERT} ON CONFLICT DO NOTHING`, queue, id, body, crc32(body, crc32(id)), nowMs, hiddenMs, claimed, claimed);
+function insert(sql: Statements, { queue, id, body }: NewMessage, nowMs: number, hiddenMs: number, claims: 0 | 1) {
+  return sql.run(INSERT, queue, id, body, crc32(body, crc32(id)), nowMs, hiddenMs, claims);
 }
 
 export function enqueue(sql: Statements, messages: readonly NewMessage[], nowMs: number): void {
   for (const message of messages) {
     const { visibleAtMs = 0 } = message;
-    insert(sql, message, nowMs, visibleAtMs > nowMs ? visibleAtMs : 0, false);
+    insert(sql, message, nowMs, visibleAtMs > nowMs ? visibleAtMs : 0, 0);
   }
 }
 
 /** What an enqueue and a claim would leave, in half the work: the index is written once, the body is not read. */
 export function enqueueClaimed(sql: Statements, message: NewMessage, visibilityMs: number, nowMs: number): string | undefined {
-  const { changes, lastInsertRowid } = insert(sql, message, nowMs, nowMs + visibilityMs, true);
+  const { changes, lastInsertRowid } = insert(sql, message, nowMs, nowMs + visibilityMs, 1);
   if (changes === 0) return undefined;
   const token = newToken(Number(lastInsertRowid));
   sql.run("UPDATE message SET token = ? WHERE sequence = ?", token, lastInsertRowid);
   return token;
 }
 
-function claimRow(sql: Statements, row: Row, hiddenMs: number): ClaimedMessage {
+function claimRow(sql: Statements, queue: string, row: Row, hiddenMs: number): ClaimedMessage {
   const [sequence, attempt] = [Number(row["sequence"]), Number(row["attempt"]) + 1];
-  const [queue, id, body] = [String(row["queue"]), String(row["id"]), row["body"] as Uint8Array];
+  const [id, body] = [String(row["id"]), row["body"] as Uint8Array];
   if (crc32(body, crc32(id)) !== Number(row["crc"])) throw new Damage(`the message ${id} of ${queue} is not what was written`);
   const token = newToken(sequence);
   sql.run("UPDATE message SET token = ?, attempt = ?, hidden_ms = ?, claimed = 1 WHERE sequence = ?", token, attempt, hiddenMs, sequence);
@@ -52,8 +51,12 @@ export function claim(sql: Statements, queue: string, limit: number, visibilityM
     PROMOTED_MAX,
   );
   for (const { sequence = 0 } of due) sql.run("UPDATE message SET hidden_ms = 0, claimed = 0, token = NULL WHERE sequence = ?", sequence);
-  const rows = sql.all("SELECT * FROM message WHERE queue = ? AND hidden_ms = 0 AND claimed = 0 ORDER BY sequence LIMIT ?", queue, limit);
-  return rows.map((row) => claimRow(sql, row, nowMs + visibilityMs));
+  const rows = sql.all(
+    "SELECT sequence, id, body, crc, enqueued_ms, attempt FROM message WHERE queue = ? AND hidden_ms = 0 AND claimed = 0 ORDER BY sequence LIMIT ?",
+    queue,
+    limit,
+  );
+  return rows.map((row) => claimRow(sql, queue, row, nowMs + visibilityMs));
 }
 
 const HELD = "WHERE sequence = ? AND token = ? AND hidden_ms > ?";
