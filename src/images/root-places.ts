@@ -2,7 +2,7 @@
 import { chmod, lstat, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-const DIRECTORIES = ["dev", "etc", "proc", "tmp", "var"];
+const DIRECTORIES = ["dev", "etc", "proc", "sys", "tmp", "var"];
 /** Where the code and the layers of a function are that brings only these. */
 export const CODE_PLACES: readonly string[] = ["opt", "var/task"];
 const FILES = ["etc/hostname", "etc/hosts", "etc/resolv.conf", "var/supervisor", "var/emulator"];
