@@ -47,10 +47,6 @@ the build that the server has. The rates of operations other than invocations ar
 Invoke: DurableExecutionName is refused. Results of asynchronous invocations go to Lambda functions, S3 buckets, SQS
 queues, SNS topics and event buses. A record of more than 256 KB goes to a topic with \`null\` for its payloads.
 
-Architectures: \`arm64\` on an x86_64 machine runs through qemu where that is installed, custom runtimes and images at once, managed runtimes from an
-image for arm64 ([runtimes.md](runtimes.md#arm64-on-an-x86_64-machine)); without it an invocation is an InvalidRuntimeException. \`x86_64\` on an arm64
-machine does not run. CompatibleArchitectures of a layer choose what lists show.
-
 Layers: there are no organisations, so a permission with OrganizationId admits nobody; AWS's own layers (\`awslayer\`) do not exist, and those of
 AWS's accounts are to be published here again. Content.Location is valid for ten minutes. Programs in \`/opt/extensions\` run: [extensions.md](extensions.md).
 
@@ -63,6 +59,10 @@ refused, up to 10 filters are accepted.
 Function URLs are \`http://<url-id>.lambda-url.<region>.localhost:<port>/\` (or below the name by which the client reached the server), and are
 served in both modes; with RESPONSE_STREAM a function that does not stream has its result sent as it is. Both permissions are needed,
 \`lambda:InvokeFunctionUrl\` and \`lambda:InvokeFunction\`. Forms (\`application/x-www-form-urlencoded\`) come in base64.
+
+Architectures: \`arm64\` on an x86_64 machine runs through qemu where that is installed, custom runtimes and images at once, managed runtimes from an
+image for arm64 ([runtimes.md](runtimes.md#arm64-on-an-x86_64-machine)); without it an invocation is an InvalidRuntimeException. \`x86_64\` on an arm64
+machine does not run. CompatibleArchitectures of a layer choose what lists show.
 
 Code signing configurations are stored; signatures are not verified. So under \`Enforce\` code is not deployed (CodeVerificationFailedException),
 under \`Warn\` all is.
