@@ -7,6 +7,9 @@ const DIRECTORIES = ["dev", "etc", "proc", "sys", "tmp", "var"];
 export const CODE_PLACES: readonly string[] = ["opt", "var/task"];
 const FILES = ["etc/hostname", "etc/hosts", "etc/resolv.conf", "var/supervisor", "var/emulator"];
 
+/** What a root has besides its image: one that was made with others has to be made anew. */
+export const ROOT_PLACES: readonly string[] = [...DIRECTORIES, ...FILES];
+
 const found = (path: string) => lstat(path).catch(() => undefined);
 
 /** No link is followed: one that stands there is replaced. `more`: further directories, parents first. */
