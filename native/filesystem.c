@@ -12,6 +12,7 @@
 #include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -59,13 +60,20 @@ static const char *const HIDDEN[] = {
 // process started, so these have theirs from the beginning.
 static const char *const EMPTY_PLACES[] = {"/var/task/lib", "/opt/lib"};
 
+#define LENGTH(array) (sizeof(array) / sizeof *(array))
+
+// Below the sandbox's own /sys, as the kernel has it; and what covers two files below /proc, made there as well.
+#define PROCESSORS "/sys/devices/system/cpu"
+static const char *const ALL_PROCESSORS[] = {PROCESSORS "/possible", PROCESSORS "/present"};
+enum { PROCESSORS_BYTES_MAX = 128 << 10 };
+
 static char links[LINKS_MAX][2][64];
 static size_t link_count;
 static const char *shared[LINKS_MAX + 2];  // what each sandbox clones from the stage
 static size_t shared_count;
+static char *all_processors[LENGTH(ALL_PROCESSORS)], *processor_texts;  // the machine's; of /proc/cpuinfo, with a paragraph for each
+static unsigned long long boot_seconds;
 static int own_namespace = -1, own_root = -1;
-
-#define LENGTH(array) (sizeof(array) / sizeof *(array))
 
 static int clone_tree(const char *path) {
   return (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
@@ -165,11 +173,93 @@ static const char *share_parts(void) {
   return failed ? failed : empty < 0 || close(empty) ? EMPTY_DIRECTORY : NULL;
 }
 
+// All of a file of the kernel's, with a NUL behind; NULL when there is none.
+static char *text_of(const char *path) {
+  size_t size = 0, room = 0;
+  char *text = NULL;
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  for (ssize_t got = 1; file >= 0 && got > 0; size += (size_t)got) {
+    if (room - size < 4096 && !(text = realloc(text, room = room * 2 + 65536))) return NULL;
+    if ((got = read(file, text + size, room - size - 1)) < 0) break;
+    text[size + (size_t)got] = 0;
+  }
+  if (file >= 0) close(file);
+  return text;
+}
+
+static bool read_processors(void) {
+  char *counters = text_of("/proc/stat"), *boot = counters ? strstr(counters, "\nbtime ") : NULL;
+  if (boot) boot_seconds = strtoull(boot + 7, NULL, 10);
+  free(counters);
+  for (size_t i = 0; i < LENGTH(ALL_PROCESSORS); i++) all_processors[i] = text_of(ALL_PROCESSORS[i]);
+  return (processor_texts = text_of("/proc/cpuinfo")) != NULL;
+}
+
+static bool has_processor(const struct request *request, unsigned long number) {
+  for (size_t i = 0; i < request->processor_count; i++)
+    if (request->processors[i] == number) return true;
+  return false;
+}
+
+// Of the machine's paragraphs those of the sandbox's processors.
+static void write_processor_texts(const struct request *request, FILE *to) {
+  for (const char *at = processor_texts, *end; *at; at = end) {
+    unsigned long number;
+    end = strstr(at, "\n\n");
+    end = end ? end + 2 : at + strlen(at);
+    if (sscanf(at, "processor : %lu", &number) == 1 && has_processor(request, number)) fwrite(at, 1, (size_t)(end - at), to);
+  }
+}
+
+// As after a start of the machine that cost nothing: what the others do is nobody's business.
+static void write_counters(const struct request *request, FILE *to) {
+  fputs("cpu  0 0 0 0 0 0 0 0 0 0\n", to);
+  for (size_t i = 0; i < request->processor_count; i++) fprintf(to, "cpu%u 0 0 0 0 0 0 0 0 0 0\n", request->processors[i]);
+  fprintf(to, "intr 0\nctxt 0\nbtime %llu\nprocesses 0\nprocs_running 1\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n", boot_seconds);
+}
+
+static void write_numbers(const struct request *request, FILE *to) {
+  for (size_t i = 0; i < request->processor_count; i++) fprintf(to, "%s%u", i ? "," : "", request->processors[i]);
+  fputc('\n', to);
+}
+
+static int write_processors(const char *path, const struct request *request, void (*write_them)(const struct request *, FILE *)) {
+  static char text[PROCESSORS_BYTES_MAX];
+  FILE *to = fmemopen(text, sizeof text, "w");
+  if (!to) return -1;
+  write_them(request, to);
+  return fclose(to) ? -1 : write_text(path, text);
+}
+
+// Lies over a file below /proc and has no name of its own.
+static int cover(const char *path, const char *target) {
+  char place[128];
+  snprintf(place, sizeof place, STAGE "%s", path);
+  int tree = clone_tree(place);
+  return tree < 0 || protect(tree, READ_ONLY, 0) || attach(tree, target) || unlink(place) ? -1 : 0;
+}
+
+// How many processors there are, wherever programs look: they make as many threads. Which are possible stays true, for those that keep a place for
+// each number.
+static const char *show_processors(const struct request *request) {
+  // Nothing can be written into an image.
+  if (request->root && mount_new("tmpfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=256k,nr_inodes=16")) return "/sys";
+  int directory = make_place(PROCESSORS, true);
+  if (directory < 0 || close(directory)) return PROCESSORS;
+  for (size_t i = 0; i < LENGTH(ALL_PROCESSORS); i++)
+    if (all_processors[i] && write_text(ALL_PROCESSORS[i], all_processors[i])) return ALL_PROCESSORS[i];
+  if (write_processors(PROCESSORS "/online", request, write_numbers)) return PROCESSORS;
+  if (write_processors("/sys/cpuinfo", request, write_processor_texts) || cover("/sys/cpuinfo", "/proc/cpuinfo")) return "/proc/cpuinfo";
+  if (write_processors("/sys/stat", request, write_counters) || cover("/sys/stat", "/proc/stat")) return "/proc/stat";
+  return NULL;
+}
+
 // A slave of the host's tree: what the host mounts later is seen here, and nothing of this is seen there.
 const char *filesystem_prepare(void) {
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) return "a mount namespace of the launcher's own";
   own_namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   own_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (!read_processors()) return "the machine's processors";
   if (own_namespace < 0 || own_root < 0) return "a way back into the launcher's mount namespace";
   if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64k,nr_inodes=64")) return "a place for the shared parts";
   const char *failed = share_parts();
@@ -232,6 +322,8 @@ static const char *assemble(const struct request *request) {
   tmp_options(options, request);
   if (mount_new("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, options)) return "/tmp";
   if (mount_new("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return "/proc";
+  const char *failed = show_processors(request);
+  if (failed) return failed;
   return attach(empty_file, FIRST_HIDDEN_FILE) || attach(empty_directory, FIRST_HIDDEN_DIRECTORY) ? "details of the host below /proc" : NULL;
 }
 
@@ -256,6 +348,7 @@ const char *filesystem_enter(const struct request *request) {
   if (chdir(STAGE) || syscall(SYS_pivot_root, ".", ".")) return "pivot_root";
   if (umount2(".", MNT_DETACH)) return "the host's root";
   if (hide_host_details()) return "details of the host below /proc";
+  if (request->root && mount(NULL, "/sys", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return "read-only /sys";
   if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL)) return "read-only root";
   return NULL;
 }

@@ -81,6 +81,13 @@ static const char *read_listener(const char *bytes, size_t length, struct reques
   return NULL;
 }
 
+static const char *read_processors(const char *bytes, size_t length, struct request *request) {
+  if (length == 0 || length % 2 || length / 2 > PROCESSORS_MAX) return "malformed or too many processors";
+  for (size_t i = 0; i < length / 2; i++) request->processors[i] = (uint16_t)integer(bytes + i * 2, 2);
+  request->processor_count = length / 2;
+  return NULL;
+}
+
 static const char *read_number(const char *bytes, size_t length, uint64_t *number) {
   if (length != 8) return "a number has eight bytes";
   *number = integer(bytes, 8);
@@ -112,6 +119,7 @@ static const char *read_field(enum field tag, char *bytes, size_t length, struct
     case FIELD_DIRECTORY: return read_text(tag, bytes, length, request);
     case FIELD_MOUNT: return read_mount(bytes, length, request);
     case FIELD_LISTENER: return read_listener(bytes, length, request);
+    case FIELD_PROCESSORS: return read_processors(bytes, length, request);
     case FIELD_MEMORY: return read_number(bytes, length, &request->memory_bytes);
     case FIELD_CPU: return read_number(bytes, length, &request->cpu_millis);
     case FIELD_PROCESSES: return read_number(bytes, length, &request->processes_max);
@@ -133,7 +141,7 @@ static bool has_limits(const struct request *request) {
 // A sandbox without a limit must not exist, so a start that leaves one out is refused.
 static const char *check_start(const struct request *request) {
   if (!request->name || !request->directory || request->argument_count == 0) return "a start needs a name, a directory and arguments";
-  if (!has_limits(request) || !request->open_files_max || !request->uid) return "a start needs every limit";
+  if (!has_limits(request) || !request->open_files_max || !request->uid || !request->processor_count) return "a start needs every limit";
   if (request->uid > UINT32_MAX - 1) return "the uid is out of range";
   if (request->slot > SLOT_MAX) return "the slot is out of range";
   return NULL;

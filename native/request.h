@@ -5,14 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FRAME_BYTES_MAX = 1 << 20, MOUNTS_MAX = 64, WORDS_MAX = 512, LISTENERS_MAX = 8, NAME_BYTES_MAX = 64, SLOT_MAX = 65534 };
+enum { FRAME_BYTES_MAX = 1 << 20, MOUNTS_MAX = 64, WORDS_MAX = 512, LISTENERS_MAX = 8, PROCESSORS_MAX = 64, NAME_BYTES_MAX = 64, SLOT_MAX = 65534 };
 
 enum operation { OP_START = 1, OP_KILL = 2, OP_FREEZE = 3, OP_THAW = 4, OP_USAGE = 5, OP_LIMIT_CPU = 6, OP_SPECIALISE = 7 };
 
 enum field {
   FIELD_NAME = 1, FIELD_MOUNT, FIELD_ARGUMENT, FIELD_VARIABLE, FIELD_DIRECTORY, FIELD_MEMORY, FIELD_CPU, FIELD_PROCESSES,
   FIELD_OPEN_FILES, FIELD_TMP_BYTES, FIELD_TMP_INODES, FIELD_LISTENER, FIELD_UID, FIELD_SLOT,
-  FIELD_PREPARED, FIELD_FORMAT,
+  FIELD_PREPARED, FIELD_FORMAT, FIELD_PROCESSORS,
 };
 
 struct mount_request {
@@ -41,6 +41,8 @@ struct request {
   uint64_t tmp_inodes;
   uint16_t listeners[LISTENERS_MAX];
   size_t listener_count;
+  uint16_t processors[PROCESSORS_MAX];  // which of the machine's it runs on, and sees
+  size_t processor_count;
   const char *format;  // for binfmt_misc: which programs run through which emulator, in this sandbox only; NULL: only what the kernel itself can run
   uint64_t uid;
   uint64_t slot;      // at the gateway to the internet; 0: no way there

@@ -63,7 +63,16 @@ static void forbid_cores(void) {
   if (setrlimit(RLIMIT_CORE, &one) && (errno != EPERM || setrlimit(RLIMIT_CORE, &none))) fail("limit", "core");
 }
 
+// Programs ask for it to know how many threads are of use. One that has gone offline is no reason to fail: the kernel chooses then.
+static void choose_processors(const struct request *request) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (size_t i = 0; i < request->processor_count; i++) CPU_SET(request->processors[i], &set);
+  if (sched_setaffinity(0, sizeof set, &set) && errno != EINVAL) fail("processors", NULL);
+}
+
 static void set_limits(const struct request *request) {
+  choose_processors(request);
   forbid_cores();
   limit(RLIMIT_NOFILE, "open files", request->open_files_max);
   limit(RLIMIT_NPROC, "processes", request->processes_max);

@@ -79,6 +79,10 @@ Function URLs are \`http://<url-id>.lambda-url.<region>.localhost:<port>/\` (or 
 served in both modes; with RESPONSE_STREAM a function that does not stream has its result sent as it is. Both permissions are needed,
 \`lambda:InvokeFunctionUrl\` and \`lambda:InvokeFunction\`. Forms (\`application/x-www-form-urlencoded\`) come in base64.
 
+Architectures: \`arm64\` on an x86_64 machine runs through qemu where that is installed, custom runtimes and images at once, managed runtimes from an
+image for arm64 ([runtimes.md](runtimes.md#arm64-on-an-x86_64-machine)); without it an invocation is an InvalidRuntimeException. \`x86_64\` on an arm64
+machine does not run. CompatibleArchitectures of a layer choose what lists show.
+
 Code signing configurations are stored; signatures are not verified. So under \`Enforce\` code is not deployed (CodeVerificationFailedException),
 under \`Warn\` all is.
 

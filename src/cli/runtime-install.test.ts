@@ -130,7 +130,7 @@ test("a runtime from an image on this disk: its root with places to mount over, 
   await writeLayout(layout, { one: { layers, config } });
   await installFromImage("ruby3.4", layout, given);
   const directory = join(given.runtimesDirectory, "images", "ruby3.4");
-  assert.deepEqual((await readdir(join(directory, "root"))).toSorted(), ["dev", "entry", "etc", "opt", "proc", "tmp", "var"]);
+  assert.deepEqual((await readdir(join(directory, "root"))).toSorted(), ["dev", "entry", "etc", "opt", "proc", "sys", "tmp", "var"]);
   assert.deepEqual(await readdir(join(directory, "root", "tmp")), []);
   assert.deepEqual(JSON.parse(await readFile(join(directory, "image.json"), "utf8")), { Entrypoint: ["/entry"], Env: { A: "1=2" } });
   const catalog = runtimeCatalog(given);

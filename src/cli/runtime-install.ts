@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { openImage, type LocalImage } from "../images/layout.ts";
 import { BadImage, checkArchitecture, readConfiguration } from "../images/manifest.ts";
 import { mergeLayers } from "../images/merge-layers.ts";
-import { CODE_PLACES, makeRootPlaces } from "../images/root-places.ts";
+import { CODE_PLACES, makeRootPlaces, ROOT_PLACES } from "../images/root-places.ts";
 import { BadTar } from "../images/tar.ts";
 import { unpackLayer } from "../images/unpack-layer.ts";
 import { limits } from "../limits.ts";
@@ -262,7 +262,7 @@ export async function installFromImage(
       await writeFile(join(made, "image.json"), JSON.stringify(installed));
       return made;
     };
-    const version = createHash("sha256").update(image.manifestBytes).digest("hex").slice(0, 16);
+    const version = createHash("sha256").update(image.manifestBytes).update(ROOT_PLACES.join(" ")).digest("hex").slice(0, 16);
     await place(options, { name, version, title: `${runtime} from ${from}`, fill });
   } catch (cause) {
     if (cause instanceof BadImage || cause instanceof BadTar)

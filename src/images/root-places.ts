@@ -2,10 +2,13 @@
 import { chmod, lstat, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-const DIRECTORIES = ["dev", "etc", "proc", "tmp", "var"];
+const DIRECTORIES = ["dev", "etc", "proc", "sys", "tmp", "var"];
 /** Where the code and the layers of a function are that brings only these. */
 export const CODE_PLACES: readonly string[] = ["opt", "var/task"];
 const FILES = ["etc/hostname", "etc/hosts", "etc/resolv.conf", "var/supervisor", "var/emulator"];
+
+/** What a root has besides its image: one that was made with others has to be made anew. */
+export const ROOT_PLACES: readonly string[] = [...DIRECTORIES, ...FILES];
 
 const found = (path: string) => lstat(path).catch(() => undefined);
 

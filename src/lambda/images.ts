@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type * as client from "@aws-sdk/client-lambda";
 import { CommonFault } from "../aws/fault.ts";
 import type { Context } from "../aws/operations.ts";
+import { ROOT_PLACES } from "../images/root-places.ts";
 import { BadTar } from "../images/tar.ts";
 import type { ImageSettings } from "../pool/invocation.ts";
 import { invalidParameter } from "./faults.ts";
@@ -55,7 +56,7 @@ const roots = new WeakMap<ImageCode, string>();
 export function imageRoot(image: ImageCode): string {
   const known = roots.get(image);
   if (known !== undefined) return known;
-  const made = nameOf("image", image.layers);
+  const made = nameOf("image", [...ROOT_PLACES, ...image.layers]);
   roots.set(image, made);
   return made;
 }

@@ -8,7 +8,7 @@ import type { FunctionSettings, ImageSettings } from "./settings.ts";
 const LINKS_MAX = 40;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** What is mounted over the image. */
-const NOT_THE_IMAGES = /^\/(?:dev|proc|tmp)(?:\/|$)/;
+const NOT_THE_IMAGES = /^\/(?:dev|proc|sys|tmp)(?:\/|$)/;
 
 type Settings = Pick<FunctionSettings, "architecture" | "codeDirectory" | "variables">;
 type Problem = { readonly problem: string; readonly errorType?: string };

@@ -88,7 +88,9 @@ export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
   const javas = [...JAVA_RUNTIMES.keys()].filter((runtime) => javaState(options, runtime) !== "absent");
   const own = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, ...javas, PROVIDED];
   const others = [...KNOWN_RUNTIMES.keys()].filter((runtime) => !own.includes(runtime));
-  const fromImages = () => others.filter((runtime) => fromImage(options, runtime, HERE) !== undefined);
+  // A runtime that AWS has no more functions made for is not worth a line, unless it is there.
+  const fromImages = () =>
+    others.filter((runtime) => KNOWN_RUNTIMES.get(runtime) !== "blocked" || fromImage(options, runtime, HERE) !== undefined);
   const list = () => [
     ...[...own, ...fromImages()].map((runtime) => ({ ...stateOf(options, runtime), architecture: HERE })),
     ...(HERE === "x86_64" ? emulatedStates(options) : []),
@@ -139,11 +141,7 @@ function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Mis
   }
   if (JAVA_RUNTIMES.has(runtime) && javaState(options, runtime) !== "absent")
     return javaState(options, runtime) === "ready" ? java(options, runtime) : notInstalled(runtime);
-  return KNOWN_RUNTIMES.has(runtime)
-    ? {
-        missing: `The runtime ${runtime} needs an image that has it: run  lambent runtime install ${runtime} --from IMAGE  (docs/runtimes.md)`,
-      }
-    : undefined;
+  return KNOWN_RUNTIMES.has(runtime) ? needsImage(runtime) : undefined;
 }
 
 /** Asks without making anything. */
@@ -152,7 +150,9 @@ function stateOf(options: CatalogOptions, runtime: string): Omit<RuntimeState, "
   if (installed !== undefined)
     return { runtime, state: "ready", detail: `${installed.version}  ${join(options.runtimesDirectory, imageDirectory(runtime, HERE))}` };
   if (runtime === PROVIDED) return { runtime, state: "ready", detail: "the package's own bootstrap" };
-  if (JAVA_RUNTIMES.has(runtime)) return stateOfJava(options, runtime);
+  if (JAVA_RUNTIMES.has(runtime) && javaState(options, runtime) !== "absent") return stateOfJava(options, runtime);
+  if (!NODE_VERSIONS.has(runtime) && !PYTHON_RUNTIMES.includes(runtime))
+    return { runtime, state: "missing", detail: needsImage(runtime).missing };
   const nodeVersion = NODE_VERSIONS.get(runtime);
   const host = nodeVersion === undefined ? findHostPython(options.pythonSearchPath, runtime) : undefined;
   if (nodeVersion === undefined && host === undefined) return { runtime, state: "missing", detail: noInterpreter(runtime).missing };
@@ -167,6 +167,10 @@ const notInstalled = (runtime: string): Missing => ({
 
 const noInterpreter = (runtime: string): Missing => ({
   missing: `There is no ${runtime} on this machine: install it (from the distribution, or with pyenv) and run  lambent runtime install ${runtime}`,
+});
+
+const needsImage = (runtime: string): Missing => ({
+  missing: `The runtime ${runtime} needs an image that has it: run  lambent runtime install ${runtime} --from IMAGE  (docs/runtimes.md)`,
 });
 
 /** A copy of the machine's own, whose files may lie all over it. */

@@ -36,6 +36,10 @@ export function runtimeVersion(settings: FunctionSettings, layout: RuntimeLayout
 /** A function's share of CPU, in thousandths of one. */
 export const cpuMillisOf = (memoryMiB: number): number => Math.max(1, Math.floor((memoryMiB / MEMORY_MIB_PER_CPU) * 1000));
 
+/** Steps that users of AWS have measured: two CPUs up to 3,008 MB, then as many as the share touches, six at 10,240 MB. */
+export const processorsOf = (memoryMiB: number): number =>
+  memoryMiB <= 3008 ? 2 : Math.min(6, Math.max(3, Math.ceil(memoryMiB / MEMORY_MIB_PER_CPU)));
+
 export interface SandboxSpecInput {
   readonly id: string;
   readonly settings: FunctionSettings;
@@ -66,6 +70,7 @@ export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
     workingDirectory: settings.image === undefined ? "/var/task" : workingDirectoryOf(settings.image),
     memoryBytes: settings.memoryMiB * 2 ** 20,
     cpuMillis: Math.max(INIT_CPU_MILLIS, cpuMillisOf(settings.memoryMiB)),
+    processors: processorsOf(settings.memoryMiB),
     processesMax: PROCESSES_MAX,
     openFilesMax: OPEN_FILES_MAX,
     tmpBytes: settings.ephemeralStorageMiB * 2 ** 20,

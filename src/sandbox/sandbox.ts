@@ -7,7 +7,7 @@ export interface SandboxMount {
   readonly source: string;
   /**
    * `/var/task`, `/var/runtime`, `/var/lang`, `/opt`, or a path below one of them. `/`: the root of a container image, instead of the host's
-   * system; it has directories `dev`, `proc`, `tmp` and files `etc/hostname`, `etc/hosts`, `etc/resolv.conf` to mount over, none of them a link.
+   * system; it has directories `dev`, `proc`, `sys`, `tmp` and files `etc/hostname`, `etc/hosts`, `etc/resolv.conf` to mount over, none of them a link.
    */
   readonly target: string;
 }
@@ -30,6 +30,8 @@ export interface SandboxSpec {
   readonly memoryBytes: number;
   /** CPU time per second of wall time, in thousandths of a CPU. */
   readonly cpuMillis: number;
+  /** How many CPUs the programs inside see and run on, if the machine has as many. */
+  readonly processors: number;
   readonly processesMax: number;
   readonly openFilesMax: number;
   /** Size of the tmpfs at /tmp, in bytes, and how many inodes it may have. */

@@ -24,6 +24,7 @@ const SPEC: SandboxSpec = {
   ],
   memoryBytes: 128 * 2 ** 20,
   cpuMillis: 72,
+  processors: 2,
   processesMax: 1024,
   openFilesMax: 1024,
   tmpBytes: 512 * 2 ** 20,
@@ -55,7 +56,7 @@ test(
   (t) => {
     execFileSync("make", ["-s", "-C", NATIVE, "build/fuzz-request"], { stdio: ["ignore", "inherit", "inherit"] });
     const frames = [
-      startFrame(1, SPEC, { uid: 70_000, slot: 0 }),
+      startFrame(1, SPEC, { uid: 70_000, slot: 0, processors: [0, 5] }),
       commandFrame(2, "kill", "sandbox-1"),
       commandFrame(3, "limitCpu", "sandbox-1", { cpuMillis: 500 }),
       commandFrame(4, "specialise", "sandbox-1", {

@@ -134,7 +134,7 @@ test("an image that skopeo pushed runs: ENTRYPOINT, ENV, WORKDIR, whiteouts, and
   assert.equal(await printed("full", "ls -a"), ". .. kept replaced ");
   assert.equal(await printed("full", "cat replaced kept"), "upperkept");
   assert.equal(await printed("full", "ls /data"), "new ");
-  assert.equal(await printed("full", "ls /"), "app bin data dev entry etc private proc tmp var ");
+  assert.equal(await printed("full", "ls /"), "app bin data dev entry etc private proc sys tmp var ");
   assert.equal(
     await printed("full", "echo $FROM $BOTH $_HANDLER $AWS_EXECUTION_ENV $PWD"),
     "image function app.handler AWS_Lambda_Image /app ",
@@ -245,7 +245,7 @@ test("a managed runtime from an image runs packages: code, layers and the handle
     const settings = { Handler: "app.main", Timeout: 20, Code: { ZipFile: await zipOf({ "app.rb": "code" }) } };
     await makeFunction(client, { name: "ruby", role: await makeRole(iam), runtime: "ruby3.4", code: "", settings });
     const { value } = await call(client, "ruby", "pwd; cat app.rb; echo $FROM $_HANDLER $AWS_EXECUTION_ENV; ls /");
-    assert.equal(value, "/var/task codeimage app.main AWS_Lambda_ruby3.4 app bin data dev entry etc opt private proc tmp var ");
+    assert.equal(value, "/var/task codeimage app.main AWS_Lambda_ruby3.4 app bin data dev entry etc opt private proc sys tmp var ");
   } finally {
     await other.dispose();
   }

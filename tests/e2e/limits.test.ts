@@ -76,7 +76,7 @@ test("nothing but /tmp can be written, and the host's files are not there", asyn
   const probe =
     "import os\ndef handler(event, context):\n    out = {}\n    for p in event['write']:\n        try:\n            open(p + '/probe', 'w').close(); out[p] = 'written'\n        except OSError as e:\n            out[p] = e.errno\n    for p in event['read']:\n        try:\n            out[p] = os.listdir(p) if os.path.isdir(p) else open(p).read(20)\n        except OSError as e:\n            out[p] = e.errno\n    return out\n";
   await python("prober", probe);
-  const read = ["/root", "/home", "/boot", "/sys", "/run", "/etc/shadow", server.dataDirectory];
+  const read = ["/root", "/home", "/boot", "/sys/fs", "/sys/kernel", "/run", "/etc/shadow", server.dataDirectory];
   const found = (
     await call(server.clients().lambda, "prober", { write: ["/", "/usr", "/var/task", "/var/runtime", "/etc", "/dev", "/tmp"], read })
   ).value as Record<string, unknown>;

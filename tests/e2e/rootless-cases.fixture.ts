@@ -5,7 +5,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, test } from "node:test";
 import { connectMachine, shell, type Internet } from "./internet.fixture.ts";
-import { ordinaryUser, type Ordinary } from "./rootless.fixture.ts";
+import { canEmulate, ordinaryUser, type Ordinary } from "./rootless.fixture.ts";
 
 const HERE = import.meta.dirname;
 const MAIN = join(HERE, "..", "..", "src", "main.ts");
@@ -33,7 +33,11 @@ async function asUser(words: readonly string[], options = {}): Promise<{ code: n
 }
 
 const CONTAINMENT = join(HERE, "..", "acceptance", "containment");
-for (const file of [...["inside", "resources", "life", "posture", "ledger"].map((name) => join(CONTAINMENT, name)), join(HERE, "layers")])
+const FILES = [
+  ...["inside", "resources", "life", "posture", "ledger"].map((name) => join(CONTAINMENT, name)),
+  ...["layers", "processors", ...(canEmulate() ? ["emulator"] : [])].map((name) => join(HERE, name)),
+];
+for (const file of FILES)
   void test(`${basename(file)}.test.ts passes for an ordinary user`, async () => {
     const { code, output } = await asUser(["--test-reporter=tap", `${file}.test.ts`]);
     assert.equal(code, 0, output);

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { chmodSync, chownSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
+import { arm64Emulation } from "../../src/sandbox/linux/emulator.ts";
 import { eventually } from "../acceptance/containment/sandbox.fixture.ts";
 import { shell } from "./internet.fixture.ts";
 
@@ -115,3 +116,6 @@ export function ordinaryUser(): Ordinary {
     },
   };
 }
+
+/** Whether a sandbox can bring an emulator for arm64 here. */
+export const canEmulate = (): boolean => process.arch === "x64" && "emulator" in arm64Emulation();

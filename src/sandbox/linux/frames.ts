@@ -22,6 +22,7 @@ const FIELD = {
   slot: 14,
   prepared: 15,
   format: 16,
+  processors: 17,
 } as const;
 
 /** Where an emulator is inside. */
@@ -61,10 +62,10 @@ function number(tag: number, value: number): Buffer {
   return field(tag, bytes);
 }
 
-function port(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16LE(value);
-  return field(FIELD.listener, bytes);
+function shorts(tag: number, values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(values.length * 2);
+  for (const [at, value] of values.entries()) bytes.writeUInt16LE(value, at * 2);
+  return field(tag, bytes);
 }
 
 function frame(operation: number, id: number, fields: readonly Buffer[]): Buffer {
@@ -88,8 +89,17 @@ const givenFields = (given: Specialisation): readonly Buffer[] => [
   number(FIELD.tmpInodes, given.tmpInodes),
 ];
 
-/** `uid` is the host's user id of everything inside; `slot` its place at the gateway to the internet, 0 without one. Texts must not hold NUL: the launcher refuses such a frame. */
-export function startFrame(id: number, spec: SandboxSpec, { uid, slot }: { uid: number; slot: number }): Buffer {
+export interface Place {
+  /** The host's user id of everything inside. */
+  readonly uid: number;
+  /** At the gateway to the internet; 0: no way there. */
+  readonly slot: number;
+  /** Numbers of those that it runs on. */
+  readonly processors: readonly number[];
+}
+
+/** Texts must not hold NUL: the launcher refuses such a frame. */
+export function startFrame(id: number, spec: SandboxSpec, { uid, slot, processors }: Place): Buffer {
   return frame(OPERATION.start, id, [
     text(FIELD.name, spec.id),
     text(FIELD.directory, spec.workingDirectory),
@@ -97,7 +107,8 @@ export function startFrame(id: number, spec: SandboxSpec, { uid, slot }: { uid: 
     ...emulation(spec.emulator),
     ...spec.argv.map((word) => text(FIELD.argument, word)),
     ...Object.entries(spec.env).map(([name, value]) => text(FIELD.variable, `${name}=${value}`)),
-    ...spec.listeners.map((listener) => port(listener.port)),
+    ...spec.listeners.map((listener) => shorts(FIELD.listener, [listener.port])),
+    shorts(FIELD.processors, processors),
     number(FIELD.openFiles, spec.openFilesMax),
     number(FIELD.uid, uid),
     number(FIELD.slot, slot),

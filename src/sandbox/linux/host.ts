@@ -20,6 +20,7 @@ import {
 import { startFrame, type LauncherEvent } from "./frames.ts";
 import { openGateway, type Gateway } from "./gateway.ts";
 import { Launcher, type HandedOver } from "./launcher.ts";
+import { leastUsed, ownProcessors } from "./processors.ts";
 import { subordinateIds, type SubordinateIds } from "./subordinate-ids.ts";
 import { supervised, Supervisor, type ProcessEnd } from "./supervisor.ts";
 
@@ -47,6 +48,8 @@ interface Starting {
   /** Of a supervised sandbox. */
   readonly supervisor: Supervisor | undefined;
   readonly uid: number;
+  readonly processors: readonly number[];
+  isFrozen: boolean;
   control?: Socket;
   output?: Socket;
   /** From then on the launcher tells its end. */
@@ -109,6 +112,7 @@ class Host implements LinuxSandboxHost {
   readonly #uidFirst: number;
   readonly #uidCount: number;
   readonly #isRootless: boolean;
+  readonly #processors = ownProcessors();
   readonly #uids = new Set<number>();
   #nextUid = 0;
   #gateway: Gateway | undefined;
@@ -158,6 +162,8 @@ class Host implements LinuxSandboxHost {
       spec,
       supervisor,
       uid: this.#takeUid(),
+      processors: leastUsed(this.#processors, spec.processors, this.#sandboxes.values()),
+      isFrozen: false,
       isSent: false,
       isStarted: false,
       servers: [],
@@ -170,7 +176,7 @@ class Host implements LinuxSandboxHost {
     try {
       // A user id is one sandbox's at a time, and so is what is counted from it.
       const slot = hasWayOut ? starting.uid - this.#uidFirst + 1 : 0;
-      this.#launcher.send(startFrame(id, spec, { uid: starting.uid, slot }));
+      this.#launcher.send(startFrame(id, spec, { uid: starting.uid, slot, processors: starting.processors }));
       starting.isSent = true;
       return await starting.made.promise;
     } catch (error) {
@@ -375,6 +381,7 @@ class LinuxSandbox implements Sandbox {
   }
 
   async specialise(given: Specialisation): Promise<void> {
+    this.#state.isFrozen = false;
     await this.#launcher.ask("specialise", this.id, given);
   }
 
@@ -383,10 +390,12 @@ class LinuxSandbox implements Sandbox {
   }
 
   async freeze(): Promise<void> {
+    this.#state.isFrozen = true;
     await this.#launcher.ask("freeze", this.id);
   }
 
   async thaw(): Promise<void> {
+    this.#state.isFrozen = false;
     await this.#launcher.ask("thaw", this.id);
   }
 

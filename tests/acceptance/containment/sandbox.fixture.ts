@@ -47,6 +47,7 @@ export function spec(changes: Partial<SandboxSpec> = {}): SandboxSpec {
     workingDirectory: "/",
     memoryBytes: 128 * 2 ** 20,
     cpuMillis: 2000,
+    processors: 2,
     processesMax: 64,
     openFilesMax: 1024,
     tmpBytes: 8 * 2 ** 20,
