@@ -136,14 +136,14 @@ for address in (("127.0.0.1", 9001), ("169.254.100.1", 9001), ("localhost", 4566
 });
 
 void test("who asks for a sandbox has it before anybody inside is heard, however quick that is", { skip }, async () => {
-  const connects = ["/bin/bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9001; read -u 3"];
+  const connects = ["/bin/bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9001; read -ru 3"];
   await Promise.all(
     Array.from({ length: 20 }, async () => {
       let isMade = false;
       const heard = Promise.withResolvers<boolean>();
       const onConnection = (socket: Socket) => {
+        socket.on("error", () => undefined); // it ends with its sandbox
         heard.resolve(isMade);
-        socket.end("\n");
       };
       const sandbox = await host.start(spec({ argv: connects, listeners: [{ port: 9001, onConnection }] }));
       isMade = true;
