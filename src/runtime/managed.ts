@@ -89,10 +89,10 @@ export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
   const own = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, ...javas, PROVIDED];
   const others = [...KNOWN_RUNTIMES.keys()].filter((runtime) => !own.includes(runtime));
   // A runtime that AWS has no more functions made for is not worth a line, unless it is there.
-  const fromImages = () =>
+  const further = () =>
     others.filter((runtime) => KNOWN_RUNTIMES.get(runtime) !== "blocked" || fromImage(options, runtime, HERE) !== undefined);
   const list = () => [
-    ...[...own, ...fromImages()].map((runtime) => ({ ...stateOf(options, runtime), architecture: HERE })),
+    ...[...own, ...further()].map((runtime) => ({ ...stateOf(options, runtime), architecture: HERE })),
     ...(HERE === "x86_64" ? emulatedStates(options) : []),
   ];
   return { resolve, list };

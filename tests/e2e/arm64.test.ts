@@ -1,4 +1,4 @@
-// Functions for arm64 on a machine for x86_64: a custom runtime, its children, an extension, images, and a managed runtime from an image.
+// Functions for arm64 on a machine for x86_64: a custom runtime, its children, images, and a managed runtime from an image.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";

@@ -44,6 +44,13 @@ test("a program, one that a shell starts, and a script that asks for one", { ski
   assert.deepEqual(registrations(), atFirst, "the machine itself is as it was");
 });
 
+test("one that is started beside the function, as extensions are", { skip }, async () => {
+  const sandbox = await host.start(spec({ argv: sh("exec sleep 60"), mounts: mounts(), isSupervised: true, ...bringing }));
+  const { exited } = await sandbox.spawn({ role: "beside", argv: ["/var/task/program"], env: {}, workingDirectory: "/" });
+  assert.equal((await exited).code, 42);
+  await sandbox.kill();
+});
+
 test("a sandbox that brings none, beside one that does, does not run them", { skip }, async (t) => {
   if (registrations().some((name) => /aarch64|arm64/.test(name))) return t.skip("this machine runs them by itself");
   await host.start(spec({ argv: sh("exec sleep 60"), mounts: mounts(), ...bringing }));
