@@ -162,7 +162,7 @@ void test("a root of its own: nothing of the host's system, and no link in it le
   await chmod(root, 0o755);
   await copyFile(BUSYBOX, join(root, "busybox"));
   await chmod(join(root, "busybox"), 0o4755);
-  for (const name of ["proc", "tmp", "dev", "etc"]) await symlink("/", join(root, name));
+  for (const name of ["proc", "sys", "tmp", "dev", "etc"]) await symlink("/", join(root, name));
   const mounts = [{ source: root, target: "/" }];
   await assert.rejects(host.start(spec({ mounts, argv: ["/busybox", "true"] })), /file system: \/dev/);
   await makeRootPlaces(root);
@@ -171,7 +171,7 @@ void test("a root of its own: nothing of the host's system, and no link in it le
   const { output } = await run(host, ["/busybox", "sh", "-c", script], { mounts, env: { PATH: "/" } });
   const hosts = ["127.0.0.1 localhost", "169.254.100.1 sandbox sandbox.localdomain"];
   const readOnly = ["/x", "/etc/x"].map((path) => `touch: ${path}: Read-only file system`);
-  assert.deepEqual(output.trim().split("\n"), ["busybox", "dev", "etc", "proc", "tmp", "var", ...hosts, ...readOnly, "x", "993"]);
+  assert.deepEqual(output.trim().split("\n"), ["busybox", "dev", "etc", "proc", "sys", "tmp", "var", ...hosts, ...readOnly, "x", "993"]);
 });
 
 const WRONG: readonly (readonly [string, Parameters<typeof spec>[0], RegExp])[] = [
