@@ -1,7 +1,7 @@
 // A hundred cold starts of a hundred functions at once, through the real API: how long until the last one has its answer, and each of them.
 import { UpdateFunctionConfigurationCommand, waitUntilFunctionUpdatedV2, type Runtime } from "@aws-sdk/client-lambda";
 import { summarise, type Result } from "./measure.ts";
-import { startBenchServer, type BenchServer } from "./server.ts";
+import { measureKinds, type BenchServer } from "./server.ts";
 import { connections, send, signedInvoke } from "./signed-requests.ts";
 
 const FUNCTIONS = 100;
@@ -58,13 +58,4 @@ async function measure(server: BenchServer, { name: kind, runtime, handler, file
   ];
 }
 
-export async function run(): Promise<Result[]> {
-  const server = await startBenchServer();
-  try {
-    const results: Result[] = [];
-    for (const kind of KINDS) results.push(...(await measure(server, kind)));
-    return results;
-  } finally {
-    await server.stop();
-  }
-}
+export const run = (): Promise<Result[]> => measureKinds(KINDS, measure);

@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import type { Runtime } from "@aws-sdk/client-lambda";
 import { sleep, systemClock } from "../src/base/clock.ts";
 import { summarise, type Result } from "./measure.ts";
-import { startBenchServer, type BenchServer } from "./server.ts";
+import { measureKinds, type BenchServer } from "./server.ts";
 import { connections, send, signedInvoke } from "./signed-requests.ts";
 
 const ENVIRONMENTS = 20;
@@ -97,13 +97,4 @@ async function measure(server: BenchServer, { name: kind, runtime, handler, file
   ];
 }
 
-export async function run(): Promise<Result[]> {
-  const server = await startBenchServer();
-  try {
-    const results: Result[] = [];
-    for (const kind of KINDS) results.push(...(await measure(server, kind)));
-    return results;
-  } finally {
-    await server.stop();
-  }
-}
+export const run = (): Promise<Result[]> => measureKinds(KINDS, measure);

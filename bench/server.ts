@@ -56,3 +56,18 @@ export async function startBenchServer(parts: Partial<Parts> = {}): Promise<Benc
     },
   };
 }
+
+/** Measures each kind of function on one server, one after the other. */
+export async function measureKinds<K, R>(
+  kinds: readonly K[],
+  measure: (server: BenchServer, kind: K) => Promise<readonly R[]>,
+): Promise<R[]> {
+  const server = await startBenchServer();
+  try {
+    const results: R[] = [];
+    for (const kind of kinds) results.push(...(await measure(server, kind)));
+    return results;
+  } finally {
+    await server.stop();
+  }
+}
