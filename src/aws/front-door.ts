@@ -2,12 +2,13 @@
 import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createHttp2, type Http2ServerRequest, type Http2ServerResponse, type ServerHttp2Session } from "node:http2";
 import { createServer, type AddressInfo, type Socket } from "node:net";
-import type { Duplex } from "node:stream";
+import { Readable, type Duplex } from "node:stream";
 import { requestId } from "../base/id.ts";
 import { CommonFault } from "./fault.ts";
 import { admit, hostRules, type Admitted } from "./guard.ts";
 import type { FunctionUrlHost, WireRequest, WireResponse } from "./request.ts";
 import { OWN_PATH } from "./own-api.ts";
+import { PlainConnection, type PlainAnswer, type PlainRequest } from "./plain-connection.ts";
 import { rawRefusal, refusal, respond } from "./respond.ts";
 import { awsServices, type ServicesOptions } from "./service.ts";
 
@@ -75,6 +76,8 @@ class Listener implements FrontDoor {
   readonly #networkHosts;
   readonly #sandboxHosts = hostRules([], "sandbox");
   readonly #sockets = new Set<Socket>();
+  /** Those that have not been left to Node's servers. */
+  readonly #plain = new Map<Socket, PlainConnection>();
   /** Open connections by sandbox. */
   readonly #fromSandboxes = new Map<string, number>();
   #fromAllSandboxes = 0;
@@ -110,7 +113,7 @@ class Listener implements FrontDoor {
 
   #wire(): void {
     this.#net.maxConnections = CONNECTIONS_MAX;
-    this.#net.on("connection", (socket) => this.#sniff(socket));
+    this.#net.on("connection", (socket) => this.#welcome(socket));
     this.#http1.on("request", (request, response) => this.#serve(request, response));
     this.#http1.on("checkContinue", (request, response) => this.#serve(request, response, () => response.writeContinue()));
     this.#http1.on("checkExpectation", (_request, response: ServerResponse) => {
@@ -134,37 +137,42 @@ class Listener implements FrontDoor {
     session.setTimeout(this.#timeouts.keepAliveMs, () => session.close());
   }
 
-  /** The first bytes tell HTTP/2 from HTTP/1.1. */
-  #sniff(socket: Socket, origin?: SandboxOrigin): void {
+  #welcome(socket: Socket, origin?: SandboxOrigin): void {
     if (this.#isClosing) {
       socket.destroy();
       return;
     }
     this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#plain.delete(socket);
+    });
     // A reset is the client's business; whoever reads or writes at that moment sees the connection close.
     socket.on("error", () => socket.destroy());
+    const { clock } = this.#options;
+    const connection = new PlainConnection(socket, {
+      clock,
+      timeouts: this.#timeouts,
+      serve: (request) => this.#servePlain(request, socket, origin),
+      leave: (bytes) => this.#leaveToNode(socket, bytes, origin),
+      begun: () => void (this.#inFlight += 1),
+      ended: () => this.#ended(),
+      failed: (response, cause) => this.#cutShort(response, cause),
+    });
+    this.#plain.set(socket, connection);
+  }
+
+  /** The first bytes tell HTTP/2 from HTTP/1.1. */
+  #leaveToNode(socket: Socket, bytes: Buffer, origin: SandboxOrigin | undefined): void {
+    this.#plain.delete(socket);
     if (origin !== undefined) this.#origins.set(socket, origin);
-    const close = () => socket.destroy();
-    let held: Buffer = Buffer.alloc(0);
-    const readable = () => {
-      const piece = socket.read() as Buffer | null;
-      if (piece === null) return;
-      held = held.length === 0 ? piece : Buffer.concat([held, piece]);
-      const length = Math.min(held.length, PREFACE.length);
-      const isPreface = held.toString("latin1", 0, length) === PREFACE.slice(0, length);
-      // POST, PUT and PATCH begin like the preface, which the second byte decides.
-      if (isPreface && length < 2) return;
-      socket.off("readable", readable).off("timeout", close).off("end", close);
-      socket.setTimeout(0);
-      socket.unshift(held);
-      this.#arriving = origin;
-      (isPreface ? this.#http2 : this.#http1).emit("connection", socket);
-      this.#arriving = undefined;
-    };
-    socket.setTimeout(this.#timeouts.headersMs);
-    socket.on("timeout", close).on("end", close);
-    socket.on("readable", readable);
+    const length = Math.min(bytes.length, PREFACE.length);
+    const isPreface = bytes.toString("latin1", 0, length) === PREFACE.slice(0, length);
+    this.#arriving = origin;
+    (isPreface ? this.#http2 : this.#http1).emit("connection", socket);
+    this.#arriving = undefined;
+    // A session of HTTP/2 takes what was read by itself.
+    if (!isPreface) socket.resume();
   }
 
   #originOf(request: Request): SandboxOrigin | undefined {
@@ -185,18 +193,29 @@ class Listener implements FrontDoor {
       return;
     }
     sendContinue?.();
-    const document = isPlainGet(request, admitted) && admitted.functionUrl === undefined ? this.#document(admitted.rawPath) : undefined;
-    if (document !== undefined) {
-      void this.#answer(response, document, id);
-      return;
-    }
     const wire = wireRequest(id, request, admitted, controller.signal);
     if (wire.hasBody) this.#limitIdleBody(request);
     void this.#handle(wire, admitted.functionUrl).then((answer) => this.#send(response, answer, wire.method));
   }
 
+  async #servePlain(request: PlainRequest, { remoteAddress: sourceIp }: Socket, origin?: SandboxOrigin): Promise<PlainAnswer> {
+    const id = requestId();
+    const { method, target, rawHeaders } = request.head;
+    try {
+      const hosts = origin === undefined ? this.#networkHosts : this.#sandboxHosts;
+      const admitted = admit({ method, target, httpVersion: "1.1", isHttp2: false, rawHeaders }, hosts, "http");
+      const wire = plainWireRequest(id, request, admitted, sourceIp);
+      return { response: await this.#handle(wire, admitted.functionUrl), isLast: this.#isClosing };
+    } catch (cause) {
+      return { response: this.#refusalOf(cause, id), isLast: true };
+    }
+  }
+
+  /** Never rejects. */
   #handle(wire: WireRequest, functionUrl: FunctionUrlHost | undefined): Promise<WireResponse> {
     if (functionUrl !== undefined) return this.#serveUrl(wire, functionUrl);
+    const document = isPlainGet(wire) ? this.#document(wire.rawPath) : undefined;
+    if (document !== undefined) return this.#answerOf(document, wire.id);
     const { own, registry } = this.#options;
     if (registry !== undefined && isForRegistry(wire)) return registry(wire);
     // In the host of a bucket it is a key like any other.
@@ -214,12 +233,12 @@ class Listener implements FrontDoor {
     return path === "/health" ? Promise.resolve(HEALTHY) : this.#options.documents?.(path);
   }
 
-  async #answer(response: Response, document: Promise<WireResponse>, id: string): Promise<void> {
+  async #answerOf(document: Promise<WireResponse>, id: string): Promise<WireResponse> {
     try {
       const answer = await document;
-      this.#send(response, { ...answer, headers: { ...answer.headers, "x-amzn-RequestId": id } }, "GET");
+      return { ...answer, headers: { ...answer.headers, "x-amzn-RequestId": id } };
     } catch (cause) {
-      this.#refuse(response, cause, id);
+      return this.#refusalOf(cause, id);
     }
   }
 
@@ -229,13 +248,17 @@ class Listener implements FrontDoor {
     return admit(head, this.#originOf(request) === undefined ? this.#networkHosts : this.#sandboxHosts, "http");
   }
 
-  #refuse(response: Response, cause: unknown, id: string): void {
+  #refusalOf(cause: unknown, id: string): WireResponse {
     const known = cause instanceof CommonFault;
     if (!known) this.#options.log.error("request failed at the front door", { requestId: id, cause });
     const fault = known ? cause : new CommonFault("InternalFailure", "We encountered an internal error. Please try again.", 500);
     const { status, code, message: reason } = fault;
     this.#options.log.info("request refused at the front door", { status, requestId: id, code, reason });
-    const answer = refusal(fault, id);
+    return refusal(fault, id);
+  }
+
+  #refuse(response: Response, cause: unknown, id: string): void {
+    const answer = this.#refusalOf(cause, id);
     // Whatever follows on this connection was framed by the same sender.
     if (!("stream" in response)) response.shouldKeepAlive = false;
     this.#send(response, answer, "");
@@ -245,11 +268,15 @@ class Listener implements FrontDoor {
     if (this.#isClosing && !("stream" in response)) response.shouldKeepAlive = false;
     respond(response, answer, method).catch((cause: unknown) => {
       response.destroy();
-      const isGone = (cause as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE";
-      const fields = { requestId: answer.headers["x-amzn-RequestId"], cause };
-      if (isGone) this.#options.log.debug("the client went away before its response was complete", fields);
-      else this.#options.log.error("a response was cut short", fields);
+      this.#cutShort(answer, cause);
     });
+  }
+
+  #cutShort({ headers }: WireResponse, cause: unknown): void {
+    const isGone = (cause as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE";
+    const fields = { requestId: headers["x-amzn-RequestId"], cause };
+    if (isGone) this.#options.log.debug("the client went away before its response was complete", fields);
+    else this.#options.log.error("a response was cut short", fields);
   }
 
   /** Most bodies come in one piece with their head, and need no timer. */
@@ -280,6 +307,10 @@ class Listener implements FrontDoor {
   #finished(request: Request, response: Response, controller: AbortController): void {
     if (response.writableFinished) this.#drain(request);
     else controller.abort(new Error("the client went away"));
+    this.#ended();
+  }
+
+  #ended(): void {
     this.#inFlight -= 1;
     if (this.#inFlight === 0) this.#idle?.();
   }
@@ -303,7 +334,7 @@ class Listener implements FrontDoor {
     }
     this.#count(origin.sandboxId, 1);
     socket.once("close", () => this.#count(origin.sandboxId, -1));
-    this.#sniff(socket, origin);
+    this.#welcome(socket, origin);
   }
 
   #count(sandboxId: string, change: 1 | -1): void {
@@ -321,6 +352,7 @@ class Listener implements FrontDoor {
     });
     // Cuts the connections that wait for their next request.
     this.#http1.close();
+    for (const connection of this.#plain.values()) connection.end();
     for (const session of this.#sessions) session.close();
     await this.#inFlightDone();
     for (const socket of this.#sockets) socket.destroy();
@@ -343,8 +375,8 @@ class Listener implements FrontDoor {
 }
 
 /** Unsigned and without parameters, so that it can't be taken for a bucket of that name by anyone who may see one. */
-function isPlainGet(request: Request, admitted: Admitted): boolean {
-  return request.method === "GET" && admitted.rawQuery === "" && !admitted.headers.has("authorization");
+function isPlainGet({ method, rawQuery, headers }: WireRequest): boolean {
+  return method === "GET" && rawQuery === "" && !headers.has("authorization");
 }
 
 /** No bucket has so short a name; what other services of AWS's have below `/v2/` is signed. */
@@ -356,8 +388,32 @@ function isForRegistry({ rawPath, rawQuery, headers }: WireRequest): boolean {
 function wireRequest(id: string, request: Request, admitted: Admitted, signal: AbortSignal): WireRequest {
   const { rawPath, rawQuery, headers, endpoint, hostBucket } = admitted;
   const sourceIp = request.socket.remoteAddress;
-  const hasBody = headers.has("content-length") || headers.has("transfer-encoding") || "stream" in request;
+  const hasBody = announcesBody(headers) || "stream" in request;
   return { id, method: request.method ?? "", rawPath, rawQuery, headers, endpoint, hostBucket, sourceIp, body: request, hasBody, signal };
+}
+
+const announcesBody = (headers: ReadonlyMap<string, string>): boolean => headers.has("content-length") || headers.has("transfer-encoding");
+
+/** Its body becomes a stream only for those who ask for one. */
+function plainWireRequest(id: string, request: PlainRequest, admitted: Admitted, sourceIp: string | undefined): WireRequest {
+  const { head, body: whole, signal } = request;
+  const { rawPath, rawQuery, headers, endpoint, hostBucket } = admitted;
+  return {
+    id,
+    method: head.method,
+    rawPath,
+    rawQuery,
+    headers,
+    endpoint,
+    hostBucket,
+    sourceIp,
+    get body() {
+      return Readable.from(whole.length === 0 ? [] : [whole], { objectMode: false });
+    },
+    whole,
+    hasBody: announcesBody(headers),
+    signal,
+  };
 }
 
 function refuseRaw(socket: Duplex, fault: CommonFault): void {

@@ -88,12 +88,14 @@ export async function receiveBody(
   const isStream = takesStream(operation, definition.name);
   const signerOfStream = isChunked || isStream ? authenticate() : undefined;
   const content = isChunked ? contentHeaders(request) : request;
-  const body = signerOfStream === undefined ? request.body : checkedStream(request, signerOfStream.payload);
-  if (signerOfStream !== undefined && isStream) return { request: content, bytes: EMPTY, stream: body, signer: signerOfStream };
+  const checked = signerOfStream === undefined ? undefined : checkedStream(request, signerOfStream.payload);
+  if (signerOfStream !== undefined && isStream) return { request: content, bytes: EMPTY, stream: checked, signer: signerOfStream };
   const bytesMax = definition.bodyBytesMax?.(name) ?? BODY_BYTES_MAX;
   const limit = () => tooLarge(name, bytesMax);
   if (Number(content.headers.get("content-length") ?? 0) > bytesMax) throw limit();
-  const raw = content.hasBody ? await readBytes(body, bytesMax, limit, held) : EMPTY;
+  const whole = isChunked ? undefined : request.whole;
+  if (whole !== undefined) held.take(whole.length);
+  const raw = whole ?? (content.hasBody ? await readBytes(checked ?? request.body, bytesMax, limit, held) : EMPTY);
   const signer = signerOfStream ?? authenticate(raw);
   definition.checkBody?.(name, content.headers, raw);
   const bytes = content.headers.has("content-encoding") ? await unpacked(content, raw, bytesMax, limit, held) : raw;

@@ -20,6 +20,8 @@ export interface WireRequest {
   /** Address of the client, for `aws:SourceIp`; undefined where the connection has none. */
   readonly sourceIp: string | undefined;
   readonly body: Readable;
+  /** The same, where all of it is there. */
+  readonly whole?: Buffer;
   /** Whether the head announces a body; of HTTP/2 that is not known before its end. */
   readonly hasBody: boolean;
   /** Aborted when the client goes away or the server stops. */
