@@ -242,7 +242,7 @@ function callerOf({ assume }: DelivererDeps, { principal, role }: DeliverySender
 /** What a resource's policy asks of a service: for whom it acts. */
 const withSource = (need: AccessNeed, { sourceArn, account }: DeliveryContext): AccessNeed => ({
   ...need,
-  conditions: { ...need.conditions, "aws:SourceArn": sourceArn, "aws:SourceAccount": account },
+  conditions: () => ({ ...need.conditions?.(), "aws:SourceArn": sourceArn, "aws:SourceAccount": account }),
 });
 
 /** What is the sender's fault will not get better by itself. */

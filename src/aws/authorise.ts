@@ -51,7 +51,7 @@ function conditionsOf(
   if (caller.session !== undefined) conditions.set("aws:tokenissuetime", [new Date(caller.session.issuedMs).toISOString()]);
   if (caller.session?.sourceIdentity !== undefined) conditions.set("aws:sourceidentity", [caller.session.sourceIdentity]);
   for (const [name, value] of Object.entries(tags ?? {})) conditions.set(`aws:principaltag/${name.toLowerCase()}`, [value]);
-  for (const [name, value] of Object.entries(need.conditions ?? {}))
+  for (const [name, value] of Object.entries(need.conditions?.() ?? {}))
     conditions.set(name.toLowerCase(), typeof value === "string" ? [value] : [...value]);
   return conditions;
 }

@@ -19,9 +19,12 @@ export interface AccessNeed {
    * which the operation finds in `Context.denied`.
    */
   readonly part?: string;
-  /** Condition keys beyond the global ones, by name: `lambda:FunctionArn`. */
-  readonly conditions?: Readonly<Record<string, string | readonly string[]>>;
+  /** Looked up only when a policy asks for them. */
+  readonly conditions?: () => ConditionKeys;
 }
+
+/** Condition keys beyond the global ones, by name: `lambda:FunctionArn`. */
+export type ConditionKeys = Readonly<Record<string, string | readonly string[]>>;
 
 type Untyped = (context: never, input: never) => unknown;
 

@@ -104,7 +104,8 @@ test("bodies of every kind: none, large, in pieces, of a known length, with cook
     const { socket, until } = await client();
     socket.write(get(path) + get("/text"));
     const all = await until((had) => had.endsWith("caf\u00c3\u00a9"));
-    const [head = "", rest = ""] = [all.slice(0, all.indexOf("\r\n\r\n") + 2), all.slice(all.indexOf("\r\n\r\n") + 4)];
+    const headEnd = all.indexOf("\r\n\r\n");
+    const [head, rest] = [all.slice(0, headEnd + 2), all.slice(headEnd + 4)];
     assert.ok(rest.slice(0, rest.indexOf("HTTP/1.1 ")).endsWith(end), path);
     return head;
   };
@@ -122,7 +123,7 @@ test("requests that come at once are answered one after the other, also behind a
   const { socket, until } = await client();
   socket.write(get("/stream").repeat(30) + get("/text").repeat(30));
   const all = await until((had) => answers(had) === 60 && had.endsWith("caf\u00c3\u00a9"));
-  assert.ok(all.lastIndexOf("two") < all.indexOf("caf"));
+  assert.ok(all.lastIndexOf("two") < all.indexOf("caf\u00c3"));
   assert.equal(socket.closed, false);
 });
 

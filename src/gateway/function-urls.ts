@@ -125,10 +125,10 @@ function contextOf(request: WireRequest, caller: Caller, url: FunctionUrl, regio
 async function needsOf(deps: GatewayDeps, context: Context, { functionArn, AuthType }: FunctionUrl): Promise<readonly AccessNeed[]> {
   const needs = await deps.access(context, functionArn);
   return needs.flatMap((need) => {
-    const conditions = { ...need.conditions, "lambda:FunctionUrlAuthType": AuthType };
+    const conditions = () => ({ ...need.conditions?.(), "lambda:FunctionUrlAuthType": AuthType });
     return [
       { ...need, action: "lambda:InvokeFunctionUrl", conditions },
-      { ...need, conditions: { ...conditions, "lambda:InvokedViaFunctionUrl": "true" } },
+      { ...need, conditions: () => ({ ...conditions(), "lambda:InvokedViaFunctionUrl": "true" }) },
     ];
   });
 }

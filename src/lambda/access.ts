@@ -1,6 +1,6 @@
 // What IAM checks for each operation of Lambda.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
-import type { AccessNeed, ServiceDefinition } from "../aws/definition.ts";
+import type { AccessNeed, ConditionKeys, ServiceDefinition } from "../aws/definition.ts";
 import type { Context } from "../aws/operations.ts";
 import { layerArn, layerVersionOf, readLayerName } from "./layer-records.ts";
 import { mappingArn } from "./event-source-mapping-records.ts";
@@ -31,7 +31,6 @@ const UNBOUND = new Set([
 
 type Records = Parameters<typeof policyOf>[0] & Parameters<typeof layerVersionOf>[0] & Parameters<typeof tagConditions>[0];
 type Input = Readonly<Record<string, unknown>>;
-type Keys = NonNullable<AccessNeed["conditions"]>;
 
 const textOf = (input: Input, name: string) => (typeof input[name] === "string" ? input[name] : "");
 
@@ -42,12 +41,11 @@ export function accessOf(records: Records): ServiceDefinition["access"] {
     const layer = textOf(input, "LayerName") || textOf(input, "Arn");
     if (layer !== "") return [layerNeed(records, context, action, layer, input["VersionNumber"])];
     const resource = UNBOUND.has(operation) ? "*" : resourceOf(context, input);
-    const keys = { ...conditionsOf(records, operation, context, input), ...tagConditions(records, context, input, resource) };
-    const conditions = Object.keys(keys).length === 0 ? {} : { conditions: keys };
+    const conditions = () => ({ ...conditionsOf(records, operation, context, input), ...tagConditions(records, context, input, resource) });
     return [
-      functionNeed(records, context, { action, resource, ...conditions }),
-      ...formerFunctionNeeds(records, context, action, input, keys),
-      ...tagNeeds(operation, context, input, resource).map((one) => functionNeed(records, context, { ...one, ...conditions })),
+      functionNeed(records, context, { action, resource, conditions }),
+      ...formerFunctionNeeds(records, context, action, input, conditions),
+      ...tagNeeds(operation, context, input, resource).map((one) => functionNeed(records, context, { ...one, conditions })),
       ...signingNeeds(operation, action, textOf(input, "CodeSigningConfigArn")),
       ...roleNeeds(textOf(input, "Role")),
       ...layersIn(input).map((arn) => layerNeed(records, context, "lambda:GetLayerVersion", arn)),
@@ -69,7 +67,7 @@ const signingNeeds = (operation: string, action: string, arn: string): AccessNee
   operation === "PutFunctionCodeSigningConfig" ? [{ action, resource: arn }] : [];
 
 const roleNeeds = (role: string): AccessNeed[] =>
-  role === "" ? [] : [{ action: "iam:PassRole", resource: role, conditions: { "iam:PassedToService": "lambda.amazonaws.com" } }];
+  role === "" ? [] : [{ action: "iam:PassRole", resource: role, conditions: () => ({ "iam:PassedToService": "lambda.amazonaws.com" }) }];
 
 /** A layer, or one of its versions. To list the versions has no resource at AWS, unless they are somebody else's. */
 function layerNeed(records: Records, context: Context, action: string, text: string, version?: unknown): AccessNeed {
@@ -96,14 +94,20 @@ const mappedFunction = ({ mappings }: Records, { account, region }: Context, inp
   mappings.get(account, region, textOf(input, "UUID"))?.value.functionArn ?? "";
 
 /** Who gives a mapping another function must be allowed to change it for the one that it has. */
-function formerFunctionNeeds(records: Records, context: Context, action: string, input: Input, keys: Keys): AccessNeed[] {
+function formerFunctionNeeds(
+  records: Records,
+  context: Context,
+  action: string,
+  input: Input,
+  conditions: () => ConditionKeys,
+): AccessNeed[] {
   const former = mappedFunction(records, context, input);
-  if (former === "" || keys["lambda:FunctionArn"] === former) return [];
-  return [{ action, resource: resourceOf(context, input), conditions: { ...keys, "lambda:FunctionArn": former } }];
+  if (former === "" || conditions()["lambda:FunctionArn"] === former) return [];
+  return [{ action, resource: resourceOf(context, input), conditions: () => ({ ...conditions(), "lambda:FunctionArn": former }) }];
 }
 
 /** Keys that policies may ask for beyond those of every request. */
-function conditionsOf(records: Records, operation: string, context: Context, input: Input): Keys {
+function conditionsOf(records: Records, operation: string, context: Context, input: Input): ConditionKeys {
   const text = (name: string) => textOf(input, name);
   const layers = layersIn(input);
   const mapped = operation.endsWith("EventSourceMapping") ? text("FunctionName") || mappedFunction(records, context, input) : "";

@@ -183,11 +183,14 @@ test("giving a function a role needs the right to pass it", async (t) => {
   const { service } = await startLambda(t);
   const context = { account: "000000000000", region: REGION } as never;
   const Role = "arn:aws:iam::000000000000:role/admin";
-  for (const operation of ["CreateFunction", "UpdateFunctionConfiguration"])
-    assert.deepEqual(await service.definition.access(operation, context, { FunctionName: "f", Role }), [
-      { action: `lambda:${operation}`, resource: arnOf("f") },
+  for (const operation of ["CreateFunction", "UpdateFunctionConfiguration"]) {
+    const needs = await service.definition.access(operation, context, { FunctionName: "f", Role });
+    const told = needs.map(({ conditions, ...need }) => ({ ...need, conditions: conditions?.() }));
+    assert.deepEqual(told, [
+      { action: `lambda:${operation}`, resource: arnOf("f"), conditions: {} },
       { action: "iam:PassRole", resource: Role, conditions: { "iam:PassedToService": "lambda.amazonaws.com" } },
     ]);
+  }
 });
 
 const who = (name: string, ...Statement: PolicyStatement[]): FixedIdentity => ({

@@ -81,7 +81,9 @@ function operationsOf(cloudWatch: CloudWatch) {
 /** Metrics have no ARN; who may put them can be bound to a namespace. */
 function access(operation: string, _context: Context, { Namespace }: Readonly<Record<string, unknown>>): readonly AccessNeed[] {
   const isBound = operation === "PutMetricData" && typeof Namespace === "string";
-  return [{ action: `cloudwatch:${operation}`, resource: "*", ...(isBound ? { conditions: { "cloudwatch:namespace": Namespace } } : {}) }];
+  return [
+    { action: `cloudwatch:${operation}`, resource: "*", ...(isBound ? { conditions: () => ({ "cloudwatch:namespace": Namespace }) } : {}) },
+  ];
 }
 
 export interface CloudWatchService {

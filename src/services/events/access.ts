@@ -33,10 +33,10 @@ export function accessOf(parts: EventsParts) {
         action: "events:PutEvents",
         resource: busArn(bus),
         ...(policy === undefined ? {} : { resourcePolicy: policy }),
-        conditions: {
+        conditions: () => ({
           ...(source === undefined ? {} : { "events:source": source }),
           ...(detailType === undefined ? {} : { "events:detail-type": detailType }),
-        },
+        }),
       };
     });
 
@@ -47,7 +47,11 @@ export function accessOf(parts: EventsParts) {
     const passed = roles.filter((role) => role !== undefined);
     return [
       need,
-      ...passed.map((resource) => ({ action: "iam:PassRole", resource, conditions: { "iam:PassedToService": "events.amazonaws.com" } })),
+      ...passed.map((resource) => ({
+        action: "iam:PassRole",
+        resource,
+        conditions: () => ({ "iam:PassedToService": "events.amazonaws.com" }),
+      })),
     ];
   };
 }

@@ -44,7 +44,7 @@ test("what is attached and which tags there are can be a condition", async (t) =
   const { call, iam } = await startIam(t);
   await call("CreateRole", { RoleName: "r", AssumeRolePolicyDocument: trustText(), Tags: [{ Key: "team", Value: "a" }] });
   const conditions = async (operation: string, input: object) =>
-    ((await iam.definition.access(operation, contextOf(), input as Readonly<Record<string, unknown>>)) as AccessNeed[])[0]?.conditions;
+    ((await iam.definition.access(operation, contextOf(), input as Readonly<Record<string, unknown>>)) as AccessNeed[])[0]?.conditions?.();
   const attached = await conditions("AttachRolePolicy", { RoleName: "r", PolicyArn: "arn:aws:iam::aws:policy/x" });
   assert.deepEqual(attached, { "aws:ResourceTag/team": "a", "iam:ResourceTag/team": "a", "iam:PolicyARN": "arn:aws:iam::aws:policy/x" });
   const tagged = await conditions("CreateRole", { RoleName: "n", Tags: [{ Key: "k", Value: "v" }, { Key: 1 }, {}] });

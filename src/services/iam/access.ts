@@ -91,7 +91,7 @@ export function accessOf(iam: Iam) {
     return targetsOf(iam, operation, context, input).map(({ resource, tags }) => ({
       action: `iam:${operation}`,
       resource,
-      conditions: { ...tagConditions(input, tags), ...attached },
+      conditions: () => ({ ...tagConditions(input, tags), ...attached }),
     }));
   };
 }

@@ -93,7 +93,7 @@ export function accessOf(store: S3Store) {
     return {
       action: `s3:${action}`,
       resource: key === undefined ? bucketArn(bucket) : `${bucketArn(bucket)}/${key}`,
-      conditions: conditionsOf(input),
+      conditions: () => conditionsOf(input),
       ...(record === undefined ? {} : { owner: record.account }),
       ...(policy === undefined ? {} : { resourcePolicy: policy }),
     };

@@ -23,6 +23,6 @@ export function access(operation: string, context: Context, input: Input): reado
     { action: `scheduler:${operation}`, resource: resourceOf(operation, context, input) },
     ...(role === undefined
       ? []
-      : [{ action: "iam:PassRole", resource: role, conditions: { "iam:PassedToService": "scheduler.amazonaws.com" } }]),
+      : [{ action: "iam:PassRole", resource: role, conditions: () => ({ "iam:PassedToService": "scheduler.amazonaws.com" }) }]),
   ];
 }

@@ -48,7 +48,7 @@ export function accessOf(parts: SnsParts) {
       action,
       resource: name === undefined ? "*" : topicArn(name),
       ...(topic === undefined ? {} : { resourcePolicy: policyOf(topic) }),
-      ...(action === "SNS:Subscribe" ? { conditions: { "sns:Protocol": protocol, "sns:Endpoint": endpoint } } : {}),
+      ...(action === "SNS:Subscribe" ? { conditions: () => ({ "sns:Protocol": protocol, "sns:Endpoint": endpoint }) } : {}),
     };
   };
 

@@ -64,7 +64,7 @@ export function assumeRoleAccess(roles: Roles, context: Context, input: Input): 
     resource: RoleArn,
     resourcePolicy: role?.trust ?? { Statement: [] },
     needsResourcePolicy: true,
-    conditions: conditionsOf(context, role, input),
+    conditions: () => conditionsOf(context, role, input),
   }));
 }
 
