@@ -1,6 +1,6 @@
-// Asynchronous invocations: durable 202s per second while events are worked off, against bare enqueues in the same run; and the time from
-// the call to the start of the function when nothing else happens. Functions answer at once, so that what is measured is the way to them;
-// the callers are a process of their own with requests that are signed beforehand.
+// Asynchronous invocations: durable 202s per second while events wait and while they are worked off, against bare enqueues in the same run;
+// and the time from the call to the start of the function when nothing else happens. Functions answer at once (or, while events are to wait,
+// not at all), so that what is measured is the way to them; the callers are a process of their own with requests that are signed beforehand.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -83,9 +83,12 @@ const latenciesOf = (runs: readonly Measured[]) => runs.flatMap(({ latenciesMs }
 export async function run(): Promise<Result[]> {
   let started = 0;
   let begun: () => void = () => undefined;
-  const sandboxes = fakeSandboxHost(() => () => {
+  let mayAnswer: Promise<void> = Promise.resolve();
+  const sandboxes = fakeSandboxHost(() => async () => {
     started++;
     begun();
+    await mayAnswer;
+    return "null";
   });
   const server = await startBenchServer({ sandboxes });
   const callers = fork(import.meta.filename, [CALLERS_ROLE]);
@@ -105,7 +108,9 @@ export async function run(): Promise<Result[]> {
     await repeat(ALONE, oneMs);
     const alone = await repeat(ALONE, oneMs);
     connection.close();
-    const accepts = async () => {
+    const accepts = async (waits: boolean) => {
+      const { promise: accepted, resolve: goOn } = Promise.withResolvers<void>();
+      mayAnswer = waits ? accepted : Promise.resolve();
       const wanted = started + CALLERS * EACH;
       const cpuBefore = cpuMicroseconds();
       const beforeMs = systemClock.monotonic();
@@ -113,17 +118,21 @@ export async function run(): Promise<Result[]> {
       begun = () => started === wanted && resolve();
       callers.send({ port, request } satisfies Load);
       const [measured] = (await once(callers, "message")) as [Measured];
+      goOn();
       await promise;
       const cpuEach = (cpuMicroseconds() - cpuBefore) / (CALLERS * EACH);
       return { measured, workedOff: (CALLERS * EACH * 1000) / (systemClock.monotonic() - beforeMs), cpuEach };
     };
-    await accepts();
-    const runs = await repeat(RUNS, accepts);
+    await accepts(false);
+    const runs = await repeat(RUNS, () => accepts(false));
+    const waiting = (await repeat(RUNS, () => accepts(true))).map((one) => one.measured);
     const bare = await bareEnqueues();
     const measured = runs.map((one) => one.measured);
     return [
       summarise(`async: durable 202s of 1 KB, ${CALLERS} callers`, "1/s", ratesOf(measured), median(ratesOf(bare.many))),
       summarise(`async: durable 202s, ${CALLERS} callers, latency`, "ms", latenciesOf(measured), median(latenciesOf(bare.many))),
+      summarise("async: durable 202s of events that wait", "1/s", ratesOf(waiting), median(ratesOf(bare.many))),
+      summarise("async: durable 202s of events that wait, latency", "ms", latenciesOf(waiting), median(latenciesOf(bare.many))),
       summarise(
         "async: accepted and run",
         "1/s",

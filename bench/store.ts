@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { systemClock } from "../src/base/clock.ts";
+import { sleep, systemClock } from "../src/base/clock.ts";
 import { timeOrderedId } from "../src/base/id.ts";
 import { silentLog } from "../src/base/log.ts";
 import { sqliteStorage } from "../src/store/sqlite/sqlite-storage.ts";
@@ -17,6 +17,8 @@ const BODY = new Uint8Array(1024).fill(0x61);
 const RUNS = 9;
 const ROUNDS = 150;
 const ALONE = 1500;
+/** What the callers ask for together where they don't ask as fast as they are answered, and for how long. */
+const OFFERED = { perSecond: 20_000, calls: 20_000 } as const;
 
 const elapsedMs = async (task: () => Promise<unknown>) => {
   const start = systemClock.monotonic();
@@ -48,6 +50,21 @@ async function callers(count: number, rounds: number, call: (caller: number) => 
   return samples;
 }
 
+/** The callers take turns at a steady rate, as far as timers and the store have it. */
+async function atRate(call: (caller: number) => Promise<unknown>): Promise<{ perSecond: number; samples: number[] }> {
+  const samples: number[] = [];
+  const startMs = systemClock.monotonic();
+  const one = async (caller: number) => {
+    for (let n = caller; n < OFFERED.calls; n += CALLERS) {
+      const aheadMs = startMs + (n * 1000) / OFFERED.perSecond - systemClock.monotonic();
+      if (aheadMs >= 1) await sleep(systemClock, aheadMs);
+      samples.push(await elapsedMs(() => call(caller)));
+    }
+  };
+  await Promise.all(Array.from({ length: CALLERS }, (_, caller) => one(caller)));
+  return { perSecond: (OFFERED.calls * 1000) / (systemClock.monotonic() - startMs), samples };
+}
+
 const enqueueOne = (storage: Storage, queue: string) => () =>
   storage.queue.enqueue([{ queue, id: timeOrderedId(systemClock.now()), body: BODY }]);
 
@@ -64,6 +81,14 @@ async function enqueues(storage: Storage, directory: string): Promise<Result[]> 
     summarise(`enqueue 1 KiB, ${CALLERS} callers`, "1/s", rates, (CALLERS * 1000) / floorMs),
     summarise(`enqueue 1 KiB, ${CALLERS} callers, latency`, "ms", latencies, floorMs),
   ];
+}
+
+async function offered(storage: Storage, directory: string): Promise<Result[]> {
+  const floor = median(syncedWritesMs(directory, BODY.length, ROUNDS));
+  const runs = await repeat(3, () => atRate(enqueueOne(storage, "offered")));
+  const [name, rates] = [`enqueue 1 KiB, ${OFFERED.perSecond}/s offered by ${CALLERS} callers`, runs.map(({ perSecond }) => perSecond)];
+  const samples = runs.flatMap((one) => one.samples);
+  return [summarise(name, "1/s", rates, OFFERED.perSecond), summarise(`${name}, latency`, "ms", samples, floor)];
 }
 
 async function alone(storage: Storage, directory: string): Promise<Result> {
@@ -118,7 +143,13 @@ export async function run(): Promise<Result[]> {
   const storage = await sqliteStorage({ directory, clock: systemClock, log: silentLog });
   try {
     await callers(CALLERS, ROUNDS, enqueueOne(storage, "warm"));
-    return [...(await enqueues(storage, directory)), await drains(storage), await alone(storage, directory), await reads(storage)];
+    return [
+      ...(await enqueues(storage, directory)),
+      ...(await offered(storage, directory)),
+      await drains(storage),
+      await alone(storage, directory),
+      await reads(storage),
+    ];
   } finally {
     await storage.close();
     await rm(directory, { recursive: true });
