@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { KNOWN_RUNTIMES } from "./identifiers.ts";
-import { HERE, imageDirectory, runtimeCatalog } from "./managed.ts";
+import { imageDirectory } from "./installed.ts";
+import { runtimeCatalog } from "./managed.ts";
 import {
   JAVA_CLIENT_VERSION,
   NODE_SDK_VERSION,
@@ -16,6 +17,7 @@ import {
   pythonSdkOf,
   pythonSdkVersion,
 } from "./pins.ts";
+import { HERE } from "./program-machine.ts";
 import type { RuntimeLayout } from "./settings.ts";
 
 let work: string;
@@ -208,7 +210,7 @@ test("arm64: custom runtimes and images run through the emulator, managed runtim
   const catalog = runtimeCatalog({ ...options, emulation: () => ({ detail: "/usr/bin/qemu", emulator: "/usr/bin/qemu" }) });
   for (const runtime of ["provided.al2023", "Image", "ruby3.4"])
     assert.equal(layout(catalog.resolve(runtime, "arm64")).emulator, "/usr/bin/qemu");
-  assert.match((catalog.resolve("ruby3.4") as { missing: string }).missing, /needs an image that has it/);
+  assert.match((catalog.resolve("ruby3.4") as { missing: string }).missing, /^There is no ruby3\.4 on this machine/);
   assert.match(
     (catalog.resolve("nodejs24.x", "arm64") as { missing: string }).missing,
     /^The runtime nodejs24\.x for arm64 needs an image .* --architecture arm64/,
@@ -229,7 +231,8 @@ test("arm64: custom runtimes and images run through the emulator, managed runtim
 test("AWS's other identifiers are refused with a sentence, and others are none", async () => {
   const { catalog } = await machine({});
   assert.deepEqual(catalog.resolve("java21"), {
-    missing: "The runtime java21 needs an image that has it: run  lambent runtime install java21 --from IMAGE  (docs/runtimes.md)",
+    missing:
+      "There is no Java 21 on this machine: install it and run  lambent runtime install java21  or, with an image that has it, run  lambent runtime install java21 --from IMAGE  (docs/runtimes.md)",
   });
   for (const nothing of ["nodejs99.x", "python3.8 ", "", "__proto__", "constructor"]) assert.equal(catalog.resolve(nothing), undefined);
   assert.equal(KNOWN_RUNTIMES.size, 51);
@@ -250,11 +253,7 @@ test("the list names every runtime that can be made ready, and makes nothing", a
   const creatable = [...KNOWN_RUNTIMES].filter(([, support]) => support !== "blocked").map(([runtime]) => runtime);
   assert.deepEqual(named.toSorted(), [...new Set([...creatable, "python3.9"])].toSorted());
   for (const { runtime, state, detail } of list.filter((one) => /^(?:ruby|dotnet|java)/.test(one.runtime)))
-    assert.deepEqual(
-      [state, /needs an image that has it: run {2}lambent runtime install \S+ --from IMAGE/.test(detail)],
-      ["missing", true],
-      runtime,
-    );
+    assert.deepEqual([state, /run {2}lambent runtime install \S+ --from IMAGE/.test(detail)], ["missing", true], runtime);
   for (const { detail } of list) assert.notEqual(detail, "");
   await assert.rejects(stat(join(options.runtimesDirectory, "system")), { code: "ENOENT" });
 });
@@ -273,7 +272,7 @@ test("Java: the machine's own of exactly the version, copied, with the client be
   assert.deepEqual(
     installable
       .list()
-      .filter(({ runtime, detail }) => runtime.startsWith("java") && !detail.includes("needs an image"))
+      .filter(({ runtime, detail }) => runtime.startsWith("java") && !detail.includes("--from IMAGE"))
       .map(({ runtime }) => runtime),
     ["java17", "java17.al2023", "java21"],
   );
