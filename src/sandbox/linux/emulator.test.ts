@@ -95,7 +95,7 @@ test("one that asks again looks again when a program or a registration has come"
   assert.equal((emulation() as { emulator?: string }).emulator, full.find("qemu-aarch64-static"));
   await mkdir(bare.registrations);
   await writeFile(join(bare.registrations, "qemu-aarch64"), registration("PF"));
-  const before = asked;
+  const twice = asked;
   emulation();
-  assert.ok(asked > before);
+  assert.ok(asked > twice);
 });
