@@ -198,5 +198,9 @@ test("a runtime from an image on this disk: its root with places to mount over, 
   );
   await assert.rejects(installFromImage("ruby3.4", layout, given, HERE === "arm64" ? "x86_64" : "arm64"), /it is for amd64, not for arm64/);
   await assert.rejects(installFromImage("cobol85", layout, given), /no runtime of Lambda's/);
+  await assert.rejects(
+    installFromImage("ruby3.3", join(work, "nowhere"), given),
+    /^CliError: .*can't be installed: there is no .*nowhere$/,
+  );
   await assert.rejects(installFromImage("ruby3.3", work, given), /neither index.json nor manifest.json/);
 });

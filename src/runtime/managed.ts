@@ -74,7 +74,8 @@ export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
     return found;
   };
   const javas = [...JAVA_RUNTIMES.keys()].filter((runtime) => javaState(options, runtime) !== "absent");
-  const own = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, ...javas, PROVIDED];
+  const rubies = [...RUBY_RUNTIMES.keys()].filter((runtime) => hostRuby(options, runtime) !== undefined);
+  const own = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, ...javas, ...rubies, PROVIDED];
   const others = [...KNOWN_RUNTIMES.keys()].filter((runtime) => !own.includes(runtime));
   // A runtime that AWS has no more functions made for is not worth a line, unless it is there.
   const further = () =>
@@ -85,6 +86,8 @@ export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
   ];
   return { resolve, list };
 }
+
+const hostRuby = ({ rubySearchPath = [] }: CatalogOptions, runtime: string) => findHostRuby(rubySearchPath, runtime);
 
 const machineEmulation = watchedArm64Emulation();
 
@@ -131,7 +134,7 @@ function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Mis
   }
   if (JAVA_RUNTIMES.has(runtime) && javaState(options, runtime) !== "absent")
     return javaState(options, runtime) === "ready" ? java(options, runtime) : notInstalled(runtime);
-  const host = findHostRuby(options.rubySearchPath ?? [], runtime);
+  const host = hostRuby(options, runtime);
   if (host !== undefined) return ruby(options, runtime, host);
   return KNOWN_RUNTIMES.has(runtime) ? notHere(runtime) : undefined;
 }
@@ -143,7 +146,7 @@ function stateOf(options: CatalogOptions, runtime: string): Omit<RuntimeState, "
     return { runtime, state: "ready", detail: `${installed.version}  ${join(options.runtimesDirectory, imageDirectory(runtime, HERE))}` };
   if (runtime === PROVIDED) return { runtime, state: "ready", detail: "the package's own bootstrap" };
   if (JAVA_RUNTIMES.has(runtime) && javaState(options, runtime) !== "absent") return stateOfJava(options, runtime);
-  const rubyHere = findHostRuby(options.rubySearchPath ?? [], runtime);
+  const rubyHere = hostRuby(options, runtime);
   if (rubyHere !== undefined) return { runtime, state: "ready", detail: `${rubyHere.version}  ${rubyHere.interpreter}` };
   if (!NODE_VERSIONS.has(runtime) && !PYTHON_RUNTIMES.includes(runtime))
     return { runtime, state: "missing", detail: notHere(runtime).missing };
