@@ -13,6 +13,8 @@ export const RUBY_RUNTIMES: ReadonlyMap<string, string> = new Map([
 export interface HostRuby {
   /** `3.3.8` */
   readonly version: string;
+  /** `3.3.0`, which its directories are called. */
+  readonly library: string;
   readonly interpreter: string;
   /** The directory that it and its library are installed below. */
   readonly prefix: string;
@@ -39,7 +41,7 @@ function subdirectories(place: string): readonly string[] {
   }
 }
 
-function rubyOf(prefix: string, configuration: string): (HostRuby & { readonly library: string }) | undefined {
+function rubyOf(prefix: string, configuration: string): HostRuby | undefined {
   const text = readFileSync(join(prefix, configuration), "utf8");
   const value = (name: string) => new RegExp(`CONFIG\\["${name}"\\] = "(.*)"`).exec(text)?.[1] ?? "";
   const version = [value("MAJOR"), value("MINOR"), value("TEENY")].join(".");
@@ -53,7 +55,7 @@ function rubyOf(prefix: string, configuration: string): (HostRuby & { readonly l
 const newestFirst = (a: HostRuby, b: HostRuby) => b.version.localeCompare(a.version, "en", { numeric: true });
 
 /** A program may have replaced that of an older version, whose library is still there: it is the newest one's. */
-function rubiesBelow(prefix: string): readonly (HostRuby & { readonly library: string })[] {
+function rubiesBelow(prefix: string): readonly HostRuby[] {
   const all = globSync(CONFIGURATIONS, { cwd: prefix }).flatMap((configuration) => rubyOf(prefix, configuration) ?? []);
   return all
     .toSorted(newestFirst)

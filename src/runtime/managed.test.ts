@@ -38,6 +38,7 @@ async function machine(files: Readonly<Record<string, string>>) {
     bootstrapsDirectory: join(root, "repo"),
     pythonSearchPath: ["usr", "pyenv", "nowhere"].map((name) => join(root, name)),
     javaSearchPath: [join(root, "jvm")],
+    rubySearchPath: [join(root, "rbenv")],
     emulation: () => NO_EMULATION,
   };
   return { root, options, catalog: runtimeCatalog(options) };
@@ -284,4 +285,32 @@ test("Java: the machine's own of exactly the version, copied, with the client be
     found.mounts.map(({ target }) => target),
     ["/var/lang", "/var/runtime"],
   );
+});
+
+test("Ruby: the machine's own of exactly the version, told where it is", async () => {
+  const members = { MAJOR: "3", MINOR: "4", TEENY: "7", ruby_version: "3.4.0", RUBY_INSTALL_NAME: "$(RUBY_BASE_NAME)" };
+  const configuration = Object.entries(members).map(([name, value]) => `  CONFIG["${name}"] = "${value}"\n`);
+  const { catalog, options, root } = await machine({
+    "rbenv/3.4.7/bin/ruby": "",
+    "rbenv/3.4.7/lib/ruby/3.4.0/x86_64-linux/rbconfig.rb": configuration.join(""),
+  });
+  const { argv, argvFor, mounts, env, protocol, version } = layout(catalog.resolve("ruby3.4"));
+  const libraries = ["-I/var/lang/lib/ruby/3.4.0", "-I/var/lang/lib/ruby/3.4.0/x86_64-linux"];
+  assert.deepEqual(argv, ["/var/lang/bin/ruby", "-EUTF-8", ...libraries, "/var/rapid/bootstrap.rb"]);
+  assert.deepEqual(mounts, [
+    { source: join(root, "rbenv/3.4.7"), target: "/var/lang" },
+    { source: join(options.bootstrapsDirectory, "ruby"), target: "/var/rapid" },
+  ]);
+  assert.equal(
+    env["GEM_PATH"],
+    "/var/task/vendor/bundle/ruby/3.4.0:/opt/ruby/gems/3.4.0:/var/runtime:/var/runtime/ruby/3.4.0:/var/lang/lib/ruby/gems/3.4.0:",
+  );
+  assert.deepEqual([env["GEM_HOME"], env["RUBYLIB"]], ["/var/runtime", "/var/task:/var/runtime/lib:/opt/ruby/lib"]);
+  assert.deepEqual([protocol, version], ["framed", "3.4.7"]);
+  assert.equal(argvFor?.(settings(128, { AWS_LAMBDA_EXEC_WRAPPER: "/opt/wrapper" }))[4], "/opt/wrapper");
+  assert.deepEqual(
+    catalog.list().find(({ runtime }) => runtime === "ruby3.4"),
+    { runtime: "ruby3.4", architecture: HERE, state: "ready", detail: `3.4.7  ${join(root, "rbenv/3.4.7/bin/ruby")}` },
+  );
+  for (const other of ["ruby3.2", "ruby3.3", "ruby4.0"]) assert.ok("missing" in (catalog.resolve(other) ?? {}), other);
 });

@@ -214,12 +214,18 @@ function java(options: CatalogOptions, runtime: string): RuntimeLayout {
   });
 }
 
-function ruby(options: CatalogOptions, runtime: string, host: HostRuby): RuntimeLayout {
-  const { version, interpreter, prefix, libraries } = host;
-  const isSystems = isOfTheSystem(prefix);
-  const source = isSystems ? systemLinks(options.runtimesDirectory, runtime, interpreter, ["ruby"]) : prefix;
-  const moved = isSystems ? [] : libraries.map((place) => place.replace(prefix, "/var/lang"));
-  return rubyLayout(options.bootstrapsDirectory, runtime, { mounts: [{ source, target: "/var/lang" }], env: {}, version }, moved);
+/** Outside of /usr it was built for another place than /var/lang: it is told where its library is, and its gems. */
+function ruby({ runtimesDirectory, bootstrapsDirectory }: CatalogOptions, runtime: string, host: HostRuby): RuntimeLayout {
+  const { version, interpreter, prefix, library, libraries } = host;
+  const interpreterAt = (source: string, env: Readonly<Record<string, string>>) => ({
+    mounts: [{ source, target: "/var/lang" }],
+    env,
+    version,
+  });
+  if (isOfTheSystem(prefix))
+    return rubyLayout(bootstrapsDirectory, runtime, interpreterAt(systemLinks(runtimesDirectory, runtime, interpreter, ["ruby"]), {}));
+  const moved = libraries.map((place) => place.replace(prefix, "/var/lang"));
+  return rubyLayout(bootstrapsDirectory, runtime, interpreterAt(prefix, { GEM_PATH: `/var/lang/lib/ruby/gems/${library}` }), moved);
 }
 
 /** What `lambent runtime install --from` has put there: it comes before what the machine has. */

@@ -47,7 +47,12 @@ public class Handler {
     System.out.println("said " + event.get("name"));
     return Map.of("hello", event.get("name"), "version", Runtime.version().feature(), "handler", System.getenv("_HANDLER"));
   }
-  public String fails(String event) { throw new IllegalStateException("no: " + event, new RuntimeException("because")); }
+  private int calls;
+  public Integer fails(String event) {
+    calls++;
+    if (event.equals("x")) throw new IllegalStateException("no: " + event);
+    return calls;
+  }
   public String named(String event) throws Exception { return (String) Class.forName(event).getMethod("say").invoke(null); }
   public String exits(Integer status) { System.exit(status); return ""; }
   public Integer fills(Integer mib) {
@@ -149,7 +154,6 @@ interface Failure {
   readonly errorType: string;
   readonly errorMessage: string;
   readonly stackTrace: readonly string[];
-  readonly cause?: { readonly errorType: string; readonly errorMessage: string };
 }
 
 for (const version of VERSIONS)
@@ -208,11 +212,12 @@ for (const version of VERSIONS)
       assert.deepEqual((await answer(await make("streamed", "demo.Streamed"), { a: ["é"] })).value, [{ a: ["é"] }]);
     });
 
-    test("an exception is the answer with its cause, and the environment goes on", async () => {
-      const { errorType, errorMessage, stackTrace, cause } = await failure(await make("fails", "demo.Handler::fails"), "x");
+    test("an exception is the answer, and the environment goes on", async () => {
+      const name = await make("fails", "demo.Handler::fails");
+      const { errorType, errorMessage, stackTrace } = await failure(name, "x");
       assert.deepEqual([errorType, errorMessage], ["java.lang.IllegalStateException", "no: x"]);
-      assert.match(stackTrace[0] ?? "", /^demo\.Handler\.fails\(Handler\.java:8\)$/);
-      assert.deepEqual([cause?.errorType, cause?.errorMessage], ["java.lang.RuntimeException", "because"]);
+      assert.match(stackTrace[0] ?? "", /^demo\.Handler\.fails\(Handler\.java:11\)$/);
+      assert.equal((await answer(name, "y")).value, 2);
     });
 
     test("a class that is not there, and one that can't be made, fail the initialisation", async () => {
