@@ -57,10 +57,20 @@ module Lambent
     def write(bytes)
       @lock.synchronize { @output.write(bytes) }
     rescue ThreadError
-      # A signal's handler may not wait for a lock that the thread it interrupts may hold.
-      Thread.new { @lock.synchronize { @output.write(bytes) } }
+      write_in_trap(bytes)
     rescue Errno::EPIPE, Errno::ECONNRESET
       exit!(0)
+    end
+
+    # A signal's handler may not wait for a lock, which the very thread that it interrupts may hold.
+    def write_in_trap(bytes)
+      return Thread.new { write(bytes) } unless @lock.try_lock
+
+      begin
+        @output.write(bytes)
+      ensure
+        @lock.unlock
+      end
     end
   end
 end
