@@ -79,6 +79,10 @@ Function URLs are \`http://<url-id>.lambda-url.<region>.localhost:<port>/\` (or 
 served in both modes; with RESPONSE_STREAM a function that does not stream has its result sent as it is. Both permissions are needed,
 \`lambda:InvokeFunctionUrl\` and \`lambda:InvokeFunction\`. Forms (\`application/x-www-form-urlencoded\`) come in base64.
 
+Runtimes: a function can be made for each that AWS still makes functions for, and is invoked when the machine, or an image that was installed, has
+exactly that one; else an invocation is an InvalidRuntimeException that says what to do. .NET comes with AWS's own images only
+([runtimes.md](runtimes.md)).
+
 Architectures: \`arm64\` on an x86_64 machine runs through qemu where that is installed, custom runtimes and images at once, managed runtimes from an
 image for arm64 ([runtimes.md](runtimes.md#arm64-on-an-x86_64-machine)); without it an invocation is an InvalidRuntimeException. \`x86_64\` on an arm64
 machine does not run. CompatibleArchitectures of a layer choose what lists show.

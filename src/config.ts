@@ -17,6 +17,7 @@ export interface Config {
   /** Where to look for interpreters that the host has already. */
   readonly pythonSearchPath: readonly string[];
   readonly javaSearchPath: readonly string[];
+  readonly rubySearchPath: readonly string[];
   /** Twelve digits. */
   readonly account: string;
   /** For `lambent env`; a request's own region comes from its signature. */
@@ -125,6 +126,7 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     runtimesDirectory: resolve(text(flags.runtimes, "LAMBENT_RUNTIMES", join(state, "runtimes"))),
     pythonSearchPath: pythonPlaces(environment),
     javaSearchPath: JAVA_PLACES,
+    rubySearchPath: rubyPlaces(environment),
     account: matching("account", text(flags.account, "LAMBENT_ACCOUNT", "000000000000"), /^\d{12}$/, "twelve digits"),
     region: matching("region", text(flags.region, "LAMBENT_REGION", "us-east-1"), /^[a-z]{2}(?:-[a-z]+)+-\d$/, "a region's name"),
     acceptTestCredentials,
@@ -174,6 +176,12 @@ function pythonPlaces(environment: Environment): readonly string[] {
   const home = environment["HOME"] ?? homedir();
   const pyenv = environment["PYENV_ROOT"] ?? join(home, ".pyenv");
   return ["/usr", "/usr/local", join(pyenv, "versions"), "/opt"];
+}
+
+function rubyPlaces(environment: Environment): readonly string[] {
+  const home = environment["HOME"] ?? homedir();
+  const rbenv = environment["RBENV_ROOT"] ?? join(home, ".rbenv");
+  return ["/usr", "/usr/local", join(rbenv, "versions"), join(home, ".rubies"), "/opt", "/opt/rubies"];
 }
 
 /** What the environment says about the AWS client side: for the commands that talk to a server. */

@@ -15,7 +15,7 @@ import {
 } from "@aws-sdk/client-lambda";
 import { sleep, systemClock, type Clock } from "../base/clock.ts";
 import type { Clients } from "./clients.ts";
-import { detect } from "./detect.ts";
+import { detect, type Detected } from "./detect.ts";
 import { layerVersionArn } from "./layer.ts";
 import { packageDirectory } from "./package-directory.ts";
 import { ensureRole, hasRole, removeRole } from "./role.ts";
@@ -39,12 +39,12 @@ export interface DeployOptions {
 }
 
 /** Newest runtime of a family that this machine can run, in the order of preference. */
-export type ChooseRuntime = (family: "nodejs" | "python" | "provided") => string | undefined;
+export type ChooseRuntime = (family: Detected["family"]) => string | undefined;
 
 interface Package {
   readonly zip: Uint8Array;
   readonly name: string;
-  readonly family?: "nodejs" | "python" | "provided";
+  readonly family?: Detected["family"];
   readonly handler?: string;
 }
 

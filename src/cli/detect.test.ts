@@ -16,6 +16,11 @@ const ROWS: readonly [string, Readonly<Record<string, string>>, string | undefin
     { "app.py": "def main():\n  pass\ndef go(event, context):\n  pass" },
     "python app.go",
   ],
+  [
+    "Ruby's usual name",
+    { "lambda_function.rb": "def help(x) = x\ndef lambda_handler(event:, context:)\nend" },
+    "ruby lambda_function.lambda_handler",
+  ],
   ["a bootstrap wins", { bootstrap: "#!/bin/sh", "index.js": "exports.handler = 1" }, "provided bootstrap"],
   ["nothing that looks like a handler", { "readme.md": "hello" }, undefined],
 ];

@@ -4,15 +4,17 @@
 export type ReadFile = (name: string) => Promise<string | undefined>;
 
 export interface Detected {
-  readonly family: "nodejs" | "python" | "provided";
+  readonly family: "nodejs" | "python" | "ruby" | "provided";
   readonly handler: string;
   readonly because: string;
 }
 
 const NODE_FILES = ["index.mjs", "index.js", "index.cjs", "handler.mjs", "handler.js", "app.mjs", "app.js", "main.mjs", "main.js"];
 const PYTHON_FILES = ["lambda_function.py", "handler.py", "app.py", "main.py", "index.py"];
+const RUBY_FILES = ["lambda_function.rb", "handler.rb", "app.rb", "main.rb", "index.rb"];
 const NODE_EXPORT = /\bexports\.(\w+)\s*=|\bexport\s+(?:const|let|var|async\s+function|function)\s+(\w+)|\bexport\s*\{\s*(\w+)/g;
 const PYTHON_DEF = /^(?:async\s+)?def\s+(\w+)\s*\(\s*\w+\s*,\s*\w+/gm;
+const RUBY_DEF = /^def\s+(\w+)\s*\(\s*event:/gm;
 
 function bestName(names: readonly string[]): string | undefined {
   return names.find((name) => name === "handler" || name === "lambda_handler") ?? names[0];
@@ -24,6 +26,7 @@ export async function detect(files: readonly string[], read: ReadFile): Promise<
   for (const [family, candidates, pattern] of [
     ["nodejs", NODE_FILES, NODE_EXPORT],
     ["python", PYTHON_FILES, PYTHON_DEF],
+    ["ruby", RUBY_FILES, RUBY_DEF],
   ] as const)
     for (const file of candidates) {
       if (!files.includes(file)) continue;

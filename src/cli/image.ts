@@ -8,7 +8,7 @@ import { CreateRepositoryCommand, ECRClient, GetAuthorizationTokenCommand } from
 import { openImage, type LocalBlob } from "../images/layout.ts";
 import { BadImage } from "../images/manifest.ts";
 import { BadTar } from "../images/tar.ts";
-import { HERE, type Architecture } from "../runtime/managed.ts";
+import { HERE, type Architecture } from "../runtime/program-machine.ts";
 import type { Connection } from "./clients.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 

@@ -12,7 +12,7 @@ import {
 import { cp, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HERE } from "../runtime/managed.ts";
+import { HERE } from "../runtime/program-machine.ts";
 import type { ChooseRuntime } from "./deploy.ts";
 import { familyOf, installDependencies } from "./layer-dependencies.ts";
 import { packageDirectory } from "./package-directory.ts";

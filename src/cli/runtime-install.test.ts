@@ -1,11 +1,13 @@
 // Installing with a program in npm's place: what is there afterwards, and what is said when it fails.
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 import { NODE_SDK_VERSION, NODE_VERSIONS } from "../runtime/pins.ts";
-import { HERE, runtimeCatalog } from "../runtime/managed.ts";
+import { runtimeCatalog } from "../runtime/managed.ts";
+import { HERE } from "../runtime/program-machine.ts";
+import type { RawTarEntry } from "../images/tar.fixture.ts";
 import { writeLayout } from "../../tests/support/oci-layout.ts";
 import { installFromImage, installRuntime } from "./runtime-install.ts";
 import { CliError } from "./terminal.ts";
@@ -44,6 +46,7 @@ const options = async () => ({
   bootstrapsDirectory: join(work, "repo"),
   pythonSearchPath: [join(work, "nowhere")],
   javaSearchPath: [join(work, "nowhere")],
+  rubySearchPath: [join(work, "nowhere")],
   onProgress: (line: string) => void told.push(line),
 });
 
@@ -101,15 +104,66 @@ test("without npm the sentence says so", async () => {
   await assert.rejects(installRuntime("nodejs24.x", await options()), /npm can't be started: is it installed\?/);
 });
 
-test("what cannot be installed is refused with what can", async () => {
-  for (const runtime of ["java21", "nodejs20.x", "python3.8", "../evil"])
+test("what cannot be installed is refused with what to do, or with what can", async () => {
+  for (const [runtime, sentence] of [
+    ["java21", /^There is no Java 21 on this machine: .* lambent runtime install java21 --from IMAGE/],
+    ["ruby3.4", /^There is no ruby3\.4 on this machine: .* lambent runtime install ruby3\.4 --from IMAGE/],
+    ["dotnet8", /^The runtime dotnet8 comes only with AWS's own image: run {2}lambent runtime install dotnet8 --from IMAGE/],
+    ["nodejs20.x", /^The runtime nodejs20\.x needs an image that has it: run {2}lambent runtime install nodejs20\.x --from IMAGE/],
+    ["../evil", /can't be installed by itself\. What can: nodejs22\.x/],
+  ] as const)
     await assert.rejects(installRuntime(runtime, await options()), (error: unknown) => {
       assert.ok(error instanceof CliError);
       assert.equal(error.exitCode, 2);
-      assert.match(error.message, /can't be installed by itself\. What can: nodejs22\.x/);
+      assert.match(error.message, sentence);
       return true;
     });
   await assert.rejects(installRuntime("python3.12", await options()), /There is no python3\.12 on this machine/);
+  await installRuntime("provided.al2023", await options());
+  assert.match(told[0] ?? "", /needs nothing/);
+});
+
+test("an image without a runtime of its own: its Ruby or Java is found, and linked to", async () => {
+  const given = await options();
+  const configuration = 'CONFIG["MAJOR"] = "3"\nCONFIG["MINOR"] = "4"\nCONFIG["TEENY"] = "7"\nCONFIG["ruby_version"] = "3.4.0"\n';
+  const ruby = [
+    { name: "usr/local/bin/ruby", data: "", mode: 0o755 },
+    {
+      name: "usr/local/lib/ruby/3.4.0/x86_64-linux/rbconfig.rb",
+      data: `${configuration}CONFIG["RUBY_INSTALL_NAME"] = "$(RUBY_BASE_NAME)"\n`,
+    },
+    { name: "var/lang", type: "2" as const, link: "/etc" },
+  ];
+  const java = (program: RawTarEntry) => [{ name: "opt/java/openjdk/release", data: 'JAVA_VERSION="21.0.9"\n' }, program];
+  const layoutOf = async (name: string, layer: readonly RawTarEntry[], config: object = {}) => {
+    await writeLayout(join(work, name), { only: { layers: [layer], config } });
+    return join(work, name);
+  };
+  const withRuby = await layoutOf("with-ruby", ruby, { Env: ["GEM_HOME=/usr/local/bundle"] });
+  const withJava = await layoutOf("with-java", java({ name: "opt/java/openjdk/bin/java", data: "", mode: 0o755 }));
+  const trap = await layoutOf("trap", java({ name: "opt/java/openjdk/bin/java", type: "2", link: "/bin/sh" }));
+  await installFromImage("ruby3.4", withRuby, given);
+  const root = join(given.runtimesDirectory, "images", "ruby3.4", "root");
+  assert.equal(await readlink(join(root, "var/lang/bin/ruby")), "/usr/local/bin/ruby");
+  const found = runtimeCatalog(given).resolve("ruby3.4");
+  assert.ok(found !== undefined && !("missing" in found));
+  assert.deepEqual([found.argv[0], found.protocol, found.version], ["/var/lang/bin/ruby", "framed", "3.4.7"]);
+  assert.deepEqual(
+    found.mounts.map(({ target }) => target),
+    ["/", "/var/rapid"],
+  );
+  assert.equal(
+    found.env["GEM_PATH"],
+    "/var/task/vendor/bundle/ruby/3.4.0:/opt/ruby/gems/3.4.0:/var/runtime:/var/runtime/ruby/3.4.0:/usr/local/bundle:",
+  );
+  await assert.rejects(installFromImage("ruby3.3", withRuby, given), /it has no ENTRYPOINT, and nothing that ruby3\.3 could be run with/);
+  // Java needs AWS's client besides: without it, nothing is ready.
+  await writeFile(join(bin, "mvn"), "#!/bin/sh\necho no such artifact >&2; exit 1\n", { mode: 0o755 });
+  await assert.rejects(installFromImage("java21", withJava, given), /mvn .* failed \(status 1\):\nno such artifact/);
+  assert.ok("missing" in (runtimeCatalog(given).resolve("java21") ?? {}));
+  await assert.rejects(installFromImage("java21", trap, given), /nothing that java21 could be run with/);
+  await assert.rejects(installFromImage("python3.12", withRuby, given), /nothing that python3\.12 could be run with/);
+  await installFromImage("provided.al2023", withRuby, given);
 });
 
 test("a runtime from an image on this disk: its root with places to mount over, its program and its variables", async () => {
@@ -144,5 +198,9 @@ test("a runtime from an image on this disk: its root with places to mount over, 
   );
   await assert.rejects(installFromImage("ruby3.4", layout, given, HERE === "arm64" ? "x86_64" : "arm64"), /it is for amd64, not for arm64/);
   await assert.rejects(installFromImage("cobol85", layout, given), /no runtime of Lambda's/);
+  await assert.rejects(
+    installFromImage("ruby3.3", join(work, "nowhere"), given),
+    /^CliError: .*can't be installed: there is no .*nowhere$/,
+  );
   await assert.rejects(installFromImage("ruby3.3", work, given), /neither index.json nor manifest.json/);
 });

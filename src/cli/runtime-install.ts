@@ -13,8 +13,11 @@ import { unpackLayer } from "../images/unpack-layer.ts";
 import { limits } from "../limits.ts";
 import { findHostJava, JAVA_RUNTIMES, type HostJava } from "../runtime/host-javas.ts";
 import { findHostPython, findHostPythons, PYTHON_RUNTIMES, type HostPython } from "../runtime/host-pythons.ts";
+import { findHostRuby } from "../runtime/host-rubies.ts";
 import { KNOWN_RUNTIMES } from "../runtime/identifiers.ts";
-import { HERE, imageDirectory, javaDirectory, type Architecture, type InstalledImage } from "../runtime/managed.ts";
+import { imageDirectory, type InstalledImage } from "../runtime/installed.ts";
+import { javaDirectory } from "../runtime/managed.ts";
+import { notHere } from "../runtime/missing.ts";
 import {
   JAVA_CLIENT,
   JAVA_CLIENT_DIRECTORY,
@@ -31,11 +34,15 @@ import {
   pythonSdkVersion,
   type PythonSdk,
 } from "../runtime/pins.ts";
+import { HERE, type Architecture } from "../runtime/program-machine.ts";
+import { linkInterpreter, type ImageInterpreter } from "./image-interpreter.ts";
 import { run } from "./run.ts";
 import { CliError } from "./terminal.ts";
 
 const NPM_INSTALL = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"];
 const PIP_INSTALL = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"];
+
+const PROVIDED = "provided.al2023";
 
 /** What only who compiles needs. */
 const JAVA_LEFT_OUT: ReadonlySet<string> = new Set(["/lib/src.zip", "/lib/ct.sym"]);
@@ -46,6 +53,7 @@ export interface InstallOptions {
   readonly bootstrapsDirectory: string;
   readonly pythonSearchPath: readonly string[];
   readonly javaSearchPath: readonly string[];
+  readonly rubySearchPath: readonly string[];
   /** Told what is being done, a line at a time. */
   onProgress(line: string): void;
 }
@@ -237,7 +245,10 @@ async function installJavaClient(options: InstallOptions): Promise<void> {
   });
 }
 
-/** A managed runtime as an image has it, AWS's own for example: its root, and the program that it starts with the handler's name. */
+/**
+ * A managed runtime as an image has it, AWS's own for example: its root, and the program that it starts with the handler's name. Where it
+ * starts none, its Ruby or Java is run by what Lambent has for them.
+ */
 export async function installFromImage(
   runtime: string,
   from: string,
@@ -250,20 +261,23 @@ export async function installFromImage(
     const image = await openImage(from, work, architecture);
     const { Entrypoint, Env, ...built } = readConfiguration(await readFile(image.config.path));
     checkArchitecture(built.architecture, architecture);
-    if (Entrypoint[0]?.startsWith("/") !== true) throw new BadImage("its ENTRYPOINT is no absolute path");
+    const isOwn = Entrypoint.length === 0;
+    if (!isOwn && Entrypoint[0]?.startsWith("/") !== true) throw new BadImage("its ENTRYPOINT is no absolute path");
     const variables = Env.map((line) => [line.split("=", 1)[0] ?? "", line.slice(line.indexOf("=") + 1)] as const);
-    const installed: InstalledImage = { Entrypoint, Env: Object.fromEntries(variables) };
     const name = imageDirectory(runtime, architecture);
     await mkdir(join(options.runtimesDirectory, name, ".."), { recursive: true });
     const fill = async (below: string) => {
       const made = join(below, "image");
       await mkdir(join(made, "root"), { recursive: true });
       await unpackImage(image, join(below, "layers"), join(made, "root"));
+      const interpreter = isOwn ? await interpreterOf(runtime, join(made, "root")) : undefined;
+      const installed: InstalledImage = { Entrypoint, Env: Object.fromEntries(variables), ...interpreter };
       await writeFile(join(made, "image.json"), JSON.stringify(installed));
       return made;
     };
     const version = createHash("sha256").update(image.manifestBytes).update(ROOT_PLACES.join(" ")).digest("hex").slice(0, 16);
     await place(options, { name, version, title: `${runtime} from ${from}`, fill });
+    if (isOwn && JAVA_RUNTIMES.has(runtime)) await installJavaClient(options);
   } catch (cause) {
     if (cause instanceof BadImage || cause instanceof BadTar)
       throw new CliError(`${from} can't be installed: ${cause.message}`, 2, { cause });
@@ -271,6 +285,14 @@ export async function installFromImage(
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** Nothing of it is needed for a custom runtime: the function brings what is started. */
+async function interpreterOf(runtime: string, root: string): Promise<ImageInterpreter | undefined> {
+  if (runtime === PROVIDED) return undefined;
+  const found = await linkInterpreter(runtime, root);
+  if (found === undefined) throw new BadImage(`it has no ENTRYPOINT, and nothing that ${runtime} could be run with`);
+  return found;
 }
 
 async function unpackImage({ layers }: LocalImage, work: string, root: string): Promise<void> {
@@ -297,7 +319,10 @@ export async function installRuntime(runtime: string, options: InstallOptions): 
     await installJava(runtime, java, options);
     return installJavaClient(options);
   }
+  if (findHostRuby(options.rubySearchPath, runtime) !== undefined) return; // with its bootstrap, it is all that is needed
   if (!PYTHON_RUNTIMES.includes(runtime)) {
+    if (runtime === PROVIDED) return options.onProgress(`${PROVIDED} needs nothing: the package brings its own bootstrap`);
+    if (KNOWN_RUNTIMES.has(runtime)) throw new CliError(notHere(runtime).missing, 2);
     const names = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES].join(", ");
     throw new CliError(
       `${runtime} can't be installed by itself. What can: ${names}; provided.al2023 needs nothing; others --from an image.`,

@@ -1,7 +1,8 @@
 // `lambent runtime list|install`: what is there, what can be, and what demo and tests need.
 import type { Config } from "../config.ts";
-import { HERE, runtimeCatalog, type Architecture } from "../runtime/managed.ts";
+import { runtimeCatalog } from "../runtime/managed.ts";
 import { NODE_VERSIONS } from "../runtime/pins.ts";
+import { HERE, type Architecture } from "../runtime/program-machine.ts";
 import type { ChooseRuntime } from "./deploy.ts";
 import { installFromImage, installNodeSdk, installPythonSdk, installRuntime } from "./runtime-install.ts";
 import { CliError, columns, type Terminal } from "./terminal.ts";
@@ -21,6 +22,7 @@ const installOptions = (config: Config, terminal: Terminal) => ({
   bootstrapsDirectory: config.bootstrapsDirectory,
   pythonSearchPath: config.pythonSearchPath,
   javaSearchPath: config.javaSearchPath,
+  rubySearchPath: config.rubySearchPath,
   onProgress: (line: string) => terminal.note(line),
 });
 

@@ -1,7 +1,7 @@
 // `lambent up`: serves until Ctrl-C and stops cleanly.
 import { once } from "node:events";
 import type { Config } from "../config.ts";
-import { HERE } from "../runtime/managed.ts";
+import { HERE } from "../runtime/program-machine.ts";
 import { startServer, type Server } from "../server.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 

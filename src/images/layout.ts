@@ -33,7 +33,10 @@ export interface LocalImage {
 
 /** `work`: an empty directory of the caller's, for what a tar holds. `tag`: which of several. Throws BadImage, BadTar. */
 export async function openImage(from: string, work: string, architecture: "x86_64" | "arm64", tag?: string): Promise<LocalImage> {
-  const directory = (await stat(from)).isDirectory() ? from : await unpacked(from, work);
+  const place = await stat(from).catch((error: NodeJS.ErrnoException) => {
+    throw new BadImage(error.code === "ENOENT" ? `there is no ${from}` : error.message);
+  });
+  const directory = place.isDirectory() ? from : await unpacked(from, work);
   const index = await smallFile(directory, "index.json");
   if (index !== undefined) return await ofLayout(directory, index, architecture, tag);
   const saved = await smallFile(directory, "manifest.json");

@@ -44,7 +44,7 @@ const WAITING = { memoryBytes: 128 * 2 ** 20, cpuMillis: 500, tmpBytes: 2 ** 20,
  * A wrapper is a program of the function's that has to be first.
  */
 const READ_AT_START =
-  /^(?:NODE_(?!ENV$)|PYTHON|LD_|LC_|LANG$|LANGUAGE$|LOCPATH$|NLSPATH$|GCONV_PATH$|TZDIR$|MALLOC_|GLIBC_|OPENSSL_|SSL_CERT_|ICU_|UV_|RES_OPTIONS$|LOCALDOMAIN$|AWS_LAMBDA_EXEC_WRAPPER$)/;
+  /^(?:NODE_(?!ENV$)|PYTHON|RUBY|GEM_|LD_|LC_|LANG$|LANGUAGE$|LOCPATH$|NLSPATH$|GCONV_PATH$|TZDIR$|MALLOC_|GLIBC_|OPENSSL_|SSL_CERT_|ICU_|UV_|RES_OPTIONS$|LOCALDOMAIN$|AWS_LAMBDA_EXEC_WRAPPER$)/;
 
 /** Undefined: something about this function has to be there when its process starts. */
 export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layout: RuntimeLayout): LateBinding | undefined {

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { KNOWN_RUNTIMES } from "./identifiers.ts";
-import { HERE, imageDirectory, runtimeCatalog } from "./managed.ts";
+import { imageDirectory } from "./installed.ts";
+import { runtimeCatalog } from "./managed.ts";
 import {
   JAVA_CLIENT_VERSION,
   NODE_SDK_VERSION,
@@ -16,6 +17,7 @@ import {
   pythonSdkOf,
   pythonSdkVersion,
 } from "./pins.ts";
+import { HERE } from "./program-machine.ts";
 import type { RuntimeLayout } from "./settings.ts";
 
 let work: string;
@@ -36,6 +38,7 @@ async function machine(files: Readonly<Record<string, string>>) {
     bootstrapsDirectory: join(root, "repo"),
     pythonSearchPath: ["usr", "pyenv", "nowhere"].map((name) => join(root, name)),
     javaSearchPath: [join(root, "jvm")],
+    rubySearchPath: [join(root, "rbenv")],
     emulation: () => NO_EMULATION,
   };
   return { root, options, catalog: runtimeCatalog(options) };
@@ -208,7 +211,7 @@ test("arm64: custom runtimes and images run through the emulator, managed runtim
   const catalog = runtimeCatalog({ ...options, emulation: () => ({ detail: "/usr/bin/qemu", emulator: "/usr/bin/qemu" }) });
   for (const runtime of ["provided.al2023", "Image", "ruby3.4"])
     assert.equal(layout(catalog.resolve(runtime, "arm64")).emulator, "/usr/bin/qemu");
-  assert.match((catalog.resolve("ruby3.4") as { missing: string }).missing, /needs an image that has it/);
+  assert.match((catalog.resolve("ruby3.4") as { missing: string }).missing, /^There is no ruby3\.4 on this machine/);
   assert.match(
     (catalog.resolve("nodejs24.x", "arm64") as { missing: string }).missing,
     /^The runtime nodejs24\.x for arm64 needs an image .* --architecture arm64/,
@@ -229,7 +232,8 @@ test("arm64: custom runtimes and images run through the emulator, managed runtim
 test("AWS's other identifiers are refused with a sentence, and others are none", async () => {
   const { catalog } = await machine({});
   assert.deepEqual(catalog.resolve("java21"), {
-    missing: "The runtime java21 needs an image that has it: run  lambent runtime install java21 --from IMAGE  (docs/runtimes.md)",
+    missing:
+      "There is no Java 21 on this machine: install it and run  lambent runtime install java21  or, with an image that has it, run  lambent runtime install java21 --from IMAGE  (docs/runtimes.md)",
   });
   for (const nothing of ["nodejs99.x", "python3.8 ", "", "__proto__", "constructor"]) assert.equal(catalog.resolve(nothing), undefined);
   assert.equal(KNOWN_RUNTIMES.size, 51);
@@ -250,11 +254,7 @@ test("the list names every runtime that can be made ready, and makes nothing", a
   const creatable = [...KNOWN_RUNTIMES].filter(([, support]) => support !== "blocked").map(([runtime]) => runtime);
   assert.deepEqual(named.toSorted(), [...new Set([...creatable, "python3.9"])].toSorted());
   for (const { runtime, state, detail } of list.filter((one) => /^(?:ruby|dotnet|java)/.test(one.runtime)))
-    assert.deepEqual(
-      [state, /needs an image that has it: run {2}lambent runtime install \S+ --from IMAGE/.test(detail)],
-      ["missing", true],
-      runtime,
-    );
+    assert.deepEqual([state, /run {2}lambent runtime install \S+ --from IMAGE/.test(detail)], ["missing", true], runtime);
   for (const { detail } of list) assert.notEqual(detail, "");
   await assert.rejects(stat(join(options.runtimesDirectory, "system")), { code: "ENOENT" });
 });
@@ -273,7 +273,7 @@ test("Java: the machine's own of exactly the version, copied, with the client be
   assert.deepEqual(
     installable
       .list()
-      .filter(({ runtime, detail }) => runtime.startsWith("java") && !detail.includes("needs an image"))
+      .filter(({ runtime, detail }) => runtime.startsWith("java") && !detail.includes("--from IMAGE"))
       .map(({ runtime }) => runtime),
     ["java17", "java17.al2023", "java21"],
   );
@@ -285,4 +285,32 @@ test("Java: the machine's own of exactly the version, copied, with the client be
     found.mounts.map(({ target }) => target),
     ["/var/lang", "/var/runtime"],
   );
+});
+
+test("Ruby: the machine's own of exactly the version, told where it is", async () => {
+  const members = { MAJOR: "3", MINOR: "4", TEENY: "7", ruby_version: "3.4.0", RUBY_INSTALL_NAME: "$(RUBY_BASE_NAME)" };
+  const configuration = Object.entries(members).map(([name, value]) => `  CONFIG["${name}"] = "${value}"\n`);
+  const { catalog, options, root } = await machine({
+    "rbenv/3.4.7/bin/ruby": "",
+    "rbenv/3.4.7/lib/ruby/3.4.0/x86_64-linux/rbconfig.rb": configuration.join(""),
+  });
+  const { argv, argvFor, mounts, env, protocol, version } = layout(catalog.resolve("ruby3.4"));
+  const libraries = ["-I/var/lang/lib/ruby/3.4.0", "-I/var/lang/lib/ruby/3.4.0/x86_64-linux"];
+  assert.deepEqual(argv, ["/var/lang/bin/ruby", "-EUTF-8", ...libraries, "/var/rapid/bootstrap.rb"]);
+  assert.deepEqual(mounts, [
+    { source: join(root, "rbenv/3.4.7"), target: "/var/lang" },
+    { source: join(options.bootstrapsDirectory, "ruby"), target: "/var/rapid" },
+  ]);
+  assert.equal(
+    env["GEM_PATH"],
+    "/var/task/vendor/bundle/ruby/3.4.0:/opt/ruby/gems/3.4.0:/var/runtime:/var/runtime/ruby/3.4.0:/var/lang/lib/ruby/gems/3.4.0:",
+  );
+  assert.deepEqual([env["GEM_HOME"], env["RUBYLIB"]], ["/var/runtime", "/var/task:/var/runtime/lib:/opt/ruby/lib"]);
+  assert.deepEqual([protocol, version], ["framed", "3.4.7"]);
+  assert.equal(argvFor?.(settings(128, { AWS_LAMBDA_EXEC_WRAPPER: "/opt/wrapper" }))[4], "/opt/wrapper");
+  assert.deepEqual(
+    catalog.list().find(({ runtime }) => runtime === "ruby3.4"),
+    { runtime: "ruby3.4", architecture: HERE, state: "ready", detail: `3.4.7  ${join(root, "rbenv/3.4.7/bin/ruby")}` },
+  );
+  for (const other of ["ruby3.2", "ruby3.3", "ruby4.0"]) assert.ok("missing" in (catalog.resolve(other) ?? {}), other);
 });

@@ -1,10 +1,14 @@
 // The managed runtimes: which of them this machine can run, and how each is started.
-import { chmodSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { arm64Emulation, type Emulation } from "../sandbox/linux/emulator.ts";
+import { join } from "node:path";
+import { watchedArm64Emulation, type Emulation } from "../sandbox/linux/emulator.ts";
 import { findHostJava, JAVA_RUNTIMES } from "./host-javas.ts";
 import { findHostPython, PYTHON_RUNTIMES, type HostPython } from "./host-pythons.ts";
+import { findHostRuby, RUBY_RUNTIMES, type HostRuby } from "./host-rubies.ts";
 import { KNOWN_RUNTIMES } from "./identifiers.ts";
+import { imageDirectory, installedVersion, readInstalledImage } from "./installed.ts";
+import { javaLayout } from "./java-layout.ts";
+import { MANAGED_ENV, SYSTEM_LIBRARIES, SYSTEM_PATH, wrapped, type Interpreter } from "./managed-environment.ts";
+import { notHere, notInstalled, type Missing } from "./missing.ts";
 import {
   JAVA_CLIENT_DIRECTORY,
   JAVA_CLIENT_VERSION,
@@ -18,9 +22,9 @@ import {
   pythonSdkVersion,
 } from "./pins.ts";
 import { HERE, type Architecture } from "./program-machine.ts";
+import { rubyLayout } from "./ruby-layout.ts";
 import { IMAGE_RUNTIME, type FunctionSettings, type RuntimeLayout } from "./settings.ts";
-
-export { HERE, type Architecture } from "./program-machine.ts";
+import { systemLinks } from "./system-links.ts";
 
 export interface RuntimeState {
   readonly runtime: string;
@@ -28,11 +32,6 @@ export interface RuntimeState {
   readonly state: "ready" | "missing";
   /** Version and place, or what to do. */
   readonly detail: string;
-}
-
-interface Missing {
-  /** A sentence that names what to do. */
-  readonly missing: string;
 }
 
 export interface RuntimeCatalog {
@@ -50,29 +49,18 @@ export interface CatalogOptions {
   readonly pythonSearchPath: readonly string[];
   /** Directories that have installations of Java in them; absent: none. */
   readonly javaSearchPath?: readonly string[];
+  /** As for Python; absent: none. */
+  readonly rubySearchPath?: readonly string[];
   /** How this machine runs programs for arm64, when it is another. Default: by what it has. */
   readonly emulation?: () => Emulation;
 }
 
-/** Below the runtimes directory, for each runtime that came from an image. */
-export const imageDirectory = (runtime: string, architecture: Architecture): string =>
-  join(architecture === HERE ? "images" : `images-${architecture}`, runtime);
-
-/** The file `image.json` there. */
-export interface InstalledImage {
-  readonly Entrypoint: readonly string[];
-  readonly Env: Readonly<Record<string, string>>;
-}
-
 const PROVIDED = "provided.al2023";
-const SYSTEM_LIBRARIES = "/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib";
-const SYSTEM_PATH = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
 const PROVIDED_SYSTEM = {
   mounts: [],
   env: { PATH: SYSTEM_PATH, LD_LIBRARY_PATH: SYSTEM_LIBRARIES, LANG: "en_US.UTF-8" },
   version: "al2023",
 };
-const MANAGED_ENV = { PATH: `/var/lang/bin:${SYSTEM_PATH}`, LD_LIBRARY_PATH: `/var/lang/lib:${SYSTEM_LIBRARIES}`, LANG: "en_US.UTF-8" };
 
 export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
   // Every invocation asks, and what is installed stays so: the disk is asked until then.
@@ -86,7 +74,8 @@ export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
     return found;
   };
   const javas = [...JAVA_RUNTIMES.keys()].filter((runtime) => javaState(options, runtime) !== "absent");
-  const own = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, ...javas, PROVIDED];
+  const rubies = [...RUBY_RUNTIMES.keys()].filter((runtime) => hostRuby(options, runtime) !== undefined);
+  const own = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, ...javas, ...rubies, PROVIDED];
   const others = [...KNOWN_RUNTIMES.keys()].filter((runtime) => !own.includes(runtime));
   // A runtime that AWS has no more functions made for is not worth a line, unless it is there.
   const further = () =>
@@ -98,8 +87,12 @@ export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
   return { resolve, list };
 }
 
+const hostRuby = ({ rubySearchPath = [] }: CatalogOptions, runtime: string) => findHostRuby(rubySearchPath, runtime);
+
+const machineEmulation = watchedArm64Emulation();
+
 /** Of programs that are for arm64, on a machine that is not. */
-const emulationOf = ({ emulation = arm64Emulation }: CatalogOptions): Emulation => emulation();
+const emulationOf = ({ emulation = machineEmulation }: CatalogOptions): Emulation => emulation();
 
 /** Custom runtimes and images bring all that runs; of the managed ones, the interpreter is there when an image of the architecture is. */
 function emulatedLayout(options: CatalogOptions, runtime: string, architecture: Architecture): RuntimeLayout | Missing | undefined {
@@ -136,12 +129,14 @@ function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Mis
     return isNodeInstalled(options, runtime, nodeVersion) ? node(options, runtime, nodeVersion) : notInstalled(runtime);
   if (PYTHON_RUNTIMES.includes(runtime)) {
     const host = findHostPython(options.pythonSearchPath, runtime);
-    if (host === undefined) return noInterpreter(runtime);
+    if (host === undefined) return notHere(runtime);
     return isPythonSdkInstalled(options, runtime) ? python(options, host) : notInstalled(runtime);
   }
   if (JAVA_RUNTIMES.has(runtime) && javaState(options, runtime) !== "absent")
     return javaState(options, runtime) === "ready" ? java(options, runtime) : notInstalled(runtime);
-  return KNOWN_RUNTIMES.has(runtime) ? needsImage(runtime) : undefined;
+  const host = hostRuby(options, runtime);
+  if (host !== undefined) return ruby(options, runtime, host);
+  return KNOWN_RUNTIMES.has(runtime) ? notHere(runtime) : undefined;
 }
 
 /** Asks without making anything. */
@@ -151,61 +146,50 @@ function stateOf(options: CatalogOptions, runtime: string): Omit<RuntimeState, "
     return { runtime, state: "ready", detail: `${installed.version}  ${join(options.runtimesDirectory, imageDirectory(runtime, HERE))}` };
   if (runtime === PROVIDED) return { runtime, state: "ready", detail: "the package's own bootstrap" };
   if (JAVA_RUNTIMES.has(runtime) && javaState(options, runtime) !== "absent") return stateOfJava(options, runtime);
+  const rubyHere = hostRuby(options, runtime);
+  if (rubyHere !== undefined) return { runtime, state: "ready", detail: `${rubyHere.version}  ${rubyHere.interpreter}` };
   if (!NODE_VERSIONS.has(runtime) && !PYTHON_RUNTIMES.includes(runtime))
-    return { runtime, state: "missing", detail: needsImage(runtime).missing };
+    return { runtime, state: "missing", detail: notHere(runtime).missing };
   const nodeVersion = NODE_VERSIONS.get(runtime);
   const host = nodeVersion === undefined ? findHostPython(options.pythonSearchPath, runtime) : undefined;
-  if (nodeVersion === undefined && host === undefined) return { runtime, state: "missing", detail: noInterpreter(runtime).missing };
+  if (nodeVersion === undefined && host === undefined) return { runtime, state: "missing", detail: notHere(runtime).missing };
   const isReady = nodeVersion === undefined ? isPythonSdkInstalled(options, runtime) : isNodeInstalled(options, runtime, nodeVersion);
   if (!isReady) return { runtime, state: "missing", detail: notInstalled(runtime).missing };
   return { runtime, state: "ready", detail: host?.interpreter ?? `${nodeVersion}  ${join(options.runtimesDirectory, runtime)}` };
 }
 
-const notInstalled = (runtime: string): Missing => ({
-  missing: `The runtime ${runtime} is not installed: run  lambent runtime install ${runtime}`,
-});
-
-const noInterpreter = (runtime: string): Missing => ({
-  missing: `There is no ${runtime} on this machine: install it (from the distribution, or with pyenv) and run  lambent runtime install ${runtime}`,
-});
-
-const needsImage = (runtime: string): Missing => ({
-  missing: `The runtime ${runtime} needs an image that has it: run  lambent runtime install ${runtime} --from IMAGE  (docs/runtimes.md)`,
-});
-
 /** A copy of the machine's own, whose files may lie all over it. */
 export const javaDirectory = (runtime: string): string => `java-${JAVA_RUNTIMES.get(runtime) ?? ""}`;
 
+const hasJavaClient = (options: CatalogOptions): boolean =>
+  installedVersion(options.runtimesDirectory, JAVA_CLIENT_DIRECTORY) === JAVA_CLIENT_VERSION;
+
 /** `absent`: it is not there, and the machine has none that it could be made of. */
 function javaState(options: CatalogOptions, runtime: string): "ready" | "installable" | "absent" {
-  const hasClient = installedVersion(options, JAVA_CLIENT_DIRECTORY) === JAVA_CLIENT_VERSION;
-  if (hasClient && installedVersion(options, javaDirectory(runtime)) !== undefined) return "ready";
+  if (hasJavaClient(options) && installedVersion(options.runtimesDirectory, javaDirectory(runtime)) !== undefined) return "ready";
   return findHostJava(options.javaSearchPath ?? [], JAVA_RUNTIMES.get(runtime) ?? 0) === undefined ? "absent" : "installable";
 }
 
 function stateOfJava(options: CatalogOptions, runtime: string): Omit<RuntimeState, "architecture"> {
   if (javaState(options, runtime) !== "ready") return { runtime, state: "missing", detail: notInstalled(runtime).missing };
   const directory = javaDirectory(runtime);
-  return { runtime, state: "ready", detail: `${installedVersion(options, directory)}  ${join(options.runtimesDirectory, directory)}` };
-}
-
-/** The file that the installer writes last. */
-function installedVersion(options: CatalogOptions, name: string): string | undefined {
-  try {
-    return readFileSync(join(options.runtimesDirectory, name, "version"), "utf8").trim();
-  } catch {
-    // Without it an installation is not there, or not complete.
-    return undefined;
-  }
+  return {
+    runtime,
+    state: "ready",
+    detail: `${installedVersion(options.runtimesDirectory, directory)}  ${join(options.runtimesDirectory, directory)}`,
+  };
 }
 
 function isNodeInstalled(options: CatalogOptions, runtime: string, version: string): boolean {
-  return installedVersion(options, runtime) === version && installedVersion(options, "node-sdk") === NODE_SDK_VERSION;
+  return (
+    installedVersion(options.runtimesDirectory, runtime) === version &&
+    installedVersion(options.runtimesDirectory, "node-sdk") === NODE_SDK_VERSION
+  );
 }
 
 function isPythonSdkInstalled(options: CatalogOptions, runtime: string): boolean {
   const sdk = pythonSdkOf(runtime);
-  return installedVersion(options, sdk.name) === pythonSdkVersion(sdk);
+  return installedVersion(options.runtimesDirectory, sdk.name) === pythonSdkVersion(sdk);
 }
 
 /** The function, or an image that was installed, has every program that runs. */
@@ -221,51 +205,46 @@ function provided(system: Pick<RuntimeLayout, "mounts" | "env" | "version"> = PR
   return { argv: ["/var/task/bootstrap"], mounts, env, protocol: "runtime-api", version };
 }
 
-/** AWS's share of the memory for the heap, and its choices for short lives. */
-const JAVA_HEAP_SHARE = 0.85;
-const JAVA_FLAGS = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"];
-const JAVA_CLASSES = "/var/runtime/lib/*:/var/task:/var/task/lib/*:/opt/java/lib/*";
-const JAVA_MAIN = "com.amazonaws.services.lambda.runtime.api.client.AWSLambda";
-
 function java(options: CatalogOptions, runtime: string): RuntimeLayout {
   const directory = javaDirectory(runtime);
-  const command = (memoryMiB: number) => [
-    "/var/lang/bin/java",
-    `-XX:MaxHeapSize=${Math.floor(memoryMiB * 1024 * JAVA_HEAP_SHARE)}k`,
-    ...JAVA_FLAGS,
-    "-cp",
-    JAVA_CLASSES,
-    JAVA_MAIN,
-  ];
-  return {
-    argv: ["/var/lang/bin/java"],
-    argvFor: (settings) => wrapped(settings, command(settings.memoryMiB)),
-    takesHandler: true,
-    mounts: [
-      { source: join(options.runtimesDirectory, directory), target: "/var/lang" },
-      { source: join(options.runtimesDirectory, JAVA_CLIENT_DIRECTORY), target: "/var/runtime" },
-    ],
-    env: MANAGED_ENV,
-    protocol: "runtime-api",
-    version: installedVersion(options, directory) ?? "",
-  };
+  return javaLayout(options.runtimesDirectory, {
+    mounts: [{ source: join(options.runtimesDirectory, directory), target: "/var/lang" }],
+    env: {},
+    version: installedVersion(options.runtimesDirectory, directory) ?? "",
+  });
+}
+
+/** Outside of /usr it was built for another place than /var/lang: it is told where its library is, and its gems. */
+function ruby({ runtimesDirectory, bootstrapsDirectory }: CatalogOptions, runtime: string, host: HostRuby): RuntimeLayout {
+  const { version, interpreter, prefix, library, libraries } = host;
+  const interpreterAt = (source: string, env: Readonly<Record<string, string>>) => ({
+    mounts: [{ source, target: "/var/lang" }],
+    env,
+    version,
+  });
+  if (isOfTheSystem(prefix))
+    return rubyLayout(bootstrapsDirectory, runtime, interpreterAt(systemLinks(runtimesDirectory, runtime, interpreter, ["ruby"]), {}));
+  const moved = libraries.map((place) => place.replace(prefix, "/var/lang"));
+  return rubyLayout(bootstrapsDirectory, runtime, interpreterAt(prefix, { GEM_PATH: `/var/lang/lib/ruby/gems/${library}` }), moved);
 }
 
 /** What `lambent runtime install --from` has put there: it comes before what the machine has. */
 function fromImage(options: CatalogOptions, runtime: string, architecture: Architecture): RuntimeLayout | undefined {
   const name = imageDirectory(runtime, architecture);
-  const version = KNOWN_RUNTIMES.has(runtime) ? installedVersion(options, name) : undefined;
+  const version = KNOWN_RUNTIMES.has(runtime) ? installedVersion(options.runtimesDirectory, name) : undefined;
   if (version === undefined) return undefined;
   const directory = join(options.runtimesDirectory, name);
-  const { Entrypoint, Env } = JSON.parse(readFileSync(join(directory, "image.json"), "utf8")) as InstalledImage;
-  return {
-    argv: Entrypoint,
-    takesHandler: true,
-    mounts: [{ source: join(directory, "root"), target: "/" }],
-    env: Env,
-    protocol: "runtime-api",
-    version,
-  };
+  const installed = readInstalledImage(directory);
+  const mounts = [{ source: join(directory, "root"), target: "/" }];
+  if (installed.Entrypoint.length === 0 && runtime !== PROVIDED)
+    return onImage(options, runtime, { mounts, env: installed.Env, version: installed.version ?? version });
+  return { argv: installed.Entrypoint, takesHandler: true, mounts, env: installed.Env, protocol: "runtime-api", version };
+}
+
+/** An interpreter and the system around it, and no runtime: ours, or AWS's client. */
+function onImage(options: CatalogOptions, runtime: string, interpreter: Interpreter): RuntimeLayout | undefined {
+  if (RUBY_RUNTIMES.has(runtime)) return rubyLayout(options.bootstrapsDirectory, runtime, interpreter);
+  return hasJavaClient(options) ? javaLayout(options.runtimesDirectory, interpreter) : undefined;
 }
 
 /** All else is the image's and the function's. */
@@ -307,12 +286,6 @@ function nodeFlags({ memoryMiB, variables }: Pick<FunctionSettings, "memoryMiB" 
   return [...(isOwnHeap ? [] : heap), ...off.map((feature) => `--no-experimental-${feature}`)];
 }
 
-/** AWS_LAMBDA_EXEC_WRAPPER is a program that gets the command; through a shell, so that a missing one ends with status 127 as on AWS. */
-function wrapped({ variables }: Pick<FunctionSettings, "variables">, argv: readonly string[]): readonly string[] {
-  const wrapper = variables["AWS_LAMBDA_EXEC_WRAPPER"];
-  return wrapper === undefined || wrapper === "" ? argv : ["/bin/sh", "-c", 'exec "$@"', "sh", wrapper, ...argv];
-}
-
 function python(options: CatalogOptions, host: HostPython): RuntimeLayout {
   const { runtime } = host;
   // Without -S an interpreter spends up to 45 ms on `site`; the bootstrap does what functions need of that.
@@ -333,29 +306,13 @@ function python(options: CatalogOptions, host: HostPython): RuntimeLayout {
 
 /** The installer's compiled copy, which saves 5 ms of each cold start, where it is of the present text. */
 function pythonBootstrap(options: CatalogOptions): string {
-  const isCurrent = installedVersion(options, PYTHON_BOOTSTRAP) === pythonBootstrapVersion(options.bootstrapsDirectory);
+  const isCurrent = installedVersion(options.runtimesDirectory, PYTHON_BOOTSTRAP) === pythonBootstrapVersion(options.bootstrapsDirectory);
   return isCurrent ? join(options.runtimesDirectory, PYTHON_BOOTSTRAP) : pythonBootstrapSource(options.bootstrapsDirectory);
 }
 
-/** The interpreter's prefix; the distribution's own is below /usr, which every sandbox has, so that links to it are enough. */
-function languageDirectory({ runtimesDirectory }: CatalogOptions, { runtime, interpreter, prefix }: HostPython): string {
-  if (prefix !== "/usr" && prefix !== "/usr/local") return prefix;
-  const bin = join(runtimesDirectory, "system", runtime, "bin");
-  mkdirSync(bin, { recursive: true });
-  for (const name of [runtime, "python3", "python"]) link(interpreter, join(bin, name));
-  // Whatever the server's umask is: the sandbox's user has to get in.
-  for (const directory of [dirname(bin), bin]) chmodSync(directory, 0o755);
-  return dirname(bin);
-}
+/** Then every sandbox has it. */
+const isOfTheSystem = (prefix: string): boolean => prefix === "/usr" || prefix === "/usr/local";
 
-function link(target: string, path: string): void {
-  try {
-    symlinkSync(target, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    if (readlinkSync(path) === target) return;
-    // The interpreter has moved since.
-    unlinkSync(path);
-    symlinkSync(target, path);
-  }
+function languageDirectory({ runtimesDirectory }: CatalogOptions, { runtime, interpreter, prefix }: HostPython): string {
+  return isOfTheSystem(prefix) ? systemLinks(runtimesDirectory, runtime, interpreter, [runtime, "python3", "python"]) : prefix;
 }

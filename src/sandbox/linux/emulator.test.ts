@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { arm64Emulation, type EmulationPlaces } from "./emulator.ts";
+import { arm64Emulation, watchedArm64Emulation, type EmulationPlaces } from "./emulator.ts";
 
 let work: string;
 before(async () => (work = await mkdtemp(join(tmpdir(), "lambent-emulator-"))));
@@ -34,7 +34,14 @@ async function machine(release: string, files: Readonly<Record<string, string | 
     await writeFile(join(root, name), content);
   }
   const find = (name: string) => (name in files ? join(root, name) : undefined);
-  return { release, fileSystems: join(root, "fs"), registrations: join(root, "misc"), modules: join(root, "modules"), find };
+  return {
+    release,
+    fileSystems: join(root, "fs"),
+    registrations: join(root, "misc"),
+    modules: join(root, "modules"),
+    find,
+    changed: () => "",
+  };
 }
 
 const MISC = { fs: "nodev\tbinfmt_misc\n" };
@@ -67,4 +74,28 @@ test("without an emulator, or with one that needs the host's libraries, the pack
   const answer = { missing: "a static qemu-aarch64 is not installed", remedy: "apt install qemu-user-static" };
   for (const files of [MISC, { ...MISC, "qemu-aarch64": DYNAMIC }, { ...MISC, "qemu-aarch64": "#!/bin/sh\n" }])
     assert.deepEqual(arm64Emulation(await machine("6.12.0", files)), answer);
+});
+
+test("one that asks again looks again when a program or a registration has come", async () => {
+  const bare = await machine("6.12.0", MISC);
+  const full = await machine("6.12.0", { ...MISC, ...QEMU });
+  let changed = "";
+  let asked = 0;
+  const places: EmulationPlaces = {
+    ...bare,
+    changed: () => changed,
+    find: (name) => (asked++, changed === "" ? undefined : full.find(name)),
+  };
+  const emulation = watchedArm64Emulation(places);
+  assert.ok("missing" in emulation());
+  const once = asked;
+  assert.ok("missing" in emulation());
+  assert.equal(asked, once);
+  changed = "qemu was installed";
+  assert.equal((emulation() as { emulator?: string }).emulator, full.find("qemu-aarch64-static"));
+  await mkdir(bare.registrations);
+  await writeFile(join(bare.registrations, "qemu-aarch64"), registration("PF"));
+  const twice = asked;
+  emulation();
+  assert.ok(asked > twice);
 });

@@ -2,7 +2,7 @@
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { release as kernelRelease } from "node:os";
 import { join } from "node:path";
-import { findTool } from "./tools.ts";
+import { findTool, toolsChanged } from "./tools.ts";
 
 /** `emulator`: a static program that a sandbox brings for itself; absent: whatever the machine itself has been told to use. */
 export type Emulation = { readonly detail: string; readonly emulator?: string } | { readonly missing: string; readonly remedy: string };
@@ -16,6 +16,8 @@ export interface EmulationPlaces {
   readonly fileSystems: string;
   readonly modules: string;
   find(name: string): string | undefined;
+  /** Another text when `find` may find something else. */
+  changed(): string;
 }
 
 const HERE: EmulationPlaces = {
@@ -24,6 +26,7 @@ const HERE: EmulationPlaces = {
   fileSystems: "/proc/filesystems",
   modules: `/lib/modules/${kernelRelease()}`,
   find: findTool,
+  changed: toolsChanged,
 };
 
 /** Debian's static build, and what distributions call it that have no other. */
@@ -71,9 +74,10 @@ function canRegister({ release, fileSystems, modules }: EmulationPlaces): boolea
 }
 
 /** The machine's own, which sandboxes inherit: with the flag F its emulator is open already, so that no path inside is looked up. */
+const namesOf = (registrations: string): readonly string[] => (existsSync(registrations) ? readdirSync(registrations) : []);
+
 function registered({ registrations }: EmulationPlaces): string | undefined {
-  const names = existsSync(registrations) ? readdirSync(registrations) : [];
-  return names.find((name) => {
+  return namesOf(registrations).find((name) => {
     const text = textOf(join(registrations, name));
     return /^enabled$/m.test(text) && /^flags: \w*F/m.test(text) && /^magic 7f454c460201010{19}200b7/m.test(text);
   });
@@ -89,5 +93,16 @@ export function arm64Emulation(places: EmulationPlaces = HERE): Emulation {
   return {
     missing: "Linux 6.7 or newer with binfmt_misc is needed, or a registration with the flag F",
     remedy: "apt install binfmt-support qemu-user-static",
+  };
+}
+
+/** The same, looked for again only when programs or registrations have come or gone: each invocation of a function for arm64 may ask. */
+export function watchedArm64Emulation(places: EmulationPlaces = HERE): () => Emulation {
+  let seen: string | undefined;
+  let found: Emulation | undefined;
+  return () => {
+    const now = [places.changed(), ...namesOf(places.registrations)].join(" ");
+    if (found === undefined || now !== seen) [seen, found] = [now, arm64Emulation(places)];
+    return found;
   };
 }

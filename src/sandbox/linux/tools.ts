@@ -1,5 +1,5 @@
 // Programs of the host that Lambent starts: looked for in the system's own directories only, never along somebody's PATH.
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 
 const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
@@ -14,6 +14,9 @@ export function findTool(name: string): string | undefined {
     }
   });
 }
+
+/** Another text when a program has come or gone. */
+export const toolsChanged = (): string => DIRECTORIES.map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs).join(" ");
 
 /** What a way to the internet needs, and the Debian package that has it. */
 export const GATEWAY_TOOLS = { nft: "nftables", slirp4netns: "slirp4netns", nsenter: "util-linux" } as const;
