@@ -79,6 +79,10 @@ seen["boto3"] = [
     client.meta.service_model.service_name, sorted(client._endpoint.http_session._proxy_config._proxies.items()), boto3.__file__,
     sys.modules["urllib3"].__file__, sorted(sys.modules),
 ]
+# The installer's, which do not look at the times of the sources: else every cold start would compile them.
+unchecked = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER + (1).to_bytes(4, "little")
+own = [module for module in sys.modules.values() if (getattr(module, "__file__", None) or "").startswith("/var/runtime/")]
+seen["compiled"] = [len(own) > 100, [one.__name__ for one in own if open(one.__cached__, "rb").read(8) != unchecked]]
 `;
 
 const FILES = {
@@ -260,6 +264,7 @@ for (const [what, changes] of SDK_SETTINGS)
   test(`boto3, ${what}: loaded ahead it is as it is when the function loads it`, { skip }, async () => {
     const expected = comparable(valueOf(await call(direct, deployment("boto3", changes))));
     assert.equal((expected["boto3"] as string[]).at(8), "/var/runtime/boto3/__init__.py");
+    assert.deepEqual(expected["compiled"], [true, []]);
     assert.deepEqual(comparable(valueOf(await callPrepared("boto3", changes))), expected);
   });
 
