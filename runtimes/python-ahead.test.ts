@@ -158,6 +158,13 @@ const cases = (sdk: string): readonly Case[] => [
     isForgotten: true,
   },
   {
+    title: "a home that the function has chosen",
+    code: `import os\nos.environ['HOME'] = '/tmp/home'\n${BOTO3}, botocore.loaders`,
+    result: "botocore.loaders.Loader.CUSTOMER_DATA_PATH",
+    expected: "/tmp/home/.aws/models",
+    isForgotten: true,
+  },
+  {
     title: "hooks of the function's see every import",
     code: `seen = []\nclass Hook:\n    def find_spec(self, name, path=None, target=None):\n        seen.append(name)\nsys.meta_path.insert(0, Hook())\n${BOTO3}`,
     result: "['botocore.client' in seen, 'urllib3.util.retry' in seen]",

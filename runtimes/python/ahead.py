@@ -93,6 +93,8 @@ class Ahead:
         # The function's own places come first.
         self.places = sys.path[3:]
         self.clear = set()
+        # The one variable that is read on import, for a place where the user's own data would be.
+        self.home = os.environ.get("HOME")
         finders = list(sys.meta_path)
         with Recorder() as recorder:
             import boto3.dynamodb.table
@@ -130,6 +132,8 @@ class Ahead:
         return type(sys.__spec__)(name, given)
 
     def would_be_found(self):
+        if os.environ.get("HOME") != self.home:
+            return False
         if (list(sys.path_hooks), builtins.__import__) != self.hooks or any(finder not in self.known for finder in sys.meta_path):
             return False
         own = [place for place in sys.path if place not in self.places]
