@@ -13,12 +13,17 @@ import {
 import { sleep, systemClock } from "../src/base/clock.ts";
 import { loadConfig } from "../src/config.ts";
 import { median, summarise, type Result } from "./measure.ts";
+import { realFunctions } from "./real-functions.ts";
 import { startBenchServer, type BenchServer } from "./server.ts";
 import { connections, send, signedInvoke } from "./signed-requests.ts";
 
 const RUNS = 25;
+/** Of those that take long. */
+const REAL_RUNS = 10;
 /** A prepared sandbox is replaced in the background, with half a CPU. */
 const REFILL_MS = 300;
+/** Where it has loaded boto3 besides. */
+const SDK_REFILL_MS = 2500;
 const EVENT = "{}";
 
 interface Case {
@@ -28,6 +33,8 @@ interface Case {
   readonly files: Readonly<Record<string, string | Uint8Array>>;
   /** One of these is read at the start, so that no prepared sandbox will do. */
   readonly variables?: Readonly<Record<string, string>>;
+  readonly runs?: number;
+  readonly refillMs?: number;
   /** What the machine needs at least: the interpreter's start and end. */
   readonly bare: readonly [command: string, ...words: string[]];
 }
@@ -47,7 +54,7 @@ async function buildNative(directory: string): Promise<{ bootstrap: Uint8Array; 
   return { bootstrap: await readFile(bootstrap), nothing };
 }
 
-function cases({ bootstrap, nothing }: { bootstrap: Uint8Array; nothing: string }): readonly Case[] {
+function cases({ bootstrap, nothing }: { bootstrap: Uint8Array; nothing: string }, directory: string): readonly Case[] {
   const node = join(loadConfig().runtimesDirectory, "nodejs24.x", "bin", "node");
   const onNode = {
     runtime: "nodejs24.x",
@@ -67,6 +74,10 @@ function cases({ bootstrap, nothing }: { bootstrap: Uint8Array; nothing: string 
     { name: "node", ...onNode, variables: { NODE_NO_WARNINGS: "1" } },
     { name: "python", ...onPython, variables: { PYTHONNOUSERSITE: "1" } },
     { name: "native", runtime: "provided.al2023", handler: "bootstrap", files: { bootstrap }, bare: [nothing] },
+    ...realFunctions(directory).flatMap(({ early: variables, ...one }) => [
+      { ...one, runs: REAL_RUNS, name: `${one.name}-prepared`, refillMs: one.name === "python-boto3" ? SDK_REFILL_MS : REFILL_MS },
+      { ...one, runs: REAL_RUNS, variables },
+    ]),
   ];
 }
 
@@ -93,13 +104,13 @@ export async function run(): Promise<Result[]> {
   const server = await startBenchServer();
   const results: Result[] = [];
   try {
-    for (const one of cases(native)) {
+    for (const one of cases(native, directory)) {
       await server.make(one.name, one.runtime, one.handler, one.files, { variables: one.variables ?? {} });
       await coldInvoke(server, one, -1);
       const [cold, bare]: [number[], number[]] = [[], []];
-      for (let index = 0; index < RUNS; index++) {
+      for (let index = 0; index < (one.runs ?? RUNS); index++) {
         bare.push(await bareStart(one.bare));
-        await sleep(systemClock, REFILL_MS);
+        await sleep(systemClock, one.refillMs ?? REFILL_MS);
         cold.push(await coldInvoke(server, one, index));
       }
       results.push(summarise(`cold start: ${one.name}, call to answer`, "ms", cold, median(bare)));

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { argv, exit } from "node:process";
 import { describeResult, type Result } from "./measure.ts";
 
-const NOT_BENCHES = new Set(["main", "measure", "server", "raw-connection", "signed-requests"]);
+const NOT_BENCHES = new Set(["main", "measure", "server", "real-functions", "raw-connection", "signed-requests"]);
 
 interface Bench {
   run(): Promise<readonly Result[]>;

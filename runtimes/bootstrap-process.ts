@@ -51,6 +51,8 @@ export interface BootstrapOptions {
   readonly variables?: Readonly<Record<string, string>>;
   /** It boots before there are any files, is asked whether it waits, and only then gets them. */
   readonly isPrepared?: boolean;
+  /** What it loads while it waits. */
+  readonly loads?: string;
 }
 
 async function writeFiles(directory: string, files: BootstrapOptions["files"]): Promise<void> {
@@ -80,7 +82,7 @@ export class BootstrapProcess {
     if (options.isPrepared !== true) await writeFiles(directory, options.files);
     const process = new BootstrapProcess(directory, options);
     if (options.isPrepared === true) {
-      process.control.write(encode("P", {}));
+      process.control.write(encode("P", options.loads === undefined ? {} : { loads: options.loads }));
       const { type } = await process.frame();
       if (type !== "W") throw new Error(`a prepared bootstrap says ${type}`);
       await writeFiles(directory, options.files);

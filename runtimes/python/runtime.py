@@ -191,12 +191,16 @@ class Runtime:
         self.control = Control(self.codec)
         self.stdout = sys.stdout
         self.handler = None
+        self.ahead = None
         self.request_id = None
         self.tenant_id = None
 
     def run(self):
         kind, head, _ = self.control.receive()
         while kind == b"P":
+            if head.get("loads") == "boto3":
+                before = set(sys.modules)
+                self.ahead = self.beside("ahead").Ahead(before)
             self.control.send(b"W", {})
             kind, head, _ = self.control.receive()
         self.boot(head)
@@ -210,7 +214,9 @@ class Runtime:
         # What was mounted since the process started is found by entering it again, and by forgetting what was not there.
         os.chdir(os.environ.get("LAMBDA_TASK_ROOT", "/var/task"))
         sys.path_importer_cache.clear()
-        LoggingHook(self)
+        hook = LoggingHook(self)
+        if self.ahead is not None:
+            self.ahead.install(hook)
         try:
             self.handler = load_handler(head["handler"])
         except Exception as error:

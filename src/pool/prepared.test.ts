@@ -1,8 +1,12 @@
 // Prepared sandboxes: which are kept ready, which give way, and that a cold start is the same with and without them.
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import type { DataPlaneDeps, DataPlaneLimits } from "./invoke.ts";
 import { deployment, describe, eventually, gate, plane, request } from "./data-plane.fixture.ts";
+import type { Deployment } from "./invocation.ts";
 import type { RuntimeLayout } from "../runtime/settings.ts";
 import type { FakeScript } from "../sandbox/fake.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
@@ -93,6 +97,35 @@ void test("the kinds that were used last are ready; others give way, and nothing
   assert.deepEqual(memories(all), [256, 256, 512, 512]);
   assert.ok(all.host.ledger().started <= started + 1);
   await all.plane.stop();
+});
+
+void test("functions that use the SDK get one that has loaded it, or else any; the others never do", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "lambent-pool-sdk-"));
+  writeFileSync(join(directory, "app.py"), "import boto3\n");
+  const all = open({}, KEY, { runtimes: { resolve: () => ({ ...LAYOUT, sdk: "boto3" }) } });
+  const waiting = () =>
+    [...all.host.sandboxes.values()]
+      .filter(({ id }) => id.startsWith("prepared-"))
+      .map(({ loads }) => loads ?? "nothing")
+      .toSorted();
+  const start = async (changes: Partial<Deployment>) => {
+    const target = deployment("f", { key: `k${all.host.ledger().started}`, ...changes });
+    assert.equal(describe(await all.plane.invoke(target, request())), `returned "${target.key}"`);
+    all.plane.retire([target.key]);
+  };
+  await start({});
+  all.clock.advance(20);
+  await eventually(() => String(waiting()) === "nothing,nothing");
+  await start({ codeDirectory: directory });
+  assert.equal(all.plane.prepared().taken, 1, "any is better than none");
+  all.clock.advance(20);
+  await eventually(() => String(waiting()) === "boto3,boto3,nothing,nothing");
+  await start({ codeDirectory: directory });
+  await eventually(() => String(waiting()) === "boto3,nothing,nothing");
+  await start({});
+  await eventually(() => String(waiting()) === "boto3,nothing");
+  await all.plane.stop();
+  rmSync(directory, { recursive: true });
 });
 
 void test("a kind that nobody uses any more is given up", async () => {

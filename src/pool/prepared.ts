@@ -3,7 +3,13 @@ import { randomBytes } from "node:crypto";
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import { lateListeners, type PreparedSandbox, type PreparedSandboxes, type SandboxKind } from "../runtime/late-binding.ts";
+import {
+  lateListeners,
+  type LateBinding,
+  type PreparedSandbox,
+  type PreparedSandboxes,
+  type SandboxKind,
+} from "../runtime/late-binding.ts";
 import { within } from "../runtime/within.ts";
 import { encodeFrame, FrameReader, frameType } from "../sandbox/control-frames.ts";
 import { SandboxError, type Sandbox, type SandboxHost } from "../sandbox/sandbox.ts";
@@ -83,14 +89,16 @@ export class PreparedPool implements PreparedSandboxes, Spare {
     this.#use(kind);
   }
 
-  take(kind: SandboxKind): PreparedSandbox | undefined {
-    const line = this.#use(kind);
-    const prepared = line?.ready.shift();
-    if (line === undefined || prepared === undefined) return undefined;
-    this.#taken++;
-    line.failures = 0;
-    this.#options.freed();
-    return prepared;
+  take([best, ...others]: LateBinding["kinds"]): PreparedSandbox | undefined {
+    for (const line of [this.#use(best), ...others.map(({ key }) => this.#lines.get(key))]) {
+      const prepared = line?.ready.shift();
+      if (line === undefined || prepared === undefined) continue;
+      this.#taken++;
+      line.failures = 0;
+      this.#options.freed();
+      return prepared;
+    }
+    return undefined;
   }
 
   /** Undefined: none are kept. */
@@ -164,7 +172,7 @@ export class PreparedPool implements PreparedSandboxes, Spare {
     const { listeners, connect } = lateListeners(kind.ports);
     const sandbox = await sandboxes.start({ ...kind.spec, id: `prepared-${randomBytes(8).toString("hex")}`, listeners });
     try {
-      await within(clock, BOOT_MS_MAX, booted(sandbox), () => new SandboxError("a prepared runtime did not boot in time"));
+      await within(clock, BOOT_MS_MAX, booted(sandbox, kind), () => new SandboxError("a prepared runtime did not boot in time"));
       await sandbox.freeze();
       return { sandbox, connect };
     } catch (cause) {
@@ -234,7 +242,7 @@ export class PreparedPool implements PreparedSandboxes, Spare {
 }
 
 /** Asks the bootstrap whether it waits; what it answers shows that it reads, runs and writes. */
-async function booted(sandbox: Sandbox): Promise<void> {
+async function booted(sandbox: Sandbox, { loads }: SandboxKind): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const strange = () => reject(new SandboxError("a runtime that is to wait does something else"));
   const reader = new FrameReader(
@@ -244,7 +252,7 @@ async function booted(sandbox: Sandbox): Promise<void> {
   const take = (chunk: Buffer) => reader.push(chunk);
   void sandbox.exited.then(strange);
   sandbox.control.on("data", take);
-  for (const piece of encodeFrame("P", {})) sandbox.control.write(piece);
+  for (const piece of encodeFrame("P", loads === undefined ? {} : { loads })) sandbox.control.write(piece);
   try {
     await promise;
   } finally {

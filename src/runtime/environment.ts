@@ -16,6 +16,7 @@ import type { LinkInvocation } from "./link.ts";
 import type { InitializationType, PlatformEvent } from "./report.ts";
 import { RuntimeProcess, type InitEnding } from "./runtime-process.ts";
 import { cpuMillisOf, logStreamName, runtimeVersion, sandboxSpec } from "./sandbox-spec.ts";
+import { usesSdk } from "./sdk-use.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
 import { figuresOf, resultOf, type EnvironmentInvocation, type EnvironmentResult, type Figures, type Flight } from "./flight.ts";
 import { Telemetry } from "./telemetry.ts";
@@ -292,7 +293,8 @@ export class Environment {
     const id = `${this.#id}-${this.#sandboxesMade}`;
     const spec = sandboxSpec({ id, settings, layout, argv: found.argv, endpoint, network, ...given });
     if (this.#sandbox === undefined) {
-      const late = prepared === undefined || external.length > 0 ? undefined : lateBinding(spec, settings, layout);
+      const loads = prepared !== undefined && (await usesSdk(settings, layout)) ? layout.sdk : undefined;
+      const late = prepared === undefined || external.length > 0 ? undefined : lateBinding(spec, settings, layout, loads);
       this.#sandbox = new EnvironmentSandbox({ sandboxes, clock, log, spec, late, prepared, output: this.#log });
       this.#sandboxesMade++;
     }

@@ -43,7 +43,7 @@ void test("early and late together are the whole", () => {
   const whole = specOf(settings, LAYOUT, [layer]);
   const late = lateBinding(whole, settings, LAYOUT);
   assert.ok(late !== undefined);
-  const { isPrepared, ...early } = late.kind.spec;
+  const { isPrepared, ...early } = late.kinds[0].spec;
   assert.equal(isPrepared, true);
   const { listeners: _, id: __, ...expected } = whole;
   assert.deepEqual(
@@ -51,21 +51,21 @@ void test("early and late together are the whole", () => {
     { ...expected, env: { ...expected.env } },
   );
   assert.deepEqual(late.given.mounts, [{ source: SETTINGS.codeDirectory, target: "/var/task" }, layer]);
-  assert.deepEqual(late.kind.ports, [4566]);
+  assert.deepEqual(late.kinds[0].ports, [4566]);
 });
 
 void test("nothing of a function is in its kind, but what its process is started with", () => {
-  const kind = bound()?.kind;
+  const kind = bound()?.kinds[0];
   assert.doesNotMatch(kind?.key ?? "", /secret|packages|stream/);
   const alike: Partial<FunctionSettings>[] = [
     { functionName: "g", codeDirectory: "/packages/g", handler: "other.handler", ephemeralStorageMiB: 10_240, timeoutMs: 1 },
     { variables: { NODE_ENV: "production", TZ: "UTC", PATH: "/bin", EVERYTHING: "else" }, account: "111111111111", version: "7" },
     { logging: { format: "JSON", group: "mine", applicationLevel: "ERROR" } },
   ];
-  for (const changes of alike) assert.equal(bound(changes)?.kind.key, kind?.key, JSON.stringify(changes));
-  assert.notEqual(bound({ memoryMiB: 512 })?.kind.key, kind?.key, "Node's heap is sized at its start");
+  for (const changes of alike) assert.equal(bound(changes)?.kinds[0]?.key, kind?.key, JSON.stringify(changes));
+  assert.notEqual(bound({ memoryMiB: 512 })?.kinds[0]?.key, kind?.key, "Node's heap is sized at its start");
   const other = { ...LAYOUT, mounts: [{ source: "/opt/lambent/node22", target: "/var/lang" }] };
-  assert.notEqual(bound({}, [], other)?.kind.key, kind?.key);
+  assert.notEqual(bound({}, [], other)?.kinds[0]?.key, kind?.key);
 });
 
 void test("what is read at the start can't come late", () => {
@@ -84,9 +84,9 @@ void test("a prepared sandbox that can't be completed is replaced by a new one",
   const host = fakeSandboxHost(() => () => "answer");
   const late = bound();
   assert.ok(late !== undefined);
-  const waiting = await host.start({ ...late.kind.spec, ...lateListeners(late.kind.ports), id: "waiting" });
+  const waiting = await host.start({ ...late.kinds[0].spec, ...lateListeners(late.kinds[0].ports), id: "waiting" });
   await waiting.kill();
-  const { connect } = lateListeners(late.kind.ports);
+  const { connect } = lateListeners(late.kinds[0].ports);
   const started = await startSandbox(host, specOf(SETTINGS, LAYOUT), late, { take: () => ({ sandbox: waiting, connect }) });
   assert.equal(started.sandbox.id, "s");
   assert.deepEqual(started.variables, {});

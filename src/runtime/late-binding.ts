@@ -4,6 +4,7 @@ import { SandboxError, type Sandbox, type SandboxHost, type SandboxSpec, type Sp
 import { entrypointOf } from "./entrypoint.ts";
 import { externalExtensions } from "./extensions.ts";
 import { sandboxSpec, type SandboxSpecInput } from "./sandbox-spec.ts";
+import { usesSdk } from "./sdk-use.ts";
 import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
 import { startVariables } from "./variables.ts";
 
@@ -13,10 +14,13 @@ export interface SandboxKind {
   /** Without what is the single sandbox's own. */
   readonly spec: Omit<SandboxSpec, "id" | "listeners">;
   readonly ports: readonly number[];
+  /** What its runtime loads while it waits. */
+  readonly loads?: string;
 }
 
 export interface LateBinding {
-  readonly kind: SandboxKind;
+  /** The one that suits it best comes first. */
+  readonly kinds: readonly [best: SandboxKind, ...others: SandboxKind[]];
   readonly given: Specialisation;
   /** What the process does not have in its environment yet. */
   readonly variables: Readonly<Record<string, string>>;
@@ -31,8 +35,8 @@ export interface PreparedSandbox {
 
 /** Keeps prepared sandboxes; the pool does. */
 export interface PreparedSandboxes {
-  /** Undefined: there is none now. Either way it is known that this kind is in use. */
-  take(kind: SandboxKind): PreparedSandbox | undefined;
+  /** Of the first kind that there is one of; undefined: there is none now. Either way it is known that the first of these is in use. */
+  take(kinds: LateBinding["kinds"]): PreparedSandbox | undefined;
 }
 
 const LATE_TARGETS: readonly string[] = ["/var/task", "/opt"];
@@ -46,8 +50,8 @@ const WAITING = { memoryBytes: 128 * 2 ** 20, cpuMillis: 500, tmpBytes: 2 ** 20,
 const READ_AT_START =
   /^(?:NODE_(?!ENV$)|PYTHON|RUBY|GEM_|LD_|LC_|LANG$|LANGUAGE$|LOCPATH$|NLSPATH$|GCONV_PATH$|TZDIR$|MALLOC_|GLIBC_|OPENSSL_|SSL_CERT_|ICU_|UV_|RES_OPTIONS$|LOCALDOMAIN$|AWS_LAMBDA_EXEC_WRAPPER$)/;
 
-/** Undefined: something about this function has to be there when its process starts. */
-export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layout: RuntimeLayout): LateBinding | undefined {
+/** `loads`: what the function is likely to import first. Undefined: something about it has to be there when its process starts. */
+export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layout: RuntimeLayout, loads?: string): LateBinding | undefined {
   if (layout.protocol !== "framed" || Object.keys(settings.variables).some((name) => READ_AT_START.test(name))) return undefined;
   const { id: _, listeners, mounts, env, memoryBytes, cpuMillis, tmpBytes, tmpInodes, ...rest } = spec;
   const isLate = ({ target }: SandboxSpec["mounts"][number]) => LATE_TARGETS.includes(target);
@@ -56,8 +60,9 @@ export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layou
   const started = startVariables(layout);
   const kept = { ...rest, ...WAITING, mounts: early, env: started, isPrepared: true };
   const ports = listeners.map(({ port }) => port);
+  const plain = { key: JSON.stringify([kept, ports]), spec: kept, ports };
   return {
-    kind: { key: JSON.stringify([kept, ports]), spec: kept, ports },
+    kinds: loads === undefined ? [plain] : [{ ...plain, key: `${loads} ${plain.key}`, loads }, plain],
     given: { mounts: mounts.filter(isLate), memoryBytes, cpuMillis, processesMax: spec.processesMax, tmpBytes, tmpInodes },
     variables: Object.fromEntries(Object.entries(env).filter(([name, value]) => started[name] !== value)),
   };
@@ -76,7 +81,8 @@ export async function kindOf(
   const found = await entrypointOf(layout, settings);
   if ("problem" in found) return undefined;
   const spec = sandboxSpec({ ...ANYBODY, ...given, settings, layout, argv: found.argv, initializationType: "on-demand" });
-  return lateBinding(spec, settings, layout)?.kind;
+  const loads = (await usesSdk(settings, layout)) ? layout.sdk : undefined;
+  return lateBinding(spec, settings, layout, loads)?.kinds[0];
 }
 
 export interface StartedSandbox {
@@ -92,7 +98,7 @@ export async function startSandbox(
   late: LateBinding | undefined,
   prepared: PreparedSandboxes | undefined,
 ): Promise<StartedSandbox> {
-  const ready = late === undefined ? undefined : prepared?.take(late.kind);
+  const ready = late === undefined ? undefined : prepared?.take(late.kinds);
   if (late === undefined || ready === undefined) return { sandbox: await sandboxes.start(spec), variables: {} };
   const { sandbox } = ready;
   try {

@@ -300,6 +300,7 @@ function python(options: CatalogOptions, host: HostPython): RuntimeLayout {
     ],
     env: { ...MANAGED_ENV, PYTHONPATH: "/var/runtime", ...(pythonMinor(runtime) >= 12 ? { LC_CTYPE: "C.UTF-8" } : {}) },
     protocol: "framed",
+    sdk: "boto3",
     version: runtime.slice("python".length),
   };
 }

@@ -69,6 +69,8 @@ export interface RuntimeLayout {
   readonly env: Readonly<Record<string, string>>;
   /** `framed`: our own bootstraps on the control socket. `runtime-api`: whatever speaks HTTP at AWS_LAMBDA_RUNTIME_API. */
   readonly protocol: "framed" | "runtime-api";
+  /** An AWS SDK that the runtime offers and that takes long to load: the bootstrap can do so while it waits. */
+  readonly sdk?: "boto3";
   /** For another architecture than this machine's: a program of the host that runs it, unless the machine itself does. */
   readonly emulator?: string;
   /** Exact version of the interpreter: `24.21.0`. */

@@ -144,6 +144,8 @@ export class FakeSandbox implements Sandbox {
   cpuMillis: number;
   /** How often its processes were ended so that others could begin. */
   clears = 0;
+  /** What a prepared one was told to load. */
+  loads: string | undefined;
   readonly #tally: Tally;
   readonly #gone: () => void;
   readonly #main: FakeProcess;
@@ -375,7 +377,10 @@ class FakeProcess {
     this.#work = this.#work.then(async () => {
       await this.#sandbox.thawed();
       const fields = JSON.parse(head.toString()) as Record<string, unknown>;
-      if (type === frameType("P")) this.#send("W", {});
+      if (type === frameType("P")) {
+        this.#sandbox.loads = fields["loads"] as string | undefined;
+        this.#send("W", {});
+      }
       if (type === frameType("B")) await this.#boot((fields["variables"] ?? {}) as Record<string, string>);
       if (type === frameType("I")) await this.#invoke(fields, body);
     });

@@ -1,6 +1,6 @@
 // Prepared sandboxes with real runtimes: a function can't tell whether its sandbox was made for it or had been waiting.
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, chmodSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, chmodSync, cpSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
@@ -64,12 +64,31 @@ seen = {
     "relative": os.path.exists("index.py"), "library": ctypes.CDLL("libcarried.so")._name, "sub": __import__("package.sub", fromlist=["x"]).x,
 }
 def handler(event, context):
-    return {"seen": seen, "random": [random.random(), hash("a")], "held": len(bytearray(event.get("memory", 0) << 20))}
+    return {"seen": seen, "random": [random.random(), hash("a")], "held": len(bytearray(event.get("memory", 0) << 20)), "ahead": globals().get("is_ahead")}
+`;
+
+/** The same, and what boto3 makes of its variables; a layer with urllib3 must win. */
+const BOTO3 = `
+import sys
+is_ahead = any(type(finder).__module__ == "lambent_ahead" for finder in sys.meta_path)
+${PYTHON.replace("modules = sorted", "import boto3\nmodules = sorted")}
+client = boto3.client("sqs")
+keys = client._request_signer._credentials
+seen["boto3"] = [
+    client.meta.region_name, client.meta.endpoint_url, keys.access_key, keys.secret_key, keys.token, client.meta.config.retries,
+    client.meta.service_model.service_name, sorted(client._endpoint.http_session._proxy_config._proxies.items()), boto3.__file__,
+    sys.modules["urllib3"].__file__, sorted(sys.modules),
+]
+# The installer's, which do not look at the times of the sources: else every cold start would compile them.
+unchecked = sys.modules["_frozen_importlib_external"].MAGIC_NUMBER + (1).to_bytes(4, "little")
+own = [module for module in sys.modules.values() if (getattr(module, "__file__", None) or "").startswith("/var/runtime/")]
+seen["compiled"] = [len(own) > 100, [one.__name__ for one in own if open(one.__cached__, "rb").read(8) != unchecked]]
 `;
 
 const FILES = {
   node: { "index.mjs": NODE },
   python: { "index.py": PYTHON, "package/__init__.py": "", "package/sub.py": "x = 'found'" },
+  boto3: { "index.py": BOTO3, "package/__init__.py": "", "package/sub.py": "x = 'found'" },
   wrapped: {
     "index.py": "import os\ndef handler(event, context): return os.environ.get('WRAPPED')",
     wrap: '#!/bin/sh\nWRAPPED=yes exec "$@"',
@@ -121,8 +140,12 @@ before(async () => {
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, text, { mode: name === "wrap" ? 0o755 : 0o644 });
     }
-  mkdirSync(join(directory, "python", "lib"));
-  copyFileSync(library ?? "", join(directory, "python", "lib", "libcarried.so"));
+  for (const code of ["python", "boto3"]) {
+    mkdirSync(join(directory, code, "lib"));
+    copyFileSync(library ?? "", join(directory, code, "lib", "libcarried.so"));
+  }
+  // A layer that is found only when the function runs is one that its own code puts on the path.
+  cpSync(join(runtimesDirectory, "python-sdk", "urllib3"), join(directory, "layer", "vendor", "urllib3"), { recursive: true });
   assert.ok(existsSync(LAUNCHER));
   host = await startHost();
   [direct, pooled] = [open(0), open(4)];
@@ -173,6 +196,8 @@ interface Answer {
   readonly seen: { readonly env: Record<string, string> } & Record<string, unknown>;
   readonly random: unknown;
   readonly held: number;
+  /** It was given boto3, rather than any that waited. */
+  readonly ahead: boolean | null;
 }
 
 function valueOf(outcome: Outcome): Answer {
@@ -187,7 +212,7 @@ async function callPrepared(code: keyof typeof FILES, changes: Partial<Deploymen
   for (let tries = 0; tries < 20; tries++) {
     const { taken } = pooled.prepared();
     const outcome = await call(pooled, deployment(code, changes), event);
-    if (pooled.prepared().taken > taken) return outcome;
+    if (pooled.prepared().taken > taken && (code !== "boto3" || valueOf(outcome).ahead === true)) return outcome;
   }
   assert.fail("no cold start found a prepared sandbox");
 }
@@ -217,8 +242,43 @@ for (const code of ["node", "python"] as const)
       assert.deepEqual(comparable(valueOf(await callPrepared(code, changes))), expected);
     });
 
+const SDK_SETTINGS: readonly (readonly [what: string, changes: Partial<Deployment>])[] = [
+  ["as it comes", {}],
+  ["with the smallest memory", { memoryMiB: 128 }],
+  [
+    "with variables that boto3 reads",
+    {
+      region: "eu-west-1",
+      variables: {
+        AWS_ENDPOINT_URL_SQS: "http://127.0.0.1:9",
+        AWS_MAX_ATTEMPTS: "7",
+        AWS_RETRY_MODE: "adaptive",
+        HTTPS_PROXY: "http://proxy:1",
+        AWS_DATA_PATH: "/var/task",
+      },
+    },
+  ],
+];
+
+for (const [what, changes] of SDK_SETTINGS)
+  test(`boto3, ${what}: loaded ahead it is as it is when the function loads it`, { skip }, async () => {
+    const expected = comparable(valueOf(await call(direct, deployment("boto3", changes))));
+    assert.equal((expected["boto3"] as string[]).at(8), "/var/runtime/boto3/__init__.py");
+    assert.deepEqual(expected["compiled"], [true, []]);
+    assert.deepEqual(comparable(valueOf(await callPrepared("boto3", changes))), expected);
+  });
+
+test("boto3 that was loaded ahead gives way to what the function puts on its path", { skip }, async () => {
+  const vendored = join(directory, "vendored");
+  cpSync(join(directory, "boto3"), vendored, { recursive: true });
+  writeFileSync(join(vendored, "index.py"), `import sys\nsys.path.insert(0, "/opt/vendor")\n${BOTO3}`);
+  const changes = { codeDirectory: vendored, layersDirectory: join(directory, "layer") };
+  const { boto3 } = comparable(valueOf(await callPrepared("boto3", changes)));
+  assert.equal((boto3 as string[]).at(9), "/opt/vendor/urllib3/__init__.py");
+});
+
 test("no two prepared sandboxes share their randomness", { skip }, async () => {
-  for (const code of ["node", "python"] as const) {
+  for (const code of ["node", "python", "boto3"] as const) {
     const [one, two] = [valueOf(await callPrepared(code)).random, valueOf(await callPrepared(code)).random];
     assert.notDeepEqual(one, two);
   }
