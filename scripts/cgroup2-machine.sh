@@ -61,7 +61,7 @@ echo lambent-machine > "$work/disk/etc/hostname"
 echo '127.0.0.1 localhost lambent-machine' > "$work/disk/etc/hosts"
 printf '[Match]\nName=e*\n[Network]\nDHCP=yes\n' > "$work/disk/etc/systemd/network/wired.network"
 chroot "$work/disk" systemctl --quiet enable systemd-networkd
-mkdir -p "$work/disk/var/lib/systemd/linger" && touch "$work/disk/var/lib/systemd/linger/ordinary" # tests count mounts, and a session makes one
+install -D /dev/null "$work/disk/var/lib/systemd/linger/root" && install /dev/null "$work/disk/var/lib/systemd/linger/ordinary" # tests count mounts: a session shall make none
 cp "$(readlink -f "$work/disk/vmlinuz")" "$work/vmlinuz"
 cp "$(readlink -f "$work/disk/initrd.img")" "$work/initrd"
 mke2fs -q -t ext4 -d "$work/disk" "$work/disk.ext4" 24G
