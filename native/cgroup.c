@@ -84,6 +84,9 @@ static void add_hierarchy(const char *directory, bool is_v2, unsigned roles) {
   added->roles = roles;
 }
 
+// The child of a version 2 group that its processes move to. Who starts the next server is in it already.
+#define MEMBERS "/lambent-server"
+
 // Where this process is in a hierarchy, as the hierarchy's mount shows it: a user's own part of the tree.
 static void own_parent(const char *wanted, char *parent, size_t size) {
   char line[512];
@@ -98,14 +101,28 @@ static void own_parent(const char *wanted, char *parent, size_t size) {
     if (is_it && strcmp(path, "/")) snprintf(parent, size, "%s", path);
   }
   if (groups) fclose(groups);
+  char *last = strrchr(parent, '/');
+  if (last && !strcmp(last, MEMBERS)) *last = 0;
 }
 
-static void enable_v2(const char *directory, unsigned roles) {
+// For the children of a version 2 group; false when they don't get all of them.
+static bool enable_v2(const char *directory, unsigned roles) {
   char path[PATH_MAX_BYTES];
   snprintf(path, sizeof path, "%s/cgroup.subtree_control", directory);
-  if (roles & ROLE_MEMORY) write_file(path, "+memory");
-  if (roles & ROLE_CPU) write_file(path, "+cpu");
-  if (roles & ROLE_PIDS) write_file(path, "+pids");
+  return (!(roles & ROLE_MEMORY) || write_file(path, "+memory")) && (!(roles & ROLE_CPU) || write_file(path, "+cpu")) &&
+         (!(roles & ROLE_PIDS) || write_file(path, "+pids"));
+}
+
+// Moves who is in `directory` to its child; how many there were.
+static int move_members(const char *directory) {
+  char path[PATH_MAX_BYTES];
+  int count = 0;
+  snprintf(path, sizeof path, "%s/cgroup.procs", directory);
+  FILE *members = fopen(path, "re");
+  snprintf(path, sizeof path, "%s" MEMBERS "/cgroup.procs", directory);
+  for (char pid[32]; members && fscanf(members, "%31s", pid) == 1; count++) write_file(path, pid);
+  if (members) fclose(members);
+  return count;
 }
 
 // Below the root, a version 2 group has either processes or children with limits: those that are there move to a child of their own.
@@ -113,13 +130,9 @@ static void make_room(const char *directory) {
   char path[PATH_MAX_BYTES];
   snprintf(path, sizeof path, "%s/cgroup.type", directory);
   if (access(path, F_OK)) return;  // the root has no type
-  snprintf(path, sizeof path, "%s/cgroup.procs", directory);
-  FILE *members = fopen(path, "re");
-  snprintf(path, sizeof path, "%s/lambent-server", directory);
+  snprintf(path, sizeof path, "%s" MEMBERS, directory);
   mkdir(path, 0755);
-  snprintf(path, sizeof path, "%s/lambent-server/cgroup.procs", directory);
-  for (char pid[32]; members && fscanf(members, "%31s", pid) == 1;) write_file(path, pid);
-  if (members) fclose(members);
+  for (int tries = 0; tries < 100 && move_members(directory) > 0; tries++) continue;  // one of them may just have forked
 }
 
 // The version 2 tree can always freeze; which limits it has depends on what version 1 did not take.
@@ -219,23 +232,28 @@ static const char *check_roles(void) {
   return NULL;
 }
 
+static const char *make_own(const struct hierarchy *in) {
+  static char reason[PATH_MAX_BYTES + 128];
+  char path[PATH_MAX_BYTES];
+  path_of(path, in, NULL, NULL);
+  if (mkdir(path, 0755)) snprintf(reason, sizeof reason, "can't make the control group %s", path);
+  else if (in->is_v2 && !enable_v2(path, in->roles)) snprintf(reason, sizeof reason, "can't limit memory, CPU and processes below the control group %s", path);
+  else return NULL;
+  return reason;
+}
+
 const char *cgroup_init(const char *parent) {
-  static char reason[PATH_MAX_BYTES + 64];
   snprintf(own_name, sizeof own_name, "lambent-%d-%llu", getpid(), start_time_of(getpid()));
   find_hierarchies(parent);
   drop_v1_freezer();
   const char *missing = check_roles();
   for (size_t i = 0; i < hierarchy_count && !missing; i++) {
-    struct hierarchy *in = &hierarchies[i];
-    sweep(in);
-    char path[PATH_MAX_BYTES];
-    path_of(path, in, NULL, NULL);
-    if (mkdir(path, 0755)) {
-      snprintf(reason, sizeof reason, "can't make the control group %s: %s", path, strerror(errno));
-      missing = reason;
-    } else if (in->is_v2) enable_v2(path, in->roles);
+    sweep(&hierarchies[i]);
+    missing = make_own(&hierarchies[i]);
   }
+  int cause = errno;
   if (missing) cgroup_exit();
+  errno = cause;
   return missing;
 }
 

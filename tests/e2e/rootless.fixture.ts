@@ -36,13 +36,13 @@ function hierarchies(): readonly string[] {
     .flatMap(([, directory]) => (directory?.startsWith("/sys/fs/cgroup") === true ? [directory] : []));
 }
 
-/** In each hierarchy a group that belongs to the user, as systemd's Delegate= makes it. */
-function delegate(): readonly string[] {
+/** In each hierarchy a group that belongs to the user, as systemd makes one for every scope with Delegate=. */
+function delegate(name: string): readonly string[] {
   return hierarchies().map((root) => {
-    const directory = join(root, `rootless-test-${process.pid}`);
+    const directory = join(root, name);
     const controllers = globSync(join(root, "cgroup.controllers")).map((path) => readFileSync(path, "utf8").trim().split(" "))[0] ?? [];
-    for (const name of ["memory", "cpu", "pids"])
-      if (controllers.includes(name)) writeFileSync(join(root, "cgroup.subtree_control"), `+${name}`);
+    for (const controller of ["memory", "cpu", "pids"])
+      if (controllers.includes(controller)) writeFileSync(join(root, "cgroup.subtree_control"), `+${controller}`);
     mkdirSync(directory);
     for (const path of [directory, ...globSync(join(directory, "{cgroup.procs,tasks,cgroup.subtree_control,cgroup.threads}"))])
       chownSync(path, USER.uid, USER.uid);
@@ -79,12 +79,14 @@ export function ordinaryUser(): Ordinary {
   // What udev gives everybody on a usual machine.
   shell(`mkdir ${directory}/dev; mount -t tmpfs -o mode=755 none ${directory}/dev; mknod -m 666 ${directory}/dev/tun c 10 200
     [ ! -e /dev/net/tun ] || mount --bind ${directory}/dev/tun /dev/net/tun`);
-  const groups = delegate();
+  const groups: string[] = [];
   return {
     home,
     reachable: (path) => (path.startsWith(`${ROOT}/`) ? join(checkout, relative(ROOT, path)) : path),
     run(words, { delegated = true } = {}) {
-      const joining = delegated ? groups.map((group) => `echo $$ > ${group}/cgroup.procs`).join("\n") : "true";
+      const own = delegated ? delegate(`rootless-test-${process.pid}-${groups.length}`) : [];
+      groups.push(...own);
+      const joining = own.map((group) => `echo $$ > ${group}/cgroup.procs`).join("\n");
       const identity = [
         "--reuid",
         String(USER.uid),

@@ -222,7 +222,8 @@ inside(
       "/proc/sys/vm/drop_caches",
       "/proc/sys/kernel/hostname",
       "/proc/sys/net/ipv4/ip_forward",
-      "/proc/sysrq-trigger",
+      "/proc/sysrq-trigger", // not in every kernel …
+      "/proc/sysrq-absent", // … so that both answers are there with each
     ],
     "os.O_WRONLY",
   ),

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { chmod, copyFile, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { kill } from "node:process";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Socket } from "node:net";
 import { makeRootPlaces } from "../../../src/images/root-places.ts";
@@ -292,6 +292,17 @@ void test("L13 when the server is killed, nothing outlives it by a second", { sk
     () => marked(marker).length === 0 && controlGroups(launcher).length === 0 && !processes().some(({ pid }) => pid === launcher),
     1000,
   );
+});
+
+void test("servers that are started from one place have their control groups beside each other", { skip }, async () => {
+  const { child, launcher } = await owner(`neighbour-${process.pid}`);
+  const placesOf = (pid: number) =>
+    controlGroups(pid).flatMap((path) => (basename(path).startsWith(`lambent-${pid}-`) ? [dirname(path)] : []));
+  const places = [placesOf(launcher), placesOf(launcherOf())];
+  child.kill("SIGKILL");
+  await eventually("it is gone", () => controlGroups(launcher).length === 0);
+  assert.deepEqual(places[0], places[1]);
+  assert.ok((places[0] ?? []).length > 0);
 });
 
 void test("L14 a sandbox whose launcher dies while it is being made does not stay", { skip }, async () => {
