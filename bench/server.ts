@@ -48,7 +48,7 @@ export async function startBenchServer(parts: Partial<Parts> = {}): Promise<Benc
       const Code = { ZipFile: await zipOf(files) };
       const Environment = { Variables: { ...variables } };
       await lambda.send(new CreateFunctionCommand({ FunctionName, Runtime, Handler, Role, MemorySize, Timeout: 30, Code, Environment }));
-      await waitUntilFunctionActiveV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName });
+      await waitUntilFunctionActiveV2({ client: lambda, maxWaitTime: 120, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName });
     },
     async stop() {
       await server.stop();

@@ -171,15 +171,17 @@ static void drop_v1_freezer(void) {
     if (!hierarchies[i].is_v2 && !(hierarchies[i].roles &= ~(unsigned)ROLE_FREEZER)) hierarchies[i] = hierarchies[--hierarchy_count];
 }
 
+// 0: nobody has this number, or only because nobody has taken note of its end.
 static unsigned long long start_time_of(pid_t pid) {
   char path[64], text[1024];
   snprintf(path, sizeof path, "/proc/%d/stat", pid);
   if (!read_file(path, text, sizeof text)) return 0;
   char *after_name = strrchr(text, ')');
   unsigned long long started = 0;
-  // Field 22; the name in field 2 may hold spaces, so counting begins behind its bracket.
-  if (after_name) sscanf(after_name + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &started);
-  return started;
+  char state = 0;
+  // Fields 3 and 22; the name in field 2 may hold spaces, so counting begins behind its bracket.
+  if (after_name) sscanf(after_name + 2, "%c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &state, &started);
+  return state == 'Z' || state == 'X' ? 0 : started;
 }
 
 static void kill_members(const char *directory) {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
 const PREFIX_BYTES = 9;
-const WAIT_MS_MAX = 20_000;
+const WAIT_MS_MAX = 120_000;
 
 interface Frame {
   readonly type: string;

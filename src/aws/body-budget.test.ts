@@ -1,10 +1,10 @@
 // Bodies of all connections together have a bound, and room is made when requests end, however they end.
-import assert from "node:assert/strict";
 import { request, type ClientRequest } from "node:http";
 import { test, type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
 import * as lambda from "@aws-sdk/client-lambda";
 import { assertRefused, fakeDoor, fakeService } from "./fake-service.ts";
+import { eventually } from "../../tests/support/eventually.ts";
 
 const KIB = 1024;
 
@@ -37,10 +37,7 @@ async function start(t: TestContext) {
 }
 
 /** The server reads what was written at some later moment. */
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) if (await isSo()) return;
-  assert.fail("it did not come about");
-}
+const until = (isSo: () => Promise<boolean>) => eventually("it comes about", isSo);
 
 test("a body that has no room beside the others is refused with 503, and finds room when they have gone", async (t) => {
   const { invoke, begin } = await start(t);

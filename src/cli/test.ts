@@ -1,6 +1,8 @@
 // `lambent test`: the whole test suite as CI runs it: checks, unit and API tests, then everything that needs real sandboxes.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
 import { ensureTestTools } from "./test-tools.ts";
@@ -17,17 +19,28 @@ const STEPS: readonly (readonly [string, string, readonly string[]])[] = [
   ["end-to-end tests with real sandboxes, runtimes and clients", process.execPath, ["scripts/test.ts", "e2e"]],
 ];
 
-async function step(title: string, command: string, words: readonly string[], terminal: Terminal): Promise<void> {
+/** Whether it passed. */
+async function step(title: string, command: string, words: readonly string[], terminal: Terminal): Promise<boolean> {
   terminal.note(terminal.style("bold", `\n== ${title}`));
   const child = spawn(command, words, { cwd: ROOT, stdio: "inherit" });
   const [code] = (await once(child, "exit")) as [number | null];
-  if (code !== 0) throw new CliError(`${title} failed`);
+  return code === 0;
 }
 
 export async function runTests(config: Config, terminal: Terminal): Promise<number> {
   await ensureRuntimes(config, terminal);
   await ensureTestTools(config, terminal);
-  for (const [title, command, words] of STEPS) await step(title, command, words, terminal);
+  const directory = await mkdtemp(join(tmpdir(), "lambent-tests-"));
+  const failures = join(directory, "failures");
+  const failed: string[] = [];
+  // All of them, whichever fails: who waits a quarter of an hour for an answer wants the whole of it, and at its end.
+  for (const [title, command, words] of STEPS) {
+    const more = command === process.execPath ? [`--failures=${failures}`] : [];
+    if (!(await step(title, command, [...words, ...more], terminal))) failed.push(title);
+  }
+  const text = await readFile(failures, "utf8").catch(() => "");
+  await rm(directory, { recursive: true });
+  if (failed.length > 0) throw new CliError(`${text}\nfailed: ${failed.join("; ")}`);
   terminal.note(terminal.style("green", "\nall passed"));
   return 0;
 }

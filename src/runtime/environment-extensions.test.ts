@@ -19,6 +19,7 @@ import {
   plain,
   SETTINGS,
   START,
+  turns,
   type Running,
 } from "./environment.fixture.ts";
 import type { Environment } from "./environment.ts";
@@ -154,7 +155,7 @@ test("an extension that goes on beyond the timeout is a timeout in the report, a
   await start(one);
   assert.equal((await one.environment.invoke(invocation("r1"))).kind, "returned");
   for (let step = 0; step < 200 && one.environment.state !== "reset"; step++) {
-    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+    await turns(20);
     one.clock.advance(100);
   }
   assert.equal(one.environment.state, "reset");
@@ -333,7 +334,7 @@ function listener(body: object, into: Record<string, unknown>[], path = TELEMETR
 /** Lets so much time pass, in small steps. */
 async function advance(one: Running, ms: number): Promise<void> {
   for (let step = 0; step < ms; step++) {
-    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    await turns(5);
     one.clock.advance(1);
   }
 }

@@ -55,7 +55,7 @@ async function fill(path: string): Promise<void> {
 
 test(
   "a full disk: no acknowledgement, nothing half-written, reads and invokes go on, and all is well with space again",
-  { timeout: 120_000 },
+  { timeout: 600_000 },
   (t) =>
     withSmallDisk(t, 48, async (directory) => {
       const server = await start(join(directory, "data"));
@@ -102,7 +102,7 @@ test(
     }),
 );
 
-test("a directory on a read-only disk: the server says so and does not start", { timeout: 60_000 }, (t) =>
+test("a directory on a read-only disk: the server says so and does not start", { timeout: 600_000 }, (t) =>
   withSmallDisk(t, 48, async (directory) => {
     const data = join(directory, "data");
     await (await start(data)).stop();

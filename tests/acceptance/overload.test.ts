@@ -125,7 +125,7 @@ async function receiveEnds(sqs: SQSClient, QueueUrl: string, ends: Map<string, s
   await Promise.all(Array.from({ length: 4 }, one));
 }
 
-test(`${SECONDS} s of ten times too much`, { timeout: 200_000 + SECONDS * 3000 }, async (t) => {
+test(`${SECONDS} s of ten times too much`, { timeout: 900_000 + SECONDS * 6000 }, async (t) => {
   const { work, ...clients } = await startBusy(t);
   const { lambda, sqs } = clients;
   const QueueUrl = await makeFunctions(clients);
@@ -145,7 +145,7 @@ test(`${SECONDS} s of ten times too much`, { timeout: 200_000 + SECONDS * 3000 }
   const refused = [...answers.keys()].filter((answer) => !/^20[02]$/.test(answer));
   assert.ok(refused.length > 0, "somebody is refused");
   for (const answer of refused) assert.match(answer, /^(?:429 TooManyRequestsException|503 ServiceUnavailableException)$/);
-  assert.ok(accepted.size > (SECONDS * 1000 * ENVIRONMENTS) / BUSY_MS, `${accepted.size} events are more than could be run`);
+  assert.ok(accepted.size > 2 * events, `${accepted.size} events were accepted and ${events} run: not more than could be`);
   assert.ok(rssMost < RSS_MAX_BYTES, `${rssMost} bytes`);
 
   // The surge is over: who calls now is answered, and what was accepted is worked off.
@@ -159,7 +159,7 @@ test(`${SECONDS} s of ten times too much`, { timeout: 200_000 + SECONDS * 3000 }
       await receiveEnds(sqs, QueueUrl, ends);
       return [...accepted].every((id) => ends.has(id));
     },
-    150_000 + SECONDS * 1000,
+    600_000 + SECONDS * 3000,
   );
   const conditions = [...ends.values()];
   const successes = conditions.filter((condition) => condition === "Success").length;

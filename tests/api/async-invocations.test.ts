@@ -367,12 +367,12 @@ test("with faster time three attempts take a second and not three minutes; the f
     { timeScale: "200" },
   );
   const { lambda, iam } = clients();
-  await makeRealFunction(lambda, { name: "f", role: await makeRole(iam), code: "", settings: { Timeout: 30 } });
+  await makeRealFunction(lambda, { name: "f", role: await makeRole(iam), code: "", settings: { Timeout: 900 } });
   await lambda.send(new InvokeCommand({ FunctionName: "f", InvocationType: "Event" }));
-  await eventually("three attempts", () => attempts.length === 3, 30_000);
+  await eventually("three attempts", () => attempts.length === 3);
   const [first, second, third] = attempts;
   assert.ok(first && second && third);
   // Not sooner than a two-hundredth of one and two minutes.
   assert.ok(second.atMs - first.atMs >= 300 && third.atMs - second.atMs >= 600);
-  for (const { remainingMs } of attempts) assert.ok(remainingMs > 20_000 && remainingMs <= 30_000, `${remainingMs} ms left of 30 s`);
+  for (const { remainingMs } of attempts) assert.ok(remainingMs > 800_000 && remainingMs <= 900_000, `${remainingMs} ms left of 900 s`);
 });

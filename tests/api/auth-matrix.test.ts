@@ -199,7 +199,7 @@ async function othersOf(clients: Clients, elsewhere: Clients): Promise<Others> {
   return { stranger, deleted, inactive, foreign };
 }
 
-test("no way to be someone else is accepted by any operation", { timeout: 240_000 }, async (t) => {
+test("no way to be someone else is accepted by any operation", { timeout: 900_000 }, async (t) => {
   const { server, clients } = await startApi(t);
   const endpoint = new URL(server.endpoint);
   const elsewhere = await startApi(t, undefined, { account: "222222222222" });

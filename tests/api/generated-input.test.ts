@@ -127,7 +127,7 @@ test("every constraint of every service", async (t) => {
   let cases = 0;
   for (const definition of await server.services())
     if (!WITHOUT_SENTENCES.has(definition.name))
-      await t.test(definition.name, { timeout: 120_000 }, async (each) => {
+      await t.test(definition.name, { timeout: 600_000 }, async (each) => {
         cases += await attack(each, definition);
       });
   assert.ok(cases >= CASES_MIN, `${cases} cases`);

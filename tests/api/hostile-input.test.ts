@@ -98,5 +98,5 @@ async function attack(t: TestContext, { name, client, clientClass, operations }:
 test("every service that there is, under hostile requests", async (t) => {
   const { server } = await startApi(t);
   for (const definition of await server.services())
-    await t.test(`${REQUESTS} to ${definition.name} (SEED=${SEED})`, { timeout: 120_000 }, async (each) => attack(each, definition));
+    await t.test(`${REQUESTS} to ${definition.name} (SEED=${SEED})`, { timeout: 600_000 }, async (each) => attack(each, definition));
 });

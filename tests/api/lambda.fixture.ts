@@ -247,7 +247,7 @@ export async function send(
 /** Waits until the function has reached the state in which it stays. */
 export async function settled(started: Pick<Started, "service">, name: string): Promise<void> {
   const context = contextOf(name);
-  const endMs = performance.now() + 5000;
+  const endMs = performance.now() + 60_000;
   for (;;) {
     const found = started.service.operations.GetFunctionConfiguration(context, { FunctionName: name });
     if (found.State === "Active" && found.LastUpdateStatus === "Successful") return;

@@ -39,7 +39,7 @@ async function* linesOf(child: ChildProcess): AsyncGenerator<Acknowledged> {
   for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line) as Acknowledged;
 }
 
-test("a server killed 20 times loses nothing that it has acknowledged", { timeout: 120_000 }, async () => {
+test("a server killed 20 times loses nothing that it has acknowledged", { timeout: 600_000 }, async () => {
   const directory = await makeDirectory();
   const acknowledged: Acknowledged[] = [];
   for (let round = 0; round < 20; round++) {
@@ -60,7 +60,7 @@ test("a server killed 20 times loses nothing that it has acknowledged", { timeou
   await checkAcknowledged(directory, acknowledged);
 });
 
-test("a disk that fails to sync: nothing more is taken, and what was acknowledged is there", { timeout: 60_000 }, async (t) => {
+test("a disk that fails to sync: nothing more is taken, and what was acknowledged is there", { timeout: 600_000 }, async (t) => {
   try {
     execFileSync("strace", ["-e", "trace=none", "true"], { stdio: "ignore" });
   } catch {
@@ -82,7 +82,7 @@ test("a disk that fails to sync: nothing more is taken, and what was acknowledge
 
 // --- a full disk
 
-test("a full disk: writes are refused, reads go on, and writes too when there is space again", { timeout: 60_000 }, (t) =>
+test("a full disk: writes are refused, reads go on, and writes too when there is space again", { timeout: 600_000 }, (t) =>
   withSmallDisk(t, 64, async (directory) => {
     const failures: Error[] = [];
     const storage = await openIn(join(directory, "data"), { failed: (cause) => failures.push(cause) });
@@ -127,7 +127,7 @@ test("a full disk: writes are refused, reads go on, and writes too when there is
   }),
 );
 
-test("a server that stops, is killed or starts on a full disk loses nothing", { timeout: 60_000 }, (t) =>
+test("a server that stops, is killed or starts on a full disk loses nothing", { timeout: 600_000 }, (t) =>
   withSmallDisk(t, 32, async (directory) => {
     const data = join(directory, "data");
     const child = spawn(process.execPath, [WRITER, data, "0"], { stdio: ["ignore", "pipe", "ignore"] });
@@ -215,7 +215,7 @@ test("a broken invariant: the store reports it once and takes nothing more", asy
 
 // --- too much
 
-test("the WAL stays short under writes that never pause, and nothing of it is missing later", { timeout: 60_000 }, async () => {
+test("the WAL stays short under writes that never pause, and nothing of it is missing later", { timeout: 600_000 }, async () => {
   const directory = await makeDirectory();
   const storage = await openIn(directory);
   const body = new Uint8Array(16_384).fill(1);
@@ -235,7 +235,7 @@ test("the WAL stays short under writes that never pause, and nothing of it is mi
   await again.close();
 });
 
-test("callers beyond what may wait are refused at once, and the store goes on", { timeout: 60_000 }, async () => {
+test("callers beyond what may wait are refused at once, and the store goes on", { timeout: 600_000 }, async () => {
   const storage = await openIn(await makeDirectory());
   const body = new Uint8Array(8 * 2 ** 20);
   const calls = Array.from({ length: 40 }, (_, n) => storage.queue.enqueue([{ queue: "q", id: String(n), body }]));

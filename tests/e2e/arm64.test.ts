@@ -32,7 +32,7 @@ let work: string;
 
 const lambent = (...words: string[]) => {
   const env = { ...process.env, ...server.environment, LAMBENT_DATA: server.dataDirectory, LAMBENT_RUNTIMES: join(work, "runtimes") };
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...words], { cwd: work, env, encoding: "utf8", timeout: 60_000 });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...words], { cwd: work, env, encoding: "utf8", timeout: 240_000 });
   return { status, stdout, stderr };
 };
 
@@ -57,9 +57,9 @@ async function value(name: string, event: unknown = {}): Promise<unknown> {
 const facts = (words: readonly string[], handler: string) => ({ machine: "arm64", words, uid: 993, handler });
 
 async function makeImageFunction(name: string, ImageUri: string, architecture: "arm64" | "x86_64"): Promise<void> {
-  const given = { FunctionName: name, Role: role, PackageType: "Image", Code: { ImageUri }, Timeout: 20 } as const;
+  const given = { FunctionName: name, Role: role, PackageType: "Image", Code: { ImageUri }, Timeout: 120 } as const;
   await lambda.send(new CreateFunctionCommand({ ...given, Architectures: [architecture] }));
-  await waitUntilFunctionActiveV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: name });
+  await waitUntilFunctionActiveV2({ client: lambda, maxWaitTime: 120, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: name });
 }
 
 before(
@@ -74,7 +74,7 @@ before(
     ({ lambda } = server.clients());
     role = await makeRole(server.clients().iam);
   },
-  { timeout: 2 * BUILD_MS_MAX },
+  { timeout: 3 * BUILD_MS_MAX },
 );
 after(async () => {
   if (skip !== false) return;
@@ -83,7 +83,7 @@ after(async () => {
 });
 
 test("a custom runtime runs, starts programs and scripts of its own kind, and is as confined as any other", { skip }, async () => {
-  done("deploy", "arm", "--architecture", "arm64", "--timeout", "20");
+  done("deploy", "arm", "--architecture", "arm64", "--timeout", "120");
   assert.deepEqual(await value("arm"), facts(["/var/task/bootstrap"], "bootstrap"));
   assert.deepEqual(await value("arm", { do: "child" }), ["arm64 child", "arm64 child"]);
   assert.equal(await value("arm", { do: "script" }), "arm64 child /var/task/script word");

@@ -30,7 +30,7 @@ const environment = () => ({
   ...server.environment,
 });
 const lambent = (...words: string[]) =>
-  spawnSync(process.execPath, [MAIN, ...words], { cwd: work, env: environment(), encoding: "utf8", timeout: 60_000 });
+  spawnSync(process.execPath, [MAIN, ...words], { cwd: work, env: environment(), encoding: "utf8", timeout: 240_000 });
 
 test("deploys a directory, invokes, lists, shows the log, deletes", async () => {
   await mkdir(join(work, "hello"));
@@ -110,7 +110,7 @@ test("a layer from a package.json, for Node; a directory that no runtime looks a
 test("a function error has its own exit code, and the payload on stdout", async () => {
   await mkdir(join(work, "broken"));
   await writeFile(join(work, "broken", "lambda_function.py"), "def lambda_handler(event, context):\n    raise ValueError('no')\n");
-  assert.equal(lambent("deploy", "broken", "--timeout", "3").status, 0);
+  assert.equal(lambent("deploy", "broken", "--timeout", "60").status, 0);
   const { status, stdout } = lambent("invoke", "broken");
   assert.equal(status, 3);
   assert.equal((JSON.parse(stdout) as { errorType: string }).errorType, "ValueError");
@@ -131,8 +131,8 @@ test("--watch deploys again when a file is saved", async () => {
   try {
     await eventually("it watches", () => text.includes("watching"));
     await writeFile(file, "export const handler = async () => 2;\n");
-    await eventually("it deployed again", () => text.includes("updated watched"));
-    assert.equal(lambent("invoke", "watched").stdout, "2\n");
+    // A save may be seen in the middle, when the file is empty: what counts is what is deployed in the end.
+    await eventually("it deployed again", () => text.includes("updated watched") && lambent("invoke", "watched").stdout === "2\n");
   } finally {
     child.kill("SIGINT");
   }
@@ -147,14 +147,10 @@ test("logs --follow shows lines as they are written, until Ctrl-C", async () => 
   let text = "";
   child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
   let n = 0;
-  await eventually(
-    "a line arrives",
-    () => {
-      lambent("invoke", "talker", JSON.stringify({ n: n++ }));
-      return /word \d/.test(text);
-    },
-    30_000,
-  );
+  await eventually("a line arrives", () => {
+    lambent("invoke", "talker", JSON.stringify({ n: n++ }));
+    return /word \d/.test(text);
+  });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGINT");
   assert.equal(await ended, 0);
@@ -166,7 +162,7 @@ test("events that fail are listed, survive a killed server, are shown and sent a
   const { dataDirectory } = fast;
   const run = (...words: string[]) => {
     const env = { ...environment(), LAMBENT_DATA: dataDirectory, ...fast.environment };
-    return spawnSync(process.execPath, [MAIN, ...words], { cwd: work, env, encoding: "utf8", timeout: 60_000 });
+    return spawnSync(process.execPath, [MAIN, ...words], { cwd: work, env, encoding: "utf8", timeout: 240_000 });
   };
   try {
     assert.match(fast.stderr(), /Time runs 100 times faster/);
@@ -176,7 +172,7 @@ test("events that fail are listed, survive a killed server, are shown and sent a
     assert.equal(run("deploy", "orders").status, 0);
     const requestId = run("invoke", "orders", '{"order":7}', "--async").stdout.trim();
     const listed = () => JSON.parse(run("events", "failed", "--function", "orders", "--json").stdout) as Record<string, unknown>[];
-    await eventually("three attempts have failed", () => listed().length === 1, 30_000);
+    await eventually("three attempts have failed", () => listed().length === 1);
     fast.child.kill("SIGKILL");
     await fast.end();
     fast = await startLambent({ dataDirectory, flags });
@@ -309,9 +305,9 @@ test("Ctrl-C in the middle of an invocation ends the command alone", async () =>
     join(work, "slow", "index.mjs"),
     "export const handler = async (event) => { if (event.slow) { console.log('began'); await new Promise(() => setInterval(() => {}, 1000)); } return 'done'; };\n",
   );
-  assert.equal(lambent("deploy", "slow", "--timeout", "20").status, 0);
+  assert.equal(lambent("deploy", "slow", "--timeout", "120").status, 0);
   const child = spawn(process.execPath, [MAIN, "invoke", "slow", '{"slow":true}'], { env: environment(), stdio: "ignore" });
-  await eventually("it runs", () => /began/.test(lambent("logs", "slow").stdout), 20_000);
+  await eventually("it runs", () => /began/.test(lambent("logs", "slow").stdout));
   child.kill("SIGINT");
   await once(child, "close");
   assert.ok(child.exitCode === 130 || child.signalCode === "SIGINT", `${child.exitCode} ${child.signalCode}`);
@@ -351,7 +347,7 @@ test("every command has a help, and wrong words are answered in two lines", () =
 
 test("without a server the commands say how to start one", () => {
   const env = { ...environment(), AWS_ENDPOINT_URL: "http://127.0.0.1:9" };
-  const { status, stderr } = spawnSync(process.execPath, [MAIN, "list"], { env, encoding: "utf8", timeout: 30_000 });
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, "list"], { env, encoding: "utf8", timeout: 240_000 });
   assert.equal(status, 1);
   assert.match(stderr, /no Lambent server answers at http:\/\/127\.0\.0\.1:9: start one with {2}\.\/lambent up/);
 });

@@ -25,7 +25,7 @@ after(async () => {
 
 function run(command: string, words: readonly string[]): string {
   const env = { PATH: `${BIN}:${process.env["PATH"]}`, HOME: work, AWS_PAGER: "", ...server.environment };
-  const { status, stdout, stderr } = spawnSync(join(BIN, command), words, { cwd: work, env, encoding: "utf8", timeout: 120_000 });
+  const { status, stdout, stderr } = spawnSync(join(BIN, command), words, { cwd: work, env, encoding: "utf8", timeout: 240_000 });
   assert.equal(status, 0, `${command} ${words.join(" ")}\n${stdout}\n${stderr}`);
   return stdout;
 }

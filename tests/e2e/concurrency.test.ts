@@ -75,7 +75,7 @@ before(async () => {
   const clients = server.clients();
   lambda = clients.lambda;
   const role = await makeRole(clients.iam);
-  await makeFunction(lambda, { name: "warm", role, runtime: "nodejs24.x", code: NODE, settings: { Timeout: 30, Publish: true } });
+  await makeFunction(lambda, { name: "warm", role, runtime: "nodejs24.x", code: NODE, settings: { Timeout: 60, Publish: true } });
   const settings = { TenancyConfig: { TenantIsolationMode: "PER_TENANT" }, LoggingConfig: { LogFormat: "JSON" } } as const;
   for (const one of FUNCTIONS) await makeFunction(lambda, { ...one, role, settings });
 });
@@ -102,13 +102,13 @@ test("the first invocation of what is provisioned has no init; what is beyond st
   const first = await invoke("warm:live");
   assert.deepEqual([first.said.count, first.said.type, first.version], [1, "provisioned-concurrency", "1"]);
   assert.doesNotMatch(first.log, /Init Duration/);
-  const three = await Promise.all([1, 2, 3].map(() => invoke("warm:live", { ms: 1500 })));
+  const three = await Promise.all([1, 2, 3].map(() => invoke("warm:live", { ms: 3000 })));
   const types = three.map(({ said }) => said.type ?? "").toSorted();
   assert.deepEqual(types, ["on-demand", "provisioned-concurrency", "provisioned-concurrency"]);
   const cold = three.find(({ said }) => said.type === "on-demand");
   assert.match(cold?.log ?? "", /Init Duration/);
   await lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName: "warm", Description: "second" }));
-  await waitUntilFunctionUpdatedV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: "warm" });
+  await waitUntilFunctionUpdatedV2({ client: lambda, maxWaitTime: 120, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: "warm" });
   await lambda.send(new PublishVersionCommand({ FunctionName: "warm" }));
   await lambda.send(new UpdateAliasCommand({ FunctionName: "warm", Name: "live", FunctionVersion: "2" }));
   await ready("live");

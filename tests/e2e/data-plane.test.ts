@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, beforeEach, test } from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { requestId } from "../../src/base/id.ts";
 import { silentLog } from "../../src/base/log.ts";
@@ -13,6 +13,8 @@ import { runtimeCatalog } from "../../src/runtime/managed.ts";
 import { linuxSandboxHost } from "../../src/sandbox/linux/host.ts";
 import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
 import type { LogEvent, LogStreamName } from "../../src/store/log-sink.ts";
+import { isFrozen, networkOf, processes } from "../acceptance/containment/sandbox.fixture.ts";
+import { eventually } from "../support/eventually.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const RUNTIMES = "/var/lib/lambent/runtimes";
@@ -30,6 +32,7 @@ const catalog = runtimeCatalog({
 });
 
 const NODE = `
+  import { readlinkSync } from "node:fs";
   import { setTimeout as sleep } from "node:timers/promises";
   let count = 0;
   const initialised = Date.now();
@@ -40,7 +43,7 @@ const NODE = `
     if (event.raw) { process.stdout.write("raw before the answer\\n"); console.log("log before the answer"); process.stderr.write("no newline"); }
     if (event.sleep) await sleep(event.sleep);
     if (event.spin) for (const end = Date.now() + event.spin; Date.now() < end;);
-    if (event.work) { const [wall, cpu] = [performance.now(), process.cpuUsage()]; let x = 0; for (let i = 0; i < event.work; i++) x = (x * 31 + i) | 0; const { user, system } = process.cpuUsage(cpu); return (user + system) / 1000 / (performance.now() - wall); }
+    if (event.work) { const [wall, cpu] = [performance.now(), process.cpuUsage()]; while (performance.now() - wall < event.work); const { user, system } = process.cpuUsage(cpu); return (user + system) / 1000 / (performance.now() - wall); }
     if (event.exit !== undefined) process.exit(event.exit);
     if (event.abort) process.abort();
     if (event.forever) for (;;);
@@ -49,8 +52,8 @@ const NODE = `
     if (event.large) return "x".repeat(event.large);
     if (event.flood) { const line = "x".repeat(1023) + "\\n"; for (let i = 0; i < event.flood * 1024; i++) if (!process.stdout.write(line)) await new Promise((r) => process.stdout.once("drain", r)); }
     if (event.memory) { const held = []; for (;;) held.push(Buffer.alloc(8 << 20, 1)); }
-    if (event.background) setInterval(() => globalThis.ticks = (globalThis.ticks ?? 0) + 1, 1);
-    return { event, count, initialised, ticks: globalThis.ticks, left: context.getRemainingTimeInMillis(), id: context.awsRequestId, env: process.env };
+    if (event.background) setInterval(() => (globalThis.ticks ??= []).push(Date.now()), 1);
+    return { event, count, initialised, ticks: globalThis.ticks, network: readlinkSync("/proc/self/ns/net"), left: context.getRemainingTimeInMillis(), id: context.awsRequestId, env: process.env };
   };`;
 
 const PYTHON = `
@@ -146,6 +149,14 @@ before(async () => {
   one = open();
 });
 
+let isFirst = true;
+// A busy machine is slow to prepare them.
+beforeEach(async () => {
+  if (skip !== false || !isPrepared) return;
+  if (!isFirst) await eventually("a sandbox is prepared", () => one.prepared().ready > 0);
+  isFirst = false;
+});
+
 after(async () => {
   if (skip !== false) return;
   const taken = planes.reduce((sum, plane) => sum + plane.prepared().taken, 0);
@@ -170,7 +181,7 @@ function deployment(code: keyof typeof CODES, changes: Partial<Deployment> = {})
     handler: CODES[code].handler,
     codeDirectory: join(directory, code),
     memoryMiB: 256,
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
     ephemeralStorageMiB: 512,
     architecture: "x86_64",
     variables: { MINE: "yes" },
@@ -210,7 +221,7 @@ test("a Node function gets its event, its context and its variables", { skip }, 
   const cold = await invoke(deployment("node"), { hello: "wörld" });
   const seen = cold.value as { event: unknown; count: number; left: number; id: string; env: Record<string, string> };
   assert.deepEqual([seen.event, seen.count, seen.id], [{ hello: "wörld" }, 1, cold.id]);
-  assert.ok(seen.left > 9000 && seen.left <= 10_000, `${seen.left} ms left`);
+  assert.ok(seen.left > 30_000 && seen.left <= 60_000, `${seen.left} ms left`);
   assert.equal(seen.env["MINE"], "yes");
   assert.equal(seen.env["AWS_LAMBDA_FUNCTION_NAME"], "node");
   assert.equal(seen.env["AWS_EXECUTION_ENV"], "AWS_Lambda_nodejs24.x");
@@ -325,12 +336,12 @@ test("a thrown error leaves the environment as it is, a rejection that nobody ha
 
 for (const event of [{ forever: true }, { sleep: 60_000 }])
   test(`a timeout: ${JSON.stringify(event)}`, { skip }, async () => {
-    const target = deployment("node", { functionName: "slow", timeoutMs: 1000 });
+    const target = deployment("node", { functionName: "slow", timeoutMs: 3000 });
     const cold = await invoke(target, { ...event, log: "last words" });
-    const text = `RequestId: ${cold.id} Error: Task timed out after 1.00 seconds`;
+    const text = `RequestId: ${cold.id} Error: Task timed out after 3.00 seconds`;
     assert.deepEqual(told(cold), ["timeout", "Sandbox.Timedout", { errorType: "Sandbox.Timedout", errorMessage: text }]);
     assert.match(cold.tail, /last words\n/);
-    assert.match(cold.tail, /\tDuration: 1000.00 ms\tBilled Duration: \d+ ms\t.*\tStatus: timeout\n$/);
+    assert.match(cold.tail, /\tDuration: 3000.00 ms\tBilled Duration: \d+ ms\t.*\tStatus: timeout\n$/);
     const next = await invoke(target);
     assert.equal((next.value as { count: number }).count, 1);
   });
@@ -356,7 +367,14 @@ test("an import error is the runtime's document, after two tries", { skip }, asy
 test("L08 an init that hangs is cut off after 10 s, then by the function's timeout", { skip }, async () => {
   const failed = await invoke(deployment("hangs", { timeoutMs: 1000 }));
   assert.deepEqual(told(failed).slice(0, 2), ["timeout", "Sandbox.Timedout"]);
-  assert.ok(failed.tookMs > 10_900 && failed.tookMs < 13_000, `${failed.tookMs} ms`);
+  assert.ok(failed.tookMs > 10_900, `${failed.tookMs} ms`);
+  const said = logged
+    .filter(({ name }) => name.group === "/aws/lambda/hangs")
+    .flatMap(({ events }) => events.map(({ message }) => message));
+  assert.deepEqual(
+    said.filter((text) => text.startsWith("INIT_REPORT")).map((text) => /Phase: \w+\tStatus: \w+/.exec(text)?.[0]),
+    ["Phase: init\tStatus: timeout", "Phase: invoke\tStatus: timeout"],
+  );
 });
 
 test("all that a function wrote before it answered is in its log, in order", { skip }, async () => {
@@ -380,10 +398,12 @@ test("twenty invocations at once have twenty environments", { skip }, async () =
   one.retire([target.key]);
 });
 
-test("a hundred functions that start at once all answer", { skip }, async (t) => {
+test("a hundred functions that start at once all answer", { skip, timeout: 600_000 }, async (t) => {
   const plane = open({ environmentsMax: 120 });
   const codes = ["node", "python", "own"] as const;
-  const targets = Array.from({ length: 100 }, (_, at) => deployment(codes[at % 3] ?? "own", { functionName: `one-of-many-${at}` }));
+  const targets = Array.from({ length: 100 }, (_, at) =>
+    deployment(codes[at % 3] ?? "own", { functionName: `one-of-many-${at}`, timeoutMs: 500_000 }),
+  );
   const startedMs = performance.now();
   const kinds = await Promise.all(targets.map(async (target) => (await invoke(target, {}, plane)).outcome.kind));
   t.diagnostic(`${Math.round(performance.now() - startedMs)} ms`);
@@ -395,9 +415,7 @@ test("an idle environment expires", { skip }, async () => {
   const brief = open({ idleExpiryMs: 200 });
   await invoke(deployment("python", { functionName: "brief" }), {}, brief);
   assert.equal(brief.concurrency(ACCOUNT, REGION).environments, 1);
-  for (let at = 0; at < 200 && brief.concurrency(ACCOUNT, REGION).environments > 0; at++)
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  assert.equal(brief.concurrency(ACCOUNT, REGION).environments, 0);
+  await eventually("it has expired", () => brief.concurrency(ACCOUNT, REGION).environments === 0);
 });
 
 test("provisioned environments are initialised before the first invocation, which has no init in its time", { skip }, async () => {
@@ -405,8 +423,7 @@ test("provisioned environments are initialised before the first invocation, whic
   for (const code of ["node", "python", "own"] as const) {
     const target = deployment(code, { functionName: `ready-${code}` });
     assert.equal(plane.provision(target, 2), true);
-    for (let at = 0; at < 400 && plane.provisioned(target.key)?.available !== 2; at++)
-      await new Promise((resolve) => setTimeout(resolve, 25));
+    await eventually("both are there", () => plane.provisioned(target.key)?.available === 2);
     assert.deepEqual(plane.provisioned(target.key), { requested: 2, allocated: 2, available: 2 });
     const { environments } = plane.concurrency(ACCOUNT, REGION);
     const { outcome, value, tail } = await invoke(target, {}, plane);
@@ -421,28 +438,34 @@ test("provisioned environments are initialised before the first invocation, whic
 
 test("what runs in the background is frozen between invocations", { skip }, async () => {
   const target = deployment("node", { functionName: "ticker" });
-  await invoke(target, { background: true });
+  const { network } = (await invoke(target, { background: true })).value as { network: string };
+  const inside = processes().flatMap(({ pid }) => (networkOf(pid) === network ? [pid] : []));
+  assert.ok(inside.length > 0);
+  await eventually("it stands still", () => inside.every(isFrozen));
+  const frozenMs = Date.now();
   await new Promise((resolve) => setTimeout(resolve, 1000));
-  const { ticks = 0 } = (await invoke(target)).value as { ticks?: number };
-  assert.ok(ticks < 100, `${ticks} ticks in a second`);
+  const thawedMs = Date.now();
+  const ticks = () => invoke(target).then(({ value }) => (value as { ticks?: readonly number[] }).ticks ?? []);
+  const found = [...(await ticks()), ...(await ticks())];
+  assert.ok(found.length > 0, "it ticks in its invocations");
+  assert.deepEqual(
+    found.filter((atMs) => atMs > frozenMs && atMs < thawedMs),
+    [],
+  );
 });
 
 test("more memory is more CPU", { skip }, async () => {
-  const work = 60_000_000;
-  // CPU seconds per second: what others do on this machine can only make it less.
-  const shares: number[] = [];
-  for (const memoryMiB of [256, 1024]) {
-    const target = deployment("node", { functionName: `work-${memoryMiB}`, memoryMiB, timeoutMs: 60_000 });
-    await invoke(target, { work: 1000 });
-    shares.push((await invoke(target, { work })).value);
-  }
-  const [small = 1, large = 0] = shares;
+  // CPU seconds per second, at the same time: what others do on this machine makes both less.
+  const targets = [256, 1024].map((memoryMiB) => deployment("node", { functionName: `work-${memoryMiB}`, memoryMiB }));
+  const shares = (work: number) => Promise.all(targets.map(async (target) => (await invoke(target, { work })).value as number));
+  await shares(1);
+  const [small = 1, large = 0] = await shares(3000);
   const measured = `256 MB: ${small.toFixed(3)} CPUs, 1024 MB: ${large.toFixed(3)} CPUs`;
-  assert.ok(small < (256 / 1769) * 1.5 && large < (1024 / 1769) * 1.5 && large > (256 / 1769) * 1.5, measured);
+  assert.ok(small < (256 / 1769) * 1.5 && large < (1024 / 1769) * 1.5 && large > small * 1.5, measured);
 });
 
 test("a flood of output costs the server no memory, and the invocation ends", { skip }, async () => {
-  const target = deployment("node", { functionName: "flood", timeoutMs: 20_000, memoryMiB: 1769 });
+  const target = deployment("node", { functionName: "flood", timeoutMs: 240_000, memoryMiB: 1769 });
   await invoke(target);
   logged.length = 0;
   const { outcome, tail } = await invoke(target, { flood: 200 });
@@ -465,7 +488,7 @@ test("a stopped data plane leaves no process", { skip }, async () => {
   });
   const startedMs = performance.now();
   await brief.stop();
-  assert.ok(performance.now() - startedMs < 2000);
+  assert.ok(performance.now() - startedMs < 30_000, "it does not wait for what runs");
   const outcome = await running;
   assert.ok(outcome.kind === "unavailable" && outcome.code === "stopping");
   const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ");

@@ -113,13 +113,13 @@ async function push(from: string, to: string): Promise<void> {
 }
 
 async function make(name: string, ImageUri: string, settings: Partial<CreateFunctionCommandInput> = {}): Promise<void> {
-  const given = { FunctionName: name, Role: role, PackageType: "Image", Code: { ImageUri }, Timeout: 20, ...settings } as const;
+  const given = { FunctionName: name, Role: role, PackageType: "Image", Code: { ImageUri }, Timeout: 120, ...settings } as const;
   await lambda.send(new CreateFunctionCommand(given));
-  await waitUntilFunctionActiveV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: name });
+  await waitUntilFunctionActiveV2({ client: lambda, maxWaitTime: 120, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: name });
 }
 
 async function updated(FunctionName: string): Promise<void> {
-  await waitUntilFunctionUpdatedV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName });
+  await waitUntilFunctionUpdatedV2({ client: lambda, maxWaitTime: 120, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName });
 }
 
 async function printed(name: string, command: string): Promise<unknown> {
@@ -242,7 +242,7 @@ test("a managed runtime from an image runs packages: code, layers and the handle
   const other = await startLambent({ flags: ["--runtimes", runtimes] });
   try {
     const { lambda: client, iam } = other.clients();
-    const settings = { Handler: "app.main", Timeout: 20, Code: { ZipFile: await zipOf({ "app.rb": "code" }) } };
+    const settings = { Handler: "app.main", Timeout: 120, Code: { ZipFile: await zipOf({ "app.rb": "code" }) } };
     await makeFunction(client, { name: "ruby", role: await makeRole(iam), runtime: "ruby3.4", code: "", settings });
     const { value } = await call(client, "ruby", "pwd; cat app.rb; echo $FROM $_HANDLER $AWS_EXECUTION_ENV; ls /");
     assert.equal(value, "/var/task codeimage app.main AWS_Lambda_ruby3.4 app bin data dev entry etc opt private proc sys tmp var ");

@@ -50,7 +50,7 @@ print("ready", flush=True); sys.stdin.read()
 `;
 
 export function shell(script: string): string {
-  const { status, stdout, stderr } = spawnSync("/bin/sh", ["-euc", script], { encoding: "utf8", timeout: 20_000 });
+  const { status, stdout, stderr } = spawnSync("/bin/sh", ["-euc", script], { encoding: "utf8", timeout: 120_000 });
   if (status !== 0) throw new Error(`${script}: ${stderr}`);
   return stdout;
 }
@@ -109,7 +109,7 @@ export async function runIsolated(file: string, limitMs: number): Promise<{ code
   const late = setTimeout(() => child.kill("SIGKILL"), limitMs);
   const [code] = (await once(child, "exit")) as [number | null];
   clearTimeout(late);
-  for (const stream of [child.stdout, child.stderr]) if (!stream.readableEnded) await Promise.race([once(stream, "end"), pause(1000)]);
+  for (const stream of [child.stdout, child.stderr]) if (!stream.readableEnded) await Promise.race([once(stream, "end"), pause(10_000)]);
   for (const stream of [child.stdout, child.stderr]) stream.destroy();
   return { code, output };
 }

@@ -11,9 +11,9 @@ const packages = [...missingGatewayPackages(), ...(findTool("ip") === undefined 
 const skip = missing === false && packages.length > 0 ? `needs the packages ${packages.join(", ")}` : missing;
 const CASES = join(import.meta.dirname, "internet-cases.fixture.ts");
 
-void test("functions reach the internet, and neither the host nor each other; nothing is left", { skip, timeout: 180_000 }, async () => {
+void test("functions reach the internet, and neither the host nor each other; nothing is left", { skip, timeout: 600_000 }, async () => {
   const before = leftovers();
-  const { code, output } = await runIsolated(CASES, 150_000);
+  const { code, output } = await runIsolated(CASES, 570_000);
   assert.equal(code, 0, output);
   assert.match(output, /^# pass 15$/m, "every case has run");
   await nothingLeftSince(before);

@@ -37,7 +37,7 @@ async function publish(LayerName: string, content: Readonly<Record<string, strin
 
 async function useLayers(FunctionName: string, Layers: readonly string[]): Promise<void> {
   await lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName, Layers: [...Layers] }));
-  await waitUntilFunctionUpdatedV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName });
+  await waitUntilFunctionUpdatedV2({ client: lambda, maxWaitTime: 120, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName });
 }
 
 const valueOf = async (name: string, event: unknown = {}): Promise<unknown> => {

@@ -1,11 +1,12 @@
 // Run as an ordinary user by rootless-cases.fixture.ts: a server of that user's own, with functions that look at who they are and go outside.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { eventually } from "../support/eventually.ts";
 import { call, makeFunction, makeRole } from "../support/functions.ts";
 import { startLambent } from "../support/lambent-process.ts";
 import { MACHINE, SITE } from "./internet.fixture.ts";
 import { USER } from "./rootless.fixture.ts";
-import { eventually, launcherOf, processes } from "../acceptance/containment/sandbox.fixture.ts";
+import { below, isLauncher, launcherOf, processes } from "../acceptance/containment/sandbox.fixture.ts";
 
 assert.notEqual(process.getuid?.(), 0);
 const server = await startLambent({ flags: ["--network", "internet"] });
@@ -25,7 +26,7 @@ function inside(): readonly number[] {
 async function cases(): Promise<void> {
   const { lambda, iam } = server.clients();
   const role = await makeRole(iam);
-  const settings = { Timeout: 20, MemorySize: 128 };
+  const settings = { Timeout: 60, MemorySize: 128 };
   await makeFunction(lambda, {
     name: "node",
     role,
@@ -39,7 +40,7 @@ async function cases(): Promise<void> {
     code: `import urllib.request
 def handler(event, context):
     if event.get("hog"): return len(bytearray(400 * 2**20))
-    try: return urllib.request.urlopen(event["url"], timeout=8).read().decode()
+    try: return urllib.request.urlopen(event["url"], timeout=30).read().decode()
     except OSError as e: return str(e)`,
     settings,
   });
@@ -49,8 +50,12 @@ def handler(event, context):
     for (const address of [`${MACHINE}:8080`, "10.20.0.1", "169.254.169.254"])
       assert.match(String((await call(lambda, name, { url: `http://${address}/` })).value), /EHOSTUNREACH|No route to host/, address);
   }
-  const runtimes = () =>
-    processes().filter(({ command }) => command.includes("/var/rapid/bootstrap") && !command.startsWith("/var/supervisor")).length;
+  const own = () => below(launcherOf(server.child.pid));
+  const isRuntime = (command: string) => command.includes("/var/rapid/bootstrap") && !command.startsWith("/var/supervisor");
+  const runtimes = () => {
+    const among = own();
+    return processes().filter(({ pid, command }) => among.has(pid) && isRuntime(command)).length;
+  };
   await eventually("each sandbox has a user of its own, of the subordinate ones", () => runtimes() >= 2 && inside().length === runtimes());
   assert.match(JSON.stringify((await call(lambda, "python", { hog: true })).value), /Runtime\.(?:OutOfMemory|ExitError)/);
 }
@@ -66,8 +71,5 @@ const launcher = launcherOf(server.child.pid);
 const carrier = () => processes().some(({ command }) => command.includes("slirp4netns") && command.includes(`/proc/${launcher}/fd/`));
 assert.ok(carrier());
 await server.end("SIGKILL");
-await eventually(
-  "a killed server leaves no process",
-  () => inside().length === 0 && !carrier() && processes().every(({ pid }) => pid !== launcher),
-);
+await eventually("a killed server leaves no process", () => inside().length === 0 && !carrier() && !isLauncher(launcher));
 await server.dispose();

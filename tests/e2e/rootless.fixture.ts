@@ -4,7 +4,7 @@ import { chmodSync, chownSync, globSync, mkdirSync, mkdtempSync, readFileSync, r
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { arm64Emulation } from "../../src/sandbox/linux/emulator.ts";
-import { eventually } from "../acceptance/containment/sandbox.fixture.ts";
+import { eventually } from "../support/eventually.ts";
 import { shell } from "./internet.fixture.ts";
 
 export const USER = { name: "lambent-test", uid: 54_321, idFirst: 700_000_000, idCount: 65_536 };

@@ -15,9 +15,9 @@ const packages = [
 ];
 const skip = missing === false && packages.length > 0 ? `needs the packages ${packages.join(", ")}` : missing;
 
-void test("an ordinary user has the same sandboxes, or a sentence why not", { skip, timeout: 300_000 }, async () => {
+void test("an ordinary user has the same sandboxes, or a sentence why not", { skip, timeout: 900_000 }, async () => {
   const before = leftovers();
-  const { code, output } = await runIsolated(join(import.meta.dirname, "rootless-cases.fixture.ts"), 280_000);
+  const { code, output } = await runIsolated(join(import.meta.dirname, "rootless-cases.fixture.ts"), 870_000);
   assert.equal(code, 0, output);
   assert.match(output, new RegExp(`^# pass ${canEmulate() ? 12 : 11}$`, "m"), "every case has run");
   await nothingLeftSince(before);

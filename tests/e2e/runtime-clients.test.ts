@@ -20,6 +20,8 @@ import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
 const ROOT = join(import.meta.dirname, "..", "..");
 const LAUNCHER = join(ROOT, "native", "build", "launcher");
 const BUILD_MS_MAX = 300_000;
+/** Two of these, and what then runs. */
+const timeout = 3 * BUILD_MS_MAX;
 const GO_VERSION = "v1.49.0";
 const RUST_VERSION = "=1.5.0";
 const PYTHON_VERSION = "4.2.2";
@@ -202,7 +204,7 @@ const deployment = (name: string, handler = "bootstrap"): Deployment => ({
   handler,
   codeDirectory: directories.get(name) ?? "",
   memoryMiB: 256,
-  timeoutMs: 10_000,
+  timeoutMs: 60_000,
   ephemeralStorageMiB: 512,
   architecture: "x86_64",
   variables: {},
@@ -258,7 +260,7 @@ async function streams(target: Deployment): Promise<void> {
   );
 }
 
-test(`Go: aws-lambda-go ${GO_VERSION}`, { skip }, async (t) => {
+test(`Go: aws-lambda-go ${GO_VERSION}`, { skip, timeout }, async (t) => {
   const files = { "main.go": GO, "go.mod": "module handler\n\ngo 1.21\n" };
   const commands = [
     ["go", "get", `github.com/aws/aws-lambda-go@${GO_VERSION}`],
@@ -272,7 +274,7 @@ test(`Go: aws-lambda-go ${GO_VERSION}`, { skip }, async (t) => {
   await streams(target);
 });
 
-test(`Python: awslambdaric ${PYTHON_VERSION}`, { skip }, async (t) => {
+test(`Python: awslambdaric ${PYTHON_VERSION}`, { skip, timeout }, async (t) => {
   const bootstrap = `#!/bin/sh\nPYTHONPATH=/var/task exec /usr/bin/python3 -m awslambdaric "$_HANDLER"\n`;
   const install = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", "--target", ".", `awslambdaric==${PYTHON_VERSION}`];
   if (!build(t, "python", { "index.py": PYTHON, bootstrap }, [["/usr/bin/python3", ...install]])) return;
@@ -283,7 +285,7 @@ test(`Python: awslambdaric ${PYTHON_VERSION}`, { skip }, async (t) => {
   assert.match(String(missing.value["errorMessage"]), /Unable to import module 'absent'/);
 });
 
-test(`Rust: lambda_runtime ${RUST_VERSION}`, { skip }, async (t) => {
+test(`Rust: lambda_runtime ${RUST_VERSION}`, { skip, timeout }, async (t) => {
   const commands = [
     ["cargo", "build", "--quiet"],
     ["mv", "target/debug/bootstrap", "bootstrap"],
@@ -293,7 +295,7 @@ test(`Rust: lambda_runtime ${RUST_VERSION}`, { skip }, async (t) => {
   await behaves(deployment("rust"));
 });
 
-test(`Node: aws-lambda-ric ${NODE_VERSION}`, { skip }, async (t) => {
+test(`Node: aws-lambda-ric ${NODE_VERSION}`, { skip, timeout }, async (t) => {
   const layout = catalog.resolve(OFFICIAL_NODE);
   if (layout === undefined || "missing" in layout) return t.skip(`NOT RUN: ${layout?.missing}`);
   // It builds a native part of its own, in three minutes.

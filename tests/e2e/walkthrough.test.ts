@@ -23,7 +23,7 @@ function blocksOf(page: string): Block[] {
   return [...page.matchAll(TITLED)].map(({ groups }) => groups as unknown as Block);
 }
 
-test("the walkthrough", async (t) => {
+test("the walkthrough", { timeout: 900_000 }, async (t) => {
   const blocks = blocksOf(await readFile(PAGE, "utf8"));
   assert.ok(blocks.length >= 6, `${blocks.length} blocks of commands`);
   const server = await startLambent();
@@ -36,7 +36,7 @@ test("the walkthrough", async (t) => {
     cwd: work,
     env: { PATH: path, HOME: work, AWS_PAGER: "", ...server.environment },
     encoding: "utf8",
-    timeout: 240_000,
+    timeout: 840_000,
   });
   const printed = stdout.split(`${SEPARATOR}\n`);
   for (const [at, { title, output }] of blocks.entries()) assert.equal(printed[at], output, `${title}\n${stderr}`);

@@ -41,10 +41,11 @@ export async function makeFunction(lambda: LambdaClient, made: TestFunction): Pr
       Handler: `${file.split(".")[0]}.handler`,
       Role: made.role,
       Code: { ZipFile: await zipOf({ [file]: made.code }) },
+      Timeout: 60, // longer than any takes, on a busy machine as well
       ...made.settings,
     }),
   );
-  await waitUntilFunctionActiveV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: made.name });
+  await waitUntilFunctionActiveV2({ client: lambda, maxWaitTime: 120, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: made.name });
 }
 
 export interface Answer {

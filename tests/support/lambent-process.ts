@@ -56,9 +56,18 @@ export function spawnLambent(options: LambentOptions & { dataDirectory: string }
   return { child, ready: whenReady(child, dataDirectory) };
 }
 
+/** Of each server of this process, what it logged: told when a test has failed, because it may say why. */
+const logs: (() => string)[] = [];
+process.on("exit", () => {
+  if (process.exitCode !== undefined && process.exitCode !== 0)
+    for (const [at, log] of logs.entries())
+      if (log() !== "") process.stderr.write(`-- server ${at + 1} logged:\n${log().slice(-10_000)}\n`);
+});
+
 async function whenReady(child: ChildProcess, dataDirectory: string): Promise<LambentProcess> {
   let text = "";
   child.stderr?.on("data", (chunk: Buffer) => (text += chunk.toString()));
+  logs.push(() => text);
   const endpoint = await readyEndpoint(child, () => text);
   const keys = JSON.parse(await readFile(join(dataDirectory, "keys.json"), "utf8")) as { accessKeyId: string; secretAccessKey: string };
   const end = async (signal: NodeJS.Signals = "SIGINT") => {

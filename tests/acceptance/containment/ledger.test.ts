@@ -9,11 +9,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { findTool } from "../../../src/sandbox/linux/tools.ts";
+import { eventually } from "../../support/eventually.ts";
 import { call, makeFunction, makeRole } from "../../support/functions.ts";
 import { startLambent } from "../../support/lambent-process.ts";
 import {
+  below,
   controlGroups,
-  eventually,
+  isLauncher,
   launcherOf,
   marked,
   mountCount,
@@ -110,11 +112,11 @@ void test(`${KILLS} kills of a server or its launcher leave nothing`, { skip, ti
     const launcher = Number(line.toString());
     launchers.push(launcher);
     process.kill(at % 2 === 0 ? (child.pid ?? 0) : launcher, "SIGKILL");
-    await eventually("no process of its sandboxes is left", () => marked(marker).every((pid) => pid === child.pid), 5_000);
+    await eventually("no process of its sandboxes is left", () => marked(marker).every((pid) => pid === child.pid));
     child.kill("SIGKILL");
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
   }
-  await eventually("no launcher is left", () => !processes().some(({ pid }) => launchers.includes(pid)), 5_000);
+  await eventually("no launcher is left", () => !launchers.some(isLauncher));
   const next = await startHost(); // sweeps up after those that were killed themselves
   await next.stop();
   assert.deepEqual(
@@ -138,13 +140,20 @@ void test("servers that are killed in the middle of invokes leave nothing but th
   for (let at = 0; at < kills; at++) {
     const launcher = launcherOf(server.child.pid);
     const ends = [1, 2].map(() => call(server.clients().lambda, "sleeper").catch(() => undefined));
-    await eventually("both run", () => processes().filter(({ command }) => command.includes("/var/rapid/")).length >= 4, 20_000);
+    const runningBelow = () => {
+      const own = below(launcher);
+      return processes().filter(({ pid, command }) => own.has(pid) && command.includes("/var/rapid/"));
+    };
+    await eventually("both run, each with its child", () => runningBelow().length >= 4);
+    const own = runningBelow();
     await server.end("SIGKILL");
     await Promise.all(ends);
     await eventually(
-      "nothing outlives it by a second",
-      () => controlGroups(launcher).length === 0 && !processes().some(({ pid, parent }) => pid === launcher || parent === launcher),
-      1500,
+      "nothing outlives it",
+      () =>
+        controlGroups(launcher).length === 0 &&
+        !isLauncher(launcher) &&
+        !processes().some(({ pid, command }) => own.some((one) => one.pid === pid && one.command === command)),
     );
     server = await startLambent({ dataDirectory });
   }

@@ -4,7 +4,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import type { LinuxSandboxHost } from "../../../src/sandbox/linux/host.ts";
 import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
-import { controlGroups, eventually, launcherOf, marked, python, run, seen, sh, skip, spec, startHost } from "./sandbox.fixture.ts";
+import { processCpuMs } from "../../support/cpu-time.ts";
+import { eventually } from "../../support/eventually.ts";
+import { controlGroups, launcherOf, marked, python, run, seen, sh, skip, spec, startHost } from "./sandbox.fixture.ts";
 
 let host: LinuxSandboxHost;
 
@@ -26,7 +28,7 @@ void test("R01 a fork bomb ends at the limit of processes, and nothing of it is 
 made = 0
 try:
     while True:
-        if os.fork() == 0: os.execv("/usr/bin/python3", ["${marker}", "-ISc", "import time; time.sleep(60)"])
+        if os.fork() == 0: os.execv("/usr/bin/python3", ["${marker}", "-ISc", "import time; time.sleep(600)"])
         made += 1
 except OSError as e: print(made, name(e.errno))`),
     { memoryBytes: 1024 * MIB },
@@ -165,9 +167,12 @@ os.read(3, 1)`),
     }),
   );
   await seen(sandbox, "deep");
-  const beganMs = performance.now();
+  // In CPU time, which is the same on a busy machine: nobody walks through them.
+  const worked = () => processCpuMs() + cpuMsOf(launcherOf());
+  const atStart = worked();
   await sandbox.kill();
-  assert.ok(performance.now() - beganMs < 1000);
+  const cost = worked() - atStart;
+  assert.ok(cost < 1000, `${cost.toFixed(0)} ms of CPU time`);
 });
 
 void test("R21 odd names in /tmp go with it", { skip }, async () => {
@@ -184,7 +189,7 @@ void test("R22 a daemon does not outlive its sandbox", { skip }, async () => {
   const marker = `daemon-${process.pid}`;
   const { exit } = await run(
     host,
-    sh(`(setsid /usr/bin/python3 -ISc 'import time; time.sleep(60)' ${marker} </dev/null >/dev/null 2>&1 3<&- &) ; sleep 0.1; exit 4`),
+    sh(`(setsid /usr/bin/python3 -ISc 'import time; time.sleep(600)' ${marker} </dev/null >/dev/null 2>&1 3<&- &) ; sleep 0.1; exit 4`),
   );
   assert.deepEqual(exit, { code: 4, outOfMemory: false });
   await eventually("the daemon is gone", () => marked(marker).length === 0);
@@ -248,15 +253,20 @@ import time
 print("spins")
 while True: pass`);
 
-/** CPU time of a sandbox's processes so far, in milliseconds: all that a marked program and its children used. */
-function cpuMs(marker: string): number {
-  const ticks = marked(marker).map((pid) => {
+/** CPU time of a process so far, in milliseconds; 0 when it has ended. */
+function cpuMsOf(pid: number): number {
+  try {
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-    return Number(fields[11]) + Number(fields[12]);
-  });
-  return ticks.reduce((sum, one) => sum + one, 0) * 10;
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return 0;
+  }
 }
 
+/** The same of a sandbox's processes: all that a marked program and its children used. */
+const cpuMs = (marker: string): number => marked(marker).reduce((sum, pid) => sum + cpuMsOf(pid), 0);
+
+/** What a sandbox uses, in thousandths of a CPU. */
 async function usedIn(windowMs: number, marker: string): Promise<number> {
   const atStart = cpuMs(marker);
   const beganMs = performance.now();
@@ -274,11 +284,18 @@ void test("R13 CPU is held to the share, and the share can be changed", { skip }
   const small = `spin-small-${process.pid}`;
   const sandbox = await spinning(small, 145);
   const share = await usedIn(1500, small);
-  assert.ok(share > 60 && share < 200, `145 thousandths asked for, ${share.toFixed(0)} used`);
+  assert.ok(share > 0 && share < 200, `145 thousandths asked for, ${share.toFixed(0)} used`);
   await sandbox.limitCpu(580);
-  const larger = await usedIn(1500, small);
-  // Both cores may be wanted by others: only the upper bound is certain, and that four times the limit is clearly more.
-  assert.ok(larger > share * 1.8 && larger < 700, `580 thousandths asked for, ${larger.toFixed(0)} used`);
+  // Others may want both cores, all the time: what is certain is that never more is used, and that some time it is more than before.
+  let larger = 0;
+  await eventually("more is used than the smaller limit would allow", async () => {
+    larger = Math.max(larger, await usedIn(1000, small));
+    return larger > 145 * 1.2;
+  });
+  assert.ok(larger < 700, `580 thousandths asked for, ${larger.toFixed(0)} used`);
+  await sandbox.limitCpu(145);
+  const again = await usedIn(1500, small);
+  assert.ok(again < 200, `145 thousandths asked for again, ${again.toFixed(0)} used`);
   await sandbox.kill();
 });
 
@@ -293,7 +310,7 @@ void test("L01 a frozen sandbox takes no CPU, a thawed one goes on", { skip }, a
   });
   assert.equal(await usedIn(500, marker), 0);
   await sandbox.thaw();
-  assert.ok((await usedIn(500, marker)) > 0);
+  await eventually("it goes on", async () => (await usedIn(100, marker)) > 0);
   await sandbox.kill();
 });
 

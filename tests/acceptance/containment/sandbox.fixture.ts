@@ -2,7 +2,6 @@
 import { randomUUID } from "node:crypto";
 import { existsSync, globSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { silentLog } from "../../../src/base/log.ts";
 import { linuxSandboxHost, type LinuxSandboxHost } from "../../../src/sandbox/linux/host.ts";
 import type { Sandbox, SandboxExit, SandboxHost, SandboxSpec } from "../../../src/sandbox/sandbox.ts";
@@ -17,6 +16,9 @@ const missing = [
 ].filter((what) => what !== "");
 /** Why real sandboxes can't be tested here, or false. */
 export const skip: string | false = missing.length > 0 ? `needs ${missing.join(", ")}` : false;
+
+/** For what takes well under a second: only a failure, or a machine that does next to nothing, comes so far. */
+const LIMIT_MS = 60_000;
 
 export const startHost = (cgroupParent?: string): Promise<LinuxSandboxHost> =>
   linuxSandboxHost({ launcherPath: LAUNCHER, log: silentLog, ...(cgroupParent === undefined ? {} : { cgroupParent }) });
@@ -70,10 +72,10 @@ export interface Ran {
   readonly output: string;
 }
 
-/** Runs a program to its end, within 20 seconds. */
+/** Runs a program to its end, within a minute. */
 export async function run(host: SandboxHost, argv: readonly string[], changes: Partial<SandboxSpec> = {}): Promise<Ran> {
   const sandbox = await host.start(spec({ argv, ...changes }));
-  const deadline = setTimeout(() => void sandbox.kill(), 20_000);
+  const deadline = setTimeout(() => void sandbox.kill(), LIMIT_MS);
   try {
     const output = await outputOf(sandbox);
     return { exit: await sandbox.exited, output };
@@ -83,23 +85,18 @@ export async function run(host: SandboxHost, argv: readonly string[], changes: P
   }
 }
 
-/** Resolves when the sandbox has written `text`, within 20 seconds; the output goes on flowing. */
+/** Resolves when the sandbox has written `text`, within a minute; the output goes on flowing. */
 export async function seen(sandbox: Sandbox, text: string): Promise<void> {
   let output = "";
   let deadline: NodeJS.Timeout | undefined;
   await new Promise<void>((resolve, reject) => {
-    deadline = setTimeout(() => reject(new Error(`not within 20 s: ${text}; it wrote: ${output}`)), 20_000);
+    deadline = setTimeout(() => reject(new Error(`not within ${LIMIT_MS} ms: ${text}; it wrote: ${output}`)), LIMIT_MS);
     sandbox.output.on("data", (piece: Buffer) => {
       output += piece.toString();
       if (output.includes(text)) resolve();
     });
     sandbox.output.once("close", () => reject(new Error(`the sandbox has ended; it wrote: ${output}`)));
   }).finally(() => clearTimeout(deadline));
-}
-
-export async function eventually(what: string, isTrue: () => boolean, limitMs = 10_000): Promise<void> {
-  for (const endMs = performance.now() + limitMs; !isTrue(); await pause(5))
-    if (performance.now() > endMs) throw new Error(`not within ${limitMs} ms: ${what}`);
 }
 
 interface Process {
@@ -129,18 +126,60 @@ export const marked = (marker: string): readonly number[] =>
     .filter(({ pid, command }) => command.includes(marker) && pid !== process.pid)
     .map(({ pid }) => pid);
 
+const launchersOf = (owner: number): readonly number[] =>
+  processes()
+    .filter(({ parent, command }) => parent === owner && command.includes("native/build/launcher"))
+    .map(({ pid }) => pid);
+
 /** Host pid of the launcher that `owner` has started. */
 export function launcherOf(owner = process.pid): number {
-  const found = processes().find(({ parent, command }) => parent === owner && command.includes("native/build/launcher"));
+  const [found] = launchersOf(owner);
   if (found === undefined) throw new Error(`process ${owner} has no launcher`);
-  return found.pid;
+  return found;
+}
+
+/** One more host in this process, with the pid of its launcher: numbers of processes begin anew, so the highest need not be the newest. */
+export async function startAnother(
+  start: () => Promise<LinuxSandboxHost> = startHost,
+): Promise<{ host: LinuxSandboxHost; launcher: number }> {
+  const others = launchersOf(process.pid);
+  const host = await start();
+  const launcher = launchersOf(process.pid).find((pid) => !others.includes(pid));
+  if (launcher === undefined) throw new Error("the new host has no launcher");
+  return { host, launcher };
+}
+
+/** Whether this launcher still runs; its number may have become another process's. */
+export const isLauncher = (pid: number): boolean =>
+  processes().some((one) => one.pid === pid && one.command.includes("native/build/launcher"));
+
+/** Host pids of all that runs below a process. */
+export function below(ancestor: number): ReadonlySet<number> {
+  const found = new Set([ancestor]);
+  const all = processes();
+  for (let size = 0; size !== found.size;) {
+    size = found.size;
+    for (const { pid, parent } of all) if (found.has(parent)) found.add(pid);
+  }
+  found.delete(ancestor);
+  return found;
 }
 
 /** Control groups of one launcher, its own and its sandboxes', in every hierarchy. */
 export function controlGroups(launcher: number): readonly string[] {
-  const own = globSync(["", "*/", "rootless-test-*/", "*/rootless-test-*/"].map((below) => `/sys/fs/cgroup/${below}lambent-${launcher}-*`));
+  const own = globSync(["", "*/", "rootless-test-*/", "*/rootless-test-*/"].map((place) => `/sys/fs/cgroup/${place}lambent-${launcher}-*`));
   return own.flatMap((directory) => [directory, ...directoriesIn(directory)]);
 }
+
+/** Whether the kernel says that the control group of a process stands still. */
+export const isFrozen = (pid: number): boolean =>
+  readFileSync(`/proc/${pid}/cgroup`, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => line.split(":"))
+    .flatMap(([, controllers, path]) => ["", "unified", controllers ?? ""].map((place) => join("/sys/fs/cgroup", place, path ?? "")))
+    .flatMap((group) => ["freezer.state", "cgroup.events"].map((file) => join(group, file)))
+    .some((file) => existsSync(file) && /^(?:FROZEN|frozen 1)$/m.test(readFileSync(file, "utf8")));
 
 function directoriesIn(directory: string): readonly string[] {
   const entries = existsSync(directory) ? readdirSync(directory, { withFileTypes: true }) : [];

@@ -24,8 +24,9 @@ before(async () => {
   ({ lambda } = target.server.clients());
   await target.python("attacker");
   await target.python("brief", { Timeout: 1 });
-  await target.ownRuntime("own", { Timeout: 2 });
-  await target.ownRuntime("other", { Timeout: 10 });
+  await target.ownRuntime("own");
+  await target.ownRuntime("own-brief", { Timeout: 2 });
+  await target.ownRuntime("other");
 });
 afterEach(async () => {
   if (skip === false) await target.isWell();
@@ -47,7 +48,7 @@ threading.Thread(target=later, daemon=True).start(); out = "answered"`,
   );
   assert.equal(await target.value("own", "time.sleep(0.3); out = 1"), 1);
   await target.value("attacker", "time.sleep(0.2); out = 1");
-  assert.ok((await target.messages("attacker")).some((message) => message.includes(late)));
+  await eventually("some of it", async () => (await target.messages("attacker")).some((message) => message.includes(late)));
   for (const name of ["own", "canary"]) assert.ok(!(await target.messages(name)).some((message) => message.includes(late)), name);
 });
 
@@ -75,28 +76,37 @@ const begun = async (name: string) =>
 
 void test("L06 responses for a foreign or an old request are refused, and have no effect on anybody", { skip }, async () => {
   await target.value("other", "out = 1");
-  const earlier = await begun("other");
-  const slow = target.value("other", "time.sleep(2); out = 'its own'");
-  const foreign = await eventually("it runs", async () => (await begun("other")).find((id) => !earlier.includes(id)));
   await target.value("own", "out = 1");
   const codes = "out = [respond(b'0', to) for to in (past[-1], event['foreign'], '00000000-0000-4000-8000-000000000000')]";
-  assert.deepEqual(await target.value("own", codes, { foreign }), [400, 400, 400]);
-  assert.equal(await slow, "its own");
+  // Its request must be open when the other asks: on a slow machine that takes a longer one.
+  for (const seconds of [2, 10, 40]) {
+    const earlier = await begun("other");
+    let isOver = false;
+    const slow = target.value("other", `time.sleep(${seconds}); out = 'its own'`).finally(() => (isOver = true));
+    const foreign = await eventually("it runs", async () => (await begun("other")).find((id) => !earlier.includes(id)));
+    assert.deepEqual(await target.value("own", codes, { foreign }), [400, 400, 400]);
+    const wasOpen = !isOver;
+    assert.equal(await slow, "its own");
+    if (wasOpen) return;
+  }
+  assert.fail("the other function was never quick enough");
 });
 
 void test("L07 a response that comes a byte at a time is cut at the timeout", { skip }, async () => {
   const code = `
 s = raw(f"POST {INVOCATION}{id}/response HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 1000\\r\\n\\r\\n")
 while True: s.sendall(b"1"); time.sleep(0.1)`;
-  assert.equal(typeOf((await target.run("own", code)).value), "Sandbox.Timedout");
-  assert.equal(await target.value("own", "out = 1"), 1);
+  assert.equal(typeOf((await target.run("own-brief", code)).value), "Sandbox.Timedout");
+  assert.equal(await target.value("own-brief", "out = 1"), 1);
 });
 
 void test("L09 a function that crashes in its init is started for its invokes, and not in between", { skip }, async () => {
   const code = "import os\nos.write(1, b'init begins\\n')\nos._exit(3)\n";
-  await makeFunction(lambda, { name: "crashes", role: target.role, code, settings: { Timeout: 3 } });
-  const inits = async () => (await target.messages("crashes")).filter((message) => message.includes("init begins")).length;
+  await makeFunction(lambda, { name: "crashes", role: target.role, code, settings: { Timeout: 30 } });
+  const said = async (text: string) => (await target.messages("crashes")).filter((message) => message.includes(text)).length;
+  const inits = () => said("init begins");
   for (let n = 0; n < 4; n++) assert.equal(typeOf((await call(lambda, "crashes")).value), "Runtime.ExitError");
+  await eventually("all is in the log", async () => (await said("REPORT RequestId")) === 4);
   const made = await inits();
   assert.ok(made <= 5, `${made} inits in 4 invokes`);
   await target.value("other", "time.sleep(1); out = 1"); // a second in which nobody asks
@@ -123,12 +133,12 @@ def handler(event, context):
     return {"seen": [list(one) for one in seen], "name": context.function_name}
 `;
 
-void test("L15 an environment sees one function, one version and one configuration", { skip, timeout: 280_000 }, async (t) => {
+void test("L15 an environment sees one function, one version and one configuration", { skip, timeout: 900_000 }, async (t) => {
   const [functions, invokes] = isLong ? [50, 10_000] : [5, 300];
   const configure = async (FunctionName: string, configuration: string) => {
     const Environment = { Variables: { CONFIGURATION: configuration } };
     await lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName, Environment }));
-    await waitUntilFunctionUpdatedV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName });
+    await waitUntilFunctionUpdatedV2({ client: lambda, maxWaitTime: 120, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName });
   };
   const names = Array.from({ length: functions }, (_, n) => `pure-${n}`);
   for (const name of names) {
@@ -163,9 +173,9 @@ void test("L15 an environment sees one function, one version and one configurati
   t.diagnostic(`${invokes} invokes of ${functions} functions, 2 versions each`);
 });
 
-void test("L16 many first invokes of a package with a bootstrap find it whole", { skip, timeout: 200_000 }, async (t) => {
+void test("L16 many first invokes of a package with a bootstrap find it whole", { skip, timeout: 900_000 }, async (t) => {
   const many = isLong ? 500 : 40;
-  await target.ownRuntime("fresh", { Timeout: 60, MemorySize: 128 });
+  await target.ownRuntime("fresh", { Timeout: 300, MemorySize: 128 });
   const code = "time.sleep(1); out = os.getpid()";
   const answers = await Promise.allSettled(Array.from({ length: many }, () => target.run("fresh", code)));
   const wrong = answers.flatMap((answer) =>
@@ -184,8 +194,8 @@ void test("L16 many first invokes of a package with a bootstrap find it whole", 
   assert.ok(wrong.length < many / 2);
 });
 
-void test("L17 functions that call the server that waits for them do not stop it", { skip, timeout: 120_000 }, async () => {
-  await target.python("deep", { Timeout: 60, Role: await target.roleWith("deep", ["AWSLambda_FullAccess"]) });
+void test("L17 functions that call the server that waits for them do not stop it", { skip, timeout: 600_000 }, async () => {
+  await target.python("deep", { Timeout: 300, Role: await target.roleWith("deep", ["AWSLambda_FullAccess"]) });
   // Each calls itself one level down, and waits: 5 levels, 6 side by side.
   const code = `
 depth = event["depth"]
@@ -203,7 +213,7 @@ void test("X01 no other sandbox's Runtime API can be reached", { skip }, async (
 found = set()
 for a in ("127.0.0.1", "169.254.100.1", "169.254.100.2", "127.0.0.2"):
     for p in (9001, 9002, 80, 443, 2000):
-        s = socket.socket(); s.settimeout(0.2)
+        s = socket.socket(); s.settimeout(5)
         try: s.connect((a, p)); found.add(p)
         except OSError: pass
         s.close()
@@ -245,7 +255,7 @@ void test("X05 nonsense to the Runtime API is passed on as bytes or refused; the
   }
   const header = `http_call("POST", f"{INVOCATION}{id}/error", b"{}", {"Lambda-Runtime-Function-Error-Type": "A" * 60000})`;
   assert.equal((await target.run("own", header)).functionError, "Unhandled");
-  const split = `s = raw(f"POST {INVOCATION}{id}/error HTTP/1.1\\r\\nHost: x\\r\\nLambda-Runtime-Function-Error-Type: A\\rInjected: b\\r\\nContent-Length: 2\\r\\n\\r\\n{{}}"); s.settimeout(1); refused = s.recv(20); out = "400" in refused.decode() or refused.decode()`;
+  const split = `s = raw(f"POST {INVOCATION}{id}/error HTTP/1.1\\r\\nHost: x\\r\\nLambda-Runtime-Function-Error-Type: A\\rInjected: b\\r\\nContent-Length: 2\\r\\n\\r\\n{{}}"); s.settimeout(30); refused = s.recv(20); out = "400" in refused.decode() or refused.decode()`;
   assert.equal(await target.value("own", split), true);
 });
 
@@ -262,12 +272,12 @@ const MALFORMED: readonly (readonly [string, string])[] = [
   ["provided.al2023", "#!/bin/sh\nexit 0\n"],
 ];
 
-void test("X08 malformed functions between them do not harm a healthy one", { skip, timeout: 280_000 }, async (t) => {
+void test("X08 malformed functions between them do not harm a healthy one", { skip, timeout: 900_000 }, async (t) => {
   const rounds = isLong ? 10 : 2;
   for (let round = 0; round < rounds; round++)
     for (const [at, [runtime, code]] of MALFORMED.entries()) {
       const name = `malformed-${round}-${at}`;
-      await makeFunction(lambda, { name, role: target.role, runtime: runtime as "python3.11", code, settings: { Timeout: 3 } });
+      await makeFunction(lambda, { name, role: target.role, runtime: runtime as "python3.11", code, settings: { Timeout: 30 } });
       const [bad, good] = await Promise.all([call(lambda, name), target.value("attacker", "out = 'healthy'")]);
       assert.equal(bad.functionError, "Unhandled", `${runtime} ${code}`);
       assert.equal(good, "healthy");

@@ -3,16 +3,18 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { after, afterEach, before, test } from "node:test";
 import { InvokeWithResponseStreamCommand } from "@aws-sdk/client-lambda";
-import { eventually, marked, skip } from "./sandbox.fixture.ts";
+import { eventually } from "../../support/eventually.ts";
+import { marked, skip } from "./sandbox.fixture.ts";
 import { Target } from "./server.fixture.ts";
 
 let target: Target;
 before(async () => {
   if (skip !== false) return;
   target = await Target.start();
-  await target.python("attacker", { MemorySize: 1769, Timeout: 30 });
+  await target.python("attacker", { MemorySize: 1769, Timeout: 300 });
   await target.python("brief", { Timeout: 1 });
-  await target.ownRuntime("own", { Timeout: 3 });
+  await target.ownRuntime("own");
+  await target.ownRuntime("own-brief", { Timeout: 3 });
 });
 afterEach(async () => {
   if (skip === false) await target.isWell();
@@ -35,7 +37,7 @@ if os.fork() == 0:
 while True: pass`,
   );
   assert.match((ended.value as { errorMessage: string }).errorMessage, /Task timed out after 1\.00 seconds$/);
-  await eventually("nothing of it is left", () => marked(marker).length === 0, 1000);
+  await eventually("nothing of it is left", () => marked(marker).length === 0);
 });
 
 const statusOf = (pid: number | undefined, field: string): number =>
@@ -48,12 +50,12 @@ void test("R15 output without an end costs the server no more memory than some o
   assert.equal(await target.value("attacker", flood(64)), "through"); // more than is kept of one invocation
   writeFileSync(`/proc/${pid}/clear_refs`, "5"); // its peak begins anew
   const atStart = statusOf(pid, "VmRSS");
-  const { value, log } = await target.run("attacker", flood(256));
+  const { value, log } = await target.run("attacker", flood(512));
   assert.equal(value, "through");
   assert.match(log, /bytes of output dropped/);
   const grown = (statusOf(pid, "VmHWM") - atStart) / MIB;
-  t.diagnostic(`256 MiB of output: the server grew by ${grown.toFixed(0)} MiB`);
-  assert.ok(grown < 128, `${grown} MiB`);
+  t.diagnostic(`512 MiB of output: the server grew by ${grown.toFixed(0)} MiB`);
+  assert.ok(grown < 256, `${grown} MiB`);
 });
 
 void test("R16 one line without an end becomes events of at most 256 KiB", { skip }, async () => {
@@ -78,7 +80,7 @@ s = raw(f"POST {INVOCATION}{id}/response HTTP/1.1\\r\\nHost: x\\r\\nLambda-Runti
 while True: s.sendall(b"400\\r\\n" + b"z" * 1024 + b"\\r\\n"); time.sleep(0.01)`;
   const { lambda } = target.server.clients();
   const { EventStream } = await lambda.send(
-    new InvokeWithResponseStreamCommand({ FunctionName: "own", Payload: JSON.stringify({ code }) }),
+    new InvokeWithResponseStreamCommand({ FunctionName: "own-brief", Payload: JSON.stringify({ code }) }),
   );
   let bytes = 0;
   let end: string | undefined;
@@ -97,7 +99,7 @@ void test("R25 a function's connections to the endpoint are bounded, and others 
 import select
 port = int(os.environ["AWS_ENDPOINT_URL"].rsplit(":", 1)[1])
 def connected():
-    s = socket.socket(); s.settimeout(5)
+    s = socket.socket(); s.settimeout(60)
     return s if tries(s.connect, ("127.0.0.1", port)) == "done" else None
 def child(told, go):
     held = [s for s in (connected() for _ in range(900)) if s]
@@ -111,7 +113,7 @@ for _ in range(3):
     if os.fork() == 0: child(told, go)
     children.append((r, w))
 for r, _ in children: os.read(r, 1)
-last = connected(); last.settimeout(20)
+last = connected(); last.settimeout(60)
 tries(last.recv, 1)
 for _, w in children: os.write(w, b"g")
 kept = sum(int.from_bytes(os.read(r, 4), "little") for r, _ in children)
@@ -141,5 +143,5 @@ for n in range(20):
 out = [line.split()[2] for line in open("/proc/self/mounts") if line.split()[1] == "/tmp"] + [line for line in open("/proc/self/io") if line.startswith("write_bytes: ") and line.strip() != "write_bytes: 0"]`;
   const value = (await target.value("attacker", code)) as string[];
   assert.equal(value[0], "tmpfs");
-  assert.ok(written(target.server.child.pid) - atStart < 8 * MIB, "nothing of it went to the host's disk");
+  assert.ok(written(target.server.child.pid) - atStart < 100 * MIB, "nothing of it went to the host's disk");
 });

@@ -11,7 +11,7 @@ let target: Target;
 before(async () => {
   if (skip !== false) return;
   target = await Target.start();
-  await target.python("attacker", { Timeout: 30, MemorySize: 1769 });
+  await target.python("attacker", { Timeout: 300, MemorySize: 1769 });
   await target.python("second", { MemorySize: 1769 });
 });
 afterEach(async () => {
@@ -160,7 +160,7 @@ void test("X10 keys that were carried outside have the role's rights only, and e
   );
   const { lambda, iam } = target.server.clients();
   await lambda.send(new UpdateFunctionConfigurationCommand({ FunctionName: "carried", Role: target.role }));
-  await waitUntilFunctionUpdatedV2({ client: lambda, maxWaitTime: 30, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: "carried" });
+  await waitUntilFunctionUpdatedV2({ client: lambda, maxWaitTime: 120, minDelay: 0.02, maxDelay: 0.1 }, { FunctionName: "carried" });
   await target.detach("carried", ["AWSLambda_ReadOnlyAccess"]);
   await assert.rejects(list(), /not authorized/);
   await iam.send(new DeleteRoleCommand({ RoleName: "carried" }));

@@ -28,7 +28,7 @@ def aws(service, method, path, body=b"", keys=None, headers={}):
     signing = ("AWS4" + secret).encode()
     for part in [*scope.split("/"), text]: signing = hmac.new(signing, part.encode(), hashlib.sha256).digest()
     sent["authorization"] = f"AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders={names}, Signature={signing.hex()}"
-    api = http.client.HTTPConnection(host, timeout=20)
+    api = http.client.HTTPConnection(host, timeout=50)
     api.request(method, path, body, sent)
     reply = api.getresponse()
     return reply.status, reply.read().decode()
@@ -125,7 +125,7 @@ export class Target {
   }
 
   async #make(name: string, runtime: "python3.11" | "provided.al2023", code: string, settings: Partial<CreateFunctionCommandInput>) {
-    const made = { name, role: this.role, runtime, code, settings: { Timeout: 10, MemorySize: 256, ...settings } };
+    const made = { name, role: this.role, runtime, code, settings: { Timeout: 60, MemorySize: 256, ...settings } };
     await makeFunction(this.server.clients().lambda, made);
   }
 

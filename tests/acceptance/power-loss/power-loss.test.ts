@@ -45,10 +45,10 @@ async function write(root: string, log: string, library: string): Promise<void> 
     const child = spawn(process.execPath, words, { stdio: ["ignore", output, "inherit"], env: environment });
     closeSync(output);
     try {
-      await eventually("enough is written", () => child.exitCode !== null || statSync(promises).size >= bytes, 60_000);
+      await eventually("enough is written", () => child.exitCode !== null || statSync(promises).size >= bytes, 300_000);
       child.kill(signal);
       const ended = () => (child.exitCode ?? child.signalCode) !== null;
-      await eventually("the writer has ended", ended, 20_000);
+      await eventually("the writer has ended", ended, 120_000);
     } finally {
       child.kill("SIGKILL");
     }
@@ -113,7 +113,7 @@ async function* images(
   }
 }
 
-suite(`the power goes (seed ${SEED})`, { timeout: Math.max(120_000, IMAGES * 1000) }, () => {
+suite(`the power goes (seed ${SEED})`, { timeout: 900_000 + IMAGES * 5000 }, () => {
   let directory = "";
   let recording: Recording | undefined;
   before(async () => {
