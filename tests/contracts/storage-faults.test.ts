@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, stat, unlink, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, stat, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -58,6 +58,23 @@ test("a server killed 20 times loses nothing that it has acknowledged", { timeou
   assert.ok(epochs.every((epoch, index) => index === 0 || epoch > (epochs[index - 1] ?? 0)));
   for (const did of ["record", "enqueue", "process"] as const) assert.ok(idsOf(acknowledged, did).length > 200, did);
   await checkAcknowledged(directory, acknowledged);
+});
+
+test("what a killed server held comes again at once; what one that stopped held, when its claim has run out", async () => {
+  const [directory, ofKilled] = [await makeDirectory(), await makeDirectory()];
+  const storage = await openIn(directory);
+  assert.ok((await storage.queue.enqueueClaimed(message("held"), 3_600_000)) !== undefined);
+  await storage.queue.enqueue([{ ...message("delayed"), visibleAtMs: systemClock.now() + 3_600_000 }]);
+  await cp(directory, ofKilled, { recursive: true }); // all that a kill in this moment would leave
+  await storage.close();
+  const claimedIn = async (place: string) => {
+    const next = await openIn(place);
+    const claimed = await next.queue.claim(message("held").queue, 10, 1000);
+    await next.close();
+    return claimed.map(({ id, attempt }) => [id, attempt]);
+  };
+  assert.deepEqual(await claimedIn(ofKilled), [[message("held").id, 2]]);
+  assert.deepEqual(await claimedIn(directory), []);
 });
 
 test("a disk that fails to sync: nothing more is taken, and what was acknowledged is there", { timeout: 600_000 }, async (t) => {

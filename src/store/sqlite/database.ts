@@ -2,6 +2,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { StorageFailure } from "../storage.ts";
 import { checkDatabase, migrate } from "./migrate.ts";
+import { endClaims } from "./queues.ts";
 import { Damage, Refusal } from "./refusal.ts";
 import { Statements } from "./statements.ts";
 import { READS, tables, UNSYNCED, type TableCall, type Tables } from "./tables.ts";
@@ -41,14 +42,14 @@ export class Database {
   #isSynced = true;
 
   /**
-   * Throws when the data is damaged, not ours or newer than this program; nothing has been written then. `mustCheck`: reads all of it for
-   * damage first.
+   * Throws when the data is damaged, not ours or newer than this program; nothing has been written then. `wasKilled`: the last server, with
+   * this data open. Then all of it is read for damage first, and what that server had claimed is claimed no more.
    */
-  constructor(path: string, mustCheck: boolean) {
+  constructor(path: string, wasKilled: boolean) {
     this.#database = new DatabaseSync(path);
     try {
       checkDatabase(this.#database);
-      if (mustCheck) this.#checkDamage();
+      if (wasKilled) this.#checkDamage();
       // FULL: in WAL mode NORMAL loses acknowledged commits on power loss. Checkpoints are the driver's business.
       this.#database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
         PRAGMA cache_size = -${CACHE_KIB}; PRAGMA cell_size_check = ON; PRAGMA busy_timeout = 5000`);
@@ -61,6 +62,16 @@ export class Database {
     }
     this.#sql = new Statements(this.#database);
     this.#tables = tables(this.#sql);
+    if (wasKilled) this.#endClaims();
+  }
+
+  /** The directory's lock says that nobody else is left. On a full disk they run out. */
+  #endClaims(): void {
+    try {
+      endClaims(this.#sql);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
   }
 
   /**

@@ -72,6 +72,11 @@ export function removeClaimed(sql: Statements, tokens: readonly string[], nowMs:
       throw new Refusal("Fenced", "a claim is no longer valid");
 }
 
+/** All of them: whoever held one is gone. */
+export function endClaims(sql: Statements): void {
+  sql.run("UPDATE message SET hidden_ms = 0, claimed = 0, token = NULL WHERE claimed = 1");
+}
+
 /** The queues of the messages that were given back. */
 export function releaseClaims(sql: Statements, tokens: readonly string[], delayMs: number, nowMs: number): string[] {
   const release = `UPDATE message SET hidden_ms = ?, claimed = 0, token = NULL ${HELD} RETURNING queue`;

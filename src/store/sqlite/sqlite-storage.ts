@@ -43,8 +43,8 @@ export async function sqliteStorage(options: {
   try {
     const path = join(directory, "store.db");
     // A clean stop removes the WAL.
-    const mustCheck = existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0;
-    if (mustCheck) log.info("the last server did not stop cleanly: checking the database", { path });
+    const wasKilled = existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0;
+    if (wasKilled) log.info("the last server did not stop cleanly: checking the database", { path });
     checkFile(path);
     lock.sign();
     makePrivateFile(path);
@@ -52,7 +52,7 @@ export async function sqliteStorage(options: {
       log.error("the store has failed: nothing more is taken", { path, cause });
       options.failed?.(cause);
     };
-    const thread = new Thread({ path, mustCheck, clock, failed });
+    const thread = new Thread({ path, wasKilled, clock, failed });
     await thread.ready;
     return storageOver(
       clock,

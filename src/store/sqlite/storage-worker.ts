@@ -80,7 +80,7 @@ function serve(port: MessagePort, database: Database, path: string): void {
 }
 
 if (parentPort !== null) {
-  const { path, mustCheck } = workerData as { path: string; mustCheck: boolean };
-  const database = new Database(path, mustCheck);
+  const { path, wasKilled } = workerData as { path: string; wasKilled: boolean };
+  const database = new Database(path, wasKilled);
   serve(parentPort, database, path);
 }

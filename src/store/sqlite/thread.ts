@@ -51,11 +51,11 @@ export class Thread {
   #isClosing = false;
 
   /** `failed` is called once, when the store can no longer promise anything. */
-  constructor(options: { path: string; mustCheck: boolean; clock: Clock; failed: (cause: Error) => void }) {
+  constructor(options: { path: string; wasKilled: boolean; clock: Clock; failed: (cause: Error) => void }) {
     this.#clock = options.clock;
     this.#failed = options.failed;
-    const { path, mustCheck } = options;
-    this.#worker = startWorker(new URL("./storage-worker.ts", import.meta.url), { path, mustCheck });
+    const { path, wasKilled } = options;
+    this.#worker = startWorker(new URL("./storage-worker.ts", import.meta.url), { path, wasKilled });
     const opened = Promise.withResolvers<void>();
     this.ready = opened.promise;
     this.#worker.on("message", (message: FromWorker) => {
