@@ -14,7 +14,7 @@ const signal = new AbortController().signal;
 
 function requestFrom(sourceIp: string | undefined, endpoint = HTTP): WireRequest {
   const target = { id: "1", method: "GET", rawPath: "/", rawQuery: "", headers: new Map(), endpoint, hostBucket: undefined };
-  return { ...target, sourceIp, body: Readable.from([]), hasBody: false, signal };
+  return { ...target, sourceIp, body: () => Readable.from([]), hasBody: false, signal };
 }
 
 /** Whether a user may who is allowed everything under the condition. */

@@ -389,7 +389,19 @@ function wireRequest(id: string, request: Request, admitted: Admitted, signal: A
   const { rawPath, rawQuery, headers, endpoint, hostBucket } = admitted;
   const sourceIp = request.socket.remoteAddress;
   const hasBody = announcesBody(headers) || "stream" in request;
-  return { id, method: request.method ?? "", rawPath, rawQuery, headers, endpoint, hostBucket, sourceIp, body: request, hasBody, signal };
+  return {
+    id,
+    method: request.method ?? "",
+    rawPath,
+    rawQuery,
+    headers,
+    endpoint,
+    hostBucket,
+    sourceIp,
+    body: () => request,
+    hasBody,
+    signal,
+  };
 }
 
 const announcesBody = (headers: ReadonlyMap<string, string>): boolean => headers.has("content-length") || headers.has("transfer-encoding");
@@ -407,9 +419,7 @@ function plainWireRequest(id: string, request: PlainRequest, admitted: Admitted,
     endpoint,
     hostBucket,
     sourceIp,
-    get body() {
-      return Readable.from(whole.length === 0 ? [] : [whole], { objectMode: false });
-    },
+    body: () => Readable.from(whole.length === 0 ? [] : [whole], { objectMode: false }),
     whole,
     hasBody: announcesBody(headers),
     signal,

@@ -50,7 +50,7 @@ interface Options extends AuthenticateOptions {
 export function ownApi(routes: readonly OwnRoute[], options: Options): (request: WireRequest) => Promise<WireResponse> {
   const answer = async (request: WireRequest): Promise<WireResponse> => {
     const [route, id] = routeOf(routes, request);
-    const body = await readBytes(request.body, BODY_BYTES_MAX, () => tooLarge(route.action, BODY_BYTES_MAX), { take() {}, release() {} });
+    const body = await readBytes(request.body(), BODY_BYTES_MAX, () => tooLarge(route.action, BODY_BYTES_MAX), { take() {}, release() {} });
     const context = contextOf(request, signerOf(request, route, body, options));
     const call: OwnCall = { context, id, query: new URLSearchParams(request.rawQuery), body: body.toString() };
     authorise(request, context, [{ action: route.action, resource: route.resource(call) }], options);

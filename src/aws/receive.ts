@@ -61,8 +61,8 @@ function chunkedContent({ headers }: WireRequest): ChunkedContent {
 }
 
 function checkedStream(request: WireRequest, payload: Signer["payload"]): Readable {
-  if (payload.kind === "streaming") return through(request.body, chunkedDecoder(payload, chunkedContent(request)));
-  return payload.kind === "signed" ? through(request.body, checkedSha256(payload.sha256)) : request.body;
+  if (payload.kind === "streaming") return through(request.body(), chunkedDecoder(payload, chunkedContent(request)));
+  return payload.kind === "signed" ? through(request.body(), checkedSha256(payload.sha256)) : request.body();
 }
 
 async function unpacked(request: WireRequest, bytes: Buffer, bytesMax: number, limit: () => CommonFault, held: HeldBytes): Promise<Buffer> {
@@ -95,7 +95,7 @@ export async function receiveBody(
   if (Number(content.headers.get("content-length") ?? 0) > bytesMax) throw limit();
   const whole = isChunked ? undefined : request.whole;
   if (whole !== undefined) held.take(whole.length);
-  const raw = whole ?? (content.hasBody ? await readBytes(checked ?? request.body, bytesMax, limit, held) : EMPTY);
+  const raw = whole ?? (content.hasBody ? await readBytes(checked ?? request.body(), bytesMax, limit, held) : EMPTY);
   const signer = signerOfStream ?? authenticate(raw);
   definition.checkBody?.(name, content.headers, raw);
   const bytes = content.headers.has("content-encoding") ? await unpacked(content, raw, bytesMax, limit, held) : raw;

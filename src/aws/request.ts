@@ -19,7 +19,8 @@ export interface WireRequest {
   readonly hostBucket: string | undefined;
   /** Address of the client, for `aws:SourceIp`; undefined where the connection has none. */
   readonly sourceIp: string | undefined;
-  readonly body: Readable;
+  /** To be asked for once. */
+  readonly body: () => Readable;
   /** The same, where all of it is there. */
   readonly whole?: Buffer;
   /** Whether the head announces a body; of HTTP/2 that is not known before its end. */

@@ -18,7 +18,7 @@ function requestTo(method: string, rawPath: string, rawQuery = "", headers: Reco
     endpoint: "http://localhost",
     hostBucket: undefined,
     sourceIp: undefined,
-    body: Readable.from([]),
+    body: () => Readable.from([]),
     hasBody: false,
     signal: new AbortController().signal,
   };

@@ -91,7 +91,7 @@ async function answer(
   held: Held,
 ): Promise<WireResponse> {
   const tooLarge = () => new CommonFault("RequestEntityTooLargeException", "Request Entity Too Large", 413);
-  const body = await readBytes(request.body, limits.invokePayloadBytesMax, tooLarge, held);
+  const body = await readBytes(request.body(), limits.invokePayloadBytesMax, tooLarge, held);
   const signer = url.AuthType === "AWS_IAM" ? authenticate(request, "lambda", body, deps) : undefined;
   const caller = signer?.caller ?? anonymous(url);
   if (signer !== undefined && signer.region !== region) return forbidden();

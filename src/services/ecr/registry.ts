@@ -200,7 +200,7 @@ export class Registry {
   async #putManifest(call: Call, { sha256, tag }: { readonly sha256?: string; readonly tag?: string }): Promise<WireResponse> {
     this.#allow(call, "ecr:PutImage");
     const { request, name } = call;
-    const bytes = await textOf(request.body, MANIFEST_BYTES_MAX);
+    const bytes = await textOf(request.body(), MANIFEST_BYTES_MAX);
     const mediaType = request.headers.get("content-type")?.split(";")[0]?.trim();
     const digest = sha256 === undefined ? undefined : digestOf(sha256);
     const pushed = await putManifest(this.#ecr, name, {
@@ -287,7 +287,7 @@ export class Registry {
 
   async #append({ request, name }: Call, id: string): Promise<number> {
     const start = /^(\d{1,15})-\d+$/.exec(request.headers.get("content-range") ?? "")?.[1];
-    return await this.#uploads.append(name, id, request.body as AsyncIterable<Uint8Array>, start === undefined ? undefined : Number(start));
+    return await this.#uploads.append(name, id, request.body() as AsyncIterable<Uint8Array>, start === undefined ? undefined : Number(start));
   }
 
   #uploadAt({ name }: Call, id: string, bytes: number, status: number): WireResponse {
