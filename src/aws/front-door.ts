@@ -193,18 +193,28 @@ class Listener implements FrontDoor {
       return;
     }
     sendContinue?.();
-    const wire = wireRequest(id, request, admitted, controller.signal);
+    const wire = wireRequest(admitted, {
+      id,
+      method: request.method ?? "",
+      sourceIp: request.socket.remoteAddress,
+      body: () => request,
+      hasBody: announcesBody(admitted.headers) || "stream" in request,
+      signal: controller.signal,
+    });
     if (wire.hasBody) this.#limitIdleBody(request);
     void this.#handle(wire, admitted.functionUrl).then((answer) => this.#send(response, answer, wire.method));
   }
 
-  async #servePlain(request: PlainRequest, { remoteAddress: sourceIp }: Socket, origin?: SandboxOrigin): Promise<PlainAnswer> {
+  async #servePlain({ head, body: whole, signal }: PlainRequest, { remoteAddress }: Socket, origin?: SandboxOrigin): Promise<PlainAnswer> {
     const id = requestId();
-    const { method, target, rawHeaders } = request.head;
+    const { method, target, rawHeaders } = head;
     try {
       const hosts = origin === undefined ? this.#networkHosts : this.#sandboxHosts;
       const admitted = admit({ method, target, httpVersion: "1.1", isHttp2: false, rawHeaders }, hosts, "http");
-      const wire = plainWireRequest(id, request, admitted, sourceIp);
+      const hasBody = announcesBody(admitted.headers);
+      // It becomes a stream only for those who ask for one.
+      const body = () => Readable.from(whole.length === 0 ? [] : [whole], { objectMode: false });
+      const wire = wireRequest(admitted, { id, method, sourceIp: remoteAddress, body, whole, hasBody, signal });
       return { response: await this.#handle(wire, admitted.functionUrl), isLast: this.#isClosing };
     } catch (cause) {
       return { response: this.#refusalOf(cause, id), isLast: true };
@@ -385,45 +395,12 @@ function isForRegistry({ rawPath, rawQuery, headers }: WireRequest): boolean {
   return rawPath.startsWith("/v2/") && !isSigned;
 }
 
-function wireRequest(id: string, request: Request, admitted: Admitted, signal: AbortSignal): WireRequest {
-  const { rawPath, rawQuery, headers, endpoint, hostBucket } = admitted;
-  const sourceIp = request.socket.remoteAddress;
-  const hasBody = announcesBody(headers) || "stream" in request;
-  return {
-    id,
-    method: request.method ?? "",
-    rawPath,
-    rawQuery,
-    headers,
-    endpoint,
-    hostBucket,
-    sourceIp,
-    body: () => request,
-    hasBody,
-    signal,
-  };
-}
-
 const announcesBody = (headers: ReadonlyMap<string, string>): boolean => headers.has("content-length") || headers.has("transfer-encoding");
 
-/** Its body becomes a stream only for those who ask for one. */
-function plainWireRequest(id: string, request: PlainRequest, admitted: Admitted, sourceIp: string | undefined): WireRequest {
-  const { head, body: whole, signal } = request;
-  const { rawPath, rawQuery, headers, endpoint, hostBucket } = admitted;
-  return {
-    id,
-    method: head.method,
-    rawPath,
-    rawQuery,
-    headers,
-    endpoint,
-    hostBucket,
-    sourceIp,
-    body: () => Readable.from(whole.length === 0 ? [] : [whole], { objectMode: false }),
-    whole,
-    hasBody: announcesBody(headers),
-    signal,
-  };
+type FromTransport = Pick<WireRequest, "id" | "method" | "sourceIp" | "body" | "whole" | "hasBody" | "signal">;
+
+function wireRequest({ rawPath, rawQuery, headers, endpoint, hostBucket }: Admitted, rest: FromTransport): WireRequest {
+  return { ...rest, rawPath, rawQuery, headers, endpoint, hostBucket };
 }
 
 function refuseRaw(socket: Duplex, fault: CommonFault): void {

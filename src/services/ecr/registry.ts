@@ -287,7 +287,12 @@ export class Registry {
 
   async #append({ request, name }: Call, id: string): Promise<number> {
     const start = /^(\d{1,15})-\d+$/.exec(request.headers.get("content-range") ?? "")?.[1];
-    return await this.#uploads.append(name, id, request.body() as AsyncIterable<Uint8Array>, start === undefined ? undefined : Number(start));
+    return await this.#uploads.append(
+      name,
+      id,
+      request.body() as AsyncIterable<Uint8Array>,
+      start === undefined ? undefined : Number(start),
+    );
   }
 
   #uploadAt({ name }: Call, id: string, bytes: number, status: number): WireResponse {
