@@ -14,10 +14,14 @@ const WARM_INVOKES = 200;
 /** One vCPU: with less, what is shown is how long a function waits for its next share of CPU. */
 const MEMORY_MIB = "1769";
 
-async function deployBoth(clients: Clients, choose: ChooseRuntime, terminal: Terminal): Promise<void> {
-  describeDeployed(terminal, await deploy(clients, join(EXAMPLES, "greeter"), { memory: MEMORY_MIB }, choose));
-  const concierge = { memory: MEMORY_MIB, policy: ["service-role/AWSLambdaRole"], env: ["GREETER=greeter"] };
-  describeDeployed(terminal, await deploy(clients, join(EXAMPLES, "concierge"), concierge, choose));
+/** Another round is another deployment, which begins with a cold start. */
+function deployBoth(clients: Clients, choose: ChooseRuntime, round: number) {
+  const env = [`ROUND=${round}`];
+  const concierge = { memory: MEMORY_MIB, policy: ["service-role/AWSLambdaRole"], env: ["GREETER=greeter", ...env] };
+  return Promise.all([
+    deploy(clients, join(EXAMPLES, "greeter"), { memory: MEMORY_MIB, env }, choose),
+    deploy(clients, join(EXAMPLES, "concierge"), concierge, choose),
+  ]);
 }
 
 async function warmTimes(clients: Clients, name: string, payload: string): Promise<{ p50: number; p99: number }> {
@@ -53,7 +57,7 @@ export async function demo(config: Config, choose: ChooseRuntime, terminal: Term
   try {
     terminal.note(`Lambent is ready on ${server.endpoint} (for this demo only)\n`);
     const clients = clientsFor({ endpoint: server.endpoint, region: config.region, credentials: server.keys });
-    await deployBoth(clients, choose, terminal);
+    for (const deployed of await deployBoth(clients, choose, 1)) describeDeployed(terminal, deployed);
     const answers = [
       await show(clients, "greeter", '{"name":"world"}', terminal),
       await show(clients, "concierge", '{"name":"world"}', terminal),
@@ -63,6 +67,12 @@ export async function demo(config: Config, choose: ChooseRuntime, terminal: Term
     for (const name of ["greeter", "concierge"]) {
       const { p50, p99 } = await warmTimes(clients, name, '{"name":"world"}');
       terminal.note(`  ${name.padEnd(10)} p50 ${p50.toFixed(2)} ms   p99 ${p99.toFixed(2)} ms`);
+    }
+    await deployBoth(clients, choose, 2);
+    terminal.note(`\n${terminal.style("bold", "A cold start each, of a new deployment, in a sandbox that was prepared meanwhile")}`);
+    for (const name of ["greeter", "concierge"]) {
+      const { elapsedMs } = await invoke(clients.lambda, name, '{"name":"world"}');
+      terminal.note(`  ${name.padEnd(10)} ${elapsedMs.toFixed(1)} ms`);
     }
     whatNext(terminal);
     return answers.every((answer) => answer.functionError === undefined) ? 0 : 1;
