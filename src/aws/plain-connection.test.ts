@@ -45,10 +45,12 @@ const documents: Readonly<Record<string, () => WireResponse>> = {
 };
 
 async function start(t: TestContext, { timeouts, log = silentLog }: { timeouts?: Partial<Timeouts>; log?: Log } = {}) {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
   const { door, port } = await fakeDoor([], {
     log,
     ...(timeouts === undefined ? {} : { timeouts }),
     documents: (path) => {
+      if (path === "/slow") return released.then(() => text("late"));
       const answer = documents[path];
       return answer === undefined ? undefined : Promise.resolve(answer());
     },
@@ -80,7 +82,7 @@ async function start(t: TestContext, { timeouts, log = silentLog }: { timeouts?:
         }),
     };
   };
-  return { door, client };
+  return { door, client, release };
 }
 
 const get = (path: string, more = "") => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
@@ -183,6 +185,17 @@ test("who sends no more of a body, or nothing more at all, is cut off", async (t
   const idle = await client();
   idle.socket.write(get("/text"));
   assert.equal(answers(await idle.until(() => false)), 1);
+});
+
+test("an answer that takes longer than connections may rest is sent; after it the connection may rest as long as others", async (t) => {
+  const { client, release } = await start(t, { timeouts: { keepAliveMs: 100 } });
+  const { socket, until } = await client();
+  socket.write(get("/slow"));
+  // Longer than the server's limit, with its margin: that passing is what is to do nothing.
+  setTimeout(release, 1500);
+  assert.match(await until((had) => had.endsWith("late")), /^HTTP\/1\.1 200 OK/);
+  await until(() => false);
+  assert.equal(socket.closed, true);
 });
 
 test("a door that closes ends connections without a request at once", async (t) => {
