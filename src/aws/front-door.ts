@@ -215,7 +215,7 @@ class Listener implements FrontDoor {
       // It becomes a stream only for those who ask for one.
       const body = () => Readable.from(whole.length === 0 ? [] : [whole], { objectMode: false });
       const wire = wireRequest(admitted, { id, method, sourceIp: remoteAddress, body, whole, hasBody, signal });
-      return { response: await this.#handle(wire, admitted.functionUrl), isLast: this.#isClosing };
+      return { response: await this.#handle(wire, admitted.functionUrl), isLast: false };
     } catch (cause) {
       return { response: this.#refusalOf(cause, id), isLast: true };
     }

@@ -1,5 +1,6 @@
 // Answers in HTTP/1.1 as bytes: the head, and bodies that are there or come piece by piece.
 import { STATUS_CODES } from "node:http";
+import { TOKEN } from "./plain-head.ts";
 import type { WireResponse } from "./request.ts";
 
 export interface Closing {
@@ -9,7 +10,6 @@ export interface Closing {
   readonly date: string;
 }
 
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const FOREIGN = /[^\t\x20-\x7e\x80-\xff]/;
 /** Up to here a copy costs less than a second write. */
 const COPY_BYTES_MAX = 64 * 1024;

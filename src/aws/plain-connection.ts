@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import { answerHead, answerPieces, chunkOf } from "./plain-answer.ts";
 import { plainHead, type PlainHead } from "./plain-head.ts";
 import type { WireResponse } from "./request.ts";
+import { letGo } from "./respond.ts";
 
 export interface PlainRequest {
   readonly head: PlainHead;
@@ -226,11 +227,6 @@ function beginningOf(bytes: Buffer): Beginning | undefined {
   const head = plainHead(bytes.toString("latin1", 0, headBytes));
   const bodyStart = headBytes + HEAD_END.length;
   return head === undefined ? undefined : { head, bodyStart, length: bodyStart + head.bodyBytes };
-}
-
-/** Lets go of a body that nobody gets. */
-function letGo({ body }: WireResponse): void {
-  if (typeof body === "object" && "destroy" in body) body.destroy();
 }
 
 let dateOf = { second: 0, text: "" };

@@ -11,7 +11,8 @@ export interface PlainHead {
 const REQUEST_LINE = /^(GET|HEAD|POST|PUT|DELETE|PATCH) (\/[\x21-\x7e]*) HTTP\/1\.1$/;
 /** Characters that no head has; carriage returns and line feeds stand together. */
 const FOREIGN = /[^\t\r\n\x20-\x7e\x80-\xff]|\r(?!\n)|(?<!\r)\n/;
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** A name of RFC 9110, section 5.6.2. */
+export const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const LENGTH = /^\d{1,9}$/;
 /** Headers that change how a message or what follows it is read. */
 const FRAMING: ReadonlySet<string> = new Set([

@@ -1,4 +1,5 @@
 // Responses onto the transport: HTTP/1.1 or HTTP/2, whole bodies or streams.
+import { STATUS_CODES } from "node:http";
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { CommonFault } from "./fault.ts";
@@ -19,8 +20,7 @@ export async function respond(to: ResponseWriter, response: WireResponse, method
     if (body === undefined && method !== "HEAD" && status !== 204 && status !== 304) headers["content-length"] = "0";
     to.writeHead(status, headers);
     to.end();
-    // A body that is not sent still has to be let go.
-    if (typeof body === "object" && "destroy" in body) body.destroy();
+    letGo(response);
     return;
   }
   if (typeof body === "string" || body instanceof Uint8Array) {
@@ -33,6 +33,11 @@ export async function respond(to: ResponseWriter, response: WireResponse, method
   await pipeline(body, to);
 }
 
+/** A body that is not sent still has to be let go. */
+export function letGo({ body }: WireResponse): void {
+  if (typeof body === "object" && "destroy" in body) body.destroy();
+}
+
 /** The answer to a request of which not even the service is known. */
 export function refusal(fault: CommonFault, requestId: string): WireResponse & { readonly body: string } {
   return {
@@ -42,17 +47,10 @@ export function refusal(fault: CommonFault, requestId: string): WireResponse & {
   };
 }
 
-const REASONS: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  405: "Method Not Allowed",
-  408: "Request Timeout",
-  431: "Request Header Fields Too Large",
-};
-
 /** The same as text, for a socket that has no response object because its request could not be read. */
 export function rawRefusal(fault: CommonFault, requestId: string): string {
   const { headers, body } = refusal(fault, requestId);
   const lines = Object.entries({ ...headers, "content-length": String(Buffer.byteLength(body)), connection: "close" });
   const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
-  return `HTTP/1.1 ${fault.status} ${REASONS[fault.status] ?? "Error"}\r\n${head}\r\n${body}`;
+  return `HTTP/1.1 ${fault.status} ${STATUS_CODES[fault.status] ?? "Error"}\r\n${head}\r\n${body}`;
 }
