@@ -73,18 +73,22 @@ export function runtimeCatalog(options: CatalogOptions): RuntimeCatalog {
     if (found !== undefined && !("missing" in found)) ready.set(key, found);
     return found;
   };
+  const list = () => [
+    ...listed(options).map((runtime) => ({ ...stateOf(options, runtime), architecture: HERE })),
+    ...(HERE === "x86_64" ? emulatedStates(options) : []),
+  ];
+  return { resolve, list };
+}
+
+/** Those that this machine can have by itself come first. Looks for interpreters, which takes a while: not at every start. */
+function listed(options: CatalogOptions): readonly string[] {
   const javas = [...JAVA_RUNTIMES.keys()].filter((runtime) => javaState(options, runtime) !== "absent");
   const rubies = [...RUBY_RUNTIMES.keys()].filter((runtime) => hostRuby(options, runtime) !== undefined);
   const own = [...NODE_VERSIONS.keys(), ...PYTHON_RUNTIMES, ...javas, ...rubies, PROVIDED];
   const others = [...KNOWN_RUNTIMES.keys()].filter((runtime) => !own.includes(runtime));
   // A runtime that AWS has no more functions made for is not worth a line, unless it is there.
-  const further = () =>
-    others.filter((runtime) => KNOWN_RUNTIMES.get(runtime) !== "blocked" || fromImage(options, runtime, HERE) !== undefined);
-  const list = () => [
-    ...[...own, ...further()].map((runtime) => ({ ...stateOf(options, runtime), architecture: HERE })),
-    ...(HERE === "x86_64" ? emulatedStates(options) : []),
-  ];
-  return { resolve, list };
+  const isWorthALine = (runtime: string) => KNOWN_RUNTIMES.get(runtime) !== "blocked" || fromImage(options, runtime, HERE) !== undefined;
+  return [...own, ...others.filter(isWorthALine)];
 }
 
 const hostRuby = ({ rubySearchPath = [] }: CatalogOptions, runtime: string) => findHostRuby(rubySearchPath, runtime);
