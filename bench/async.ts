@@ -1,8 +1,6 @@
 // Asynchronous invocations: durable 202s per second while events wait and while they are worked off, against bare enqueues in the same run;
 // and the time from the call to the start of the function when nothing else happens. Functions answer at once (or, while events are to wait,
 // not at all), so that what is measured is the way to them; the callers are a process of their own with requests that are signed beforehand.
-import { fork } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +9,7 @@ import { timeOrderedId } from "../src/base/id.ts";
 import { silentLog } from "../src/base/log.ts";
 import { fakeSandboxHost } from "../src/sandbox/fake.ts";
 import { sqliteStorage } from "../src/store/sqlite/sqlite-storage.ts";
+import { measure, startCallers, type Measured } from "./callers.ts";
 import { cpuMicroseconds, describeResult, median, repeat, summarise, type Result } from "./measure.ts";
 import { startBenchServer } from "./server.ts";
 import { rawConnection, wireText } from "./raw-connection.ts";
@@ -21,48 +20,6 @@ const RUNS = 7;
 const EACH = 60;
 const ALONE = 300;
 const EVENT = JSON.stringify({ text: "x".repeat(1000) });
-
-/** Of the process that is the callers. */
-const CALLERS_ROLE = "callers";
-
-interface Load {
-  readonly port: number;
-  readonly request: string;
-}
-
-interface Measured {
-  readonly perSecond: number;
-  readonly latenciesMs: readonly number[];
-}
-
-/** Every caller makes one call after the other. */
-async function measure(callers: number, each: number, call: (caller: number) => Promise<unknown>): Promise<Measured> {
-  const latenciesMs: number[] = [];
-  const startedMs = systemClock.monotonic();
-  const one = async (caller: number) => {
-    for (let n = 0; n < each; n++) {
-      const beforeMs = systemClock.monotonic();
-      await call(caller);
-      latenciesMs.push(systemClock.monotonic() - beforeMs);
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, (_, caller) => one(caller)));
-  return { perSecond: (callers * each * 1000) / (systemClock.monotonic() - startedMs), latenciesMs };
-}
-
-async function callAll({ port, request }: Load): Promise<Measured> {
-  const connections = await Promise.all(Array.from({ length: CALLERS }, () => rawConnection(port)));
-  const measured = await measure(
-    CALLERS,
-    EACH,
-    (caller) => connections[caller]?.call(request) ?? Promise.reject(new Error("no connection")),
-  );
-  for (const connection of connections) connection.close();
-  return measured;
-}
-
-if (process.argv[2] === CALLERS_ROLE)
-  process.on("message", (load: Load) => void callAll(load).then((measured) => process.send?.(measured)));
 
 async function bareEnqueues(): Promise<{ many: Measured[]; aloneMs: number }> {
   const directory = await mkdtemp(join(tmpdir(), "lambent-bench-"));
@@ -91,7 +48,7 @@ export async function run(): Promise<Result[]> {
     return "null";
   });
   const server = await startBenchServer({ sandboxes });
-  const callers = fork(import.meta.filename, [CALLERS_ROLE]);
+  const callers = startCallers();
   try {
     await server.make("f", "nodejs24.x", "index.handler", { "index.mjs": "" });
     const prepared = await signedInvoke(server.endpoint, server.keys, "f", EVENT, "Event");
@@ -116,8 +73,7 @@ export async function run(): Promise<Result[]> {
       const beforeMs = systemClock.monotonic();
       const { promise, resolve } = Promise.withResolvers<void>();
       begun = () => started === wanted && resolve();
-      callers.send({ port, request } satisfies Load);
-      const [measured] = (await once(callers, "message")) as [Measured];
+      const measured = await callers.load({ port, request, callers: CALLERS, each: EACH });
       goOn();
       await promise;
       const cpuEach = (cpuMicroseconds() - cpuBefore) / (CALLERS * EACH);
@@ -146,9 +102,9 @@ export async function run(): Promise<Result[]> {
       summarise("async: call to start of the function, 1 caller", "ms", alone, bare.aloneMs),
     ];
   } finally {
-    callers.kill();
+    callers.stop();
     await server.stop();
   }
 }
 
-if (import.meta.main && process.argv[2] !== CALLERS_ROLE) for (const result of await run()) console.log(describeResult(result));
+if (import.meta.main) for (const result of await run()) console.log(describeResult(result));

@@ -45,8 +45,12 @@ export const LEGAL: Readonly<Record<EnvironmentState, readonly EnvironmentState[
 /** AWS's limits of the init phase; where nobody waits for it, a function with a longer timeout has that. */
 const INIT_MS_MAX = 10_000;
 const PROVISIONED_INIT_MS_MAX = 130_000;
-/** A memory figure that is younger is used again: reading it for every one of a thousand invocations a second would show in their time. */
-const USAGE_AGE_MS_MAX = 20;
+/**
+ * A memory figure that is younger is used again after an invocation that was too short to need much more: reading it for every one of a
+ * thousand invocations a second would show in their time.
+ */
+const USAGE_AGE_MS_MAX = 100;
+const USAGE_RUN_MS_MAX = 10;
 /** Credentials have to be good for longer than an invocation that begins now may last. */
 const CREDENTIALS_MARGIN_MS = 60_000;
 /** It takes a millisecond; an answer does not wait for a sandbox that is in trouble. */
@@ -466,7 +470,7 @@ export class Environment {
   }
 
   async #logReport(reserved: Promise<(event: PlatformEvent) => void>, flight: Flight, figures: Figures): Promise<void> {
-    const measured = this.#measure(flight.tail !== undefined);
+    const measured = this.#measure(flight.tail !== undefined || figures.durationMs > USAGE_RUN_MS_MAX);
     const write = await reserved;
     await measured;
     const { memoryMiB } = this.#options.settings;
