@@ -1,16 +1,23 @@
-// Callers in a process of their own, which sends requests that were signed beforehand and takes next to nothing of the machine.
+// Callers: what they ask for, and a process of their own for them, which sends requests that were signed beforehand and takes next to nothing
+// of the machine.
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { systemClock } from "../src/base/clock.ts";
+import { sleep, systemClock } from "../src/base/clock.ts";
 import { rawConnection } from "./raw-connection.ts";
 
-export interface Load {
+/** What callers ask for, each with one call after the other. */
+export interface Demand {
+  readonly callers: number;
+  /** Calls of each of them. */
+  readonly each: number;
+  /** Of all together, as far as timers and answers have it. Absent: each asks again as soon as it is answered. */
+  readonly perSecond?: number;
+}
+
+export interface Load extends Demand {
   readonly port: number;
   /** As it goes over the wire. */
   readonly request: string;
-  readonly callers: number;
-  /** Calls of each of them, one after the other. */
-  readonly each: number;
 }
 
 export interface Measured {
@@ -24,12 +31,14 @@ export interface Callers {
   stop(): void;
 }
 
-/** So many callers at once, each of which makes one call after the other. */
-export async function measure(callers: number, each: number, call: (caller: number) => Promise<unknown>): Promise<Measured> {
+export async function measure({ callers, each, perSecond }: Demand, call: (caller: number) => Promise<unknown>): Promise<Measured> {
   const latenciesMs: number[] = [];
   const startedMs = systemClock.monotonic();
+  const aheadMs = (turn: number) => (perSecond === undefined ? 0 : startedMs + (turn * 1000) / perSecond - systemClock.monotonic());
   const one = async (caller: number) => {
     for (let n = 0; n < each; n++) {
+      const restMs = aheadMs(n * callers + caller);
+      if (restMs >= 1) await sleep(systemClock, restMs);
       const beforeMs = systemClock.monotonic();
       await call(caller);
       latenciesMs.push(systemClock.monotonic() - beforeMs);
@@ -39,10 +48,10 @@ export async function measure(callers: number, each: number, call: (caller: numb
   return { perSecond: (callers * each * 1000) / (systemClock.monotonic() - startedMs), latenciesMs };
 }
 
-async function callAll({ port, request, callers, each }: Load): Promise<Measured> {
-  const connections = await Promise.all(Array.from({ length: callers }, () => rawConnection(port)));
+async function callAll({ port, request, ...demand }: Load): Promise<Measured> {
+  const connections = await Promise.all(Array.from({ length: demand.callers }, () => rawConnection(port)));
   const call = (caller: number) => connections[caller]?.call(request) ?? Promise.reject(new Error("no connection"));
-  const measured = await measure(callers, each, call);
+  const measured = await measure(demand, call);
   for (const connection of connections) connection.close();
   return measured;
 }
