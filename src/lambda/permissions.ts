@@ -149,7 +149,8 @@ export function principalOf(text: string): PolicyStatement["Principal"] & {} {
   if (text === "*") return "*";
   if (/^\d{12}$/.test(text)) return { AWS: `arn:aws:iam::${text}:root` };
   if (/^arn:aws[a-z-]*:(?:iam|sts)::\d{12}:[\w+=,.@/-]+$/.test(text)) return { AWS: text };
-  if (/^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?$/.test(text)) return { Service: text };
+  // Alexa's services are not of amazonaws.com.
+  if (/^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:amazonaws\.com(?:\.cn)?|amazon\.com)$/.test(text)) return { Service: text };
   throw invalidParameter("The provided principal was invalid. Please check the principal and try again.");
 }
 
@@ -171,7 +172,9 @@ function conditionOf(input: client.AddPermissionCommandInput): PolicyStatement["
 }
 
 function statementOf(reference: FunctionReference, input: client.AddPermissionCommandInput): PolicyStatement {
-  const { StatementId = "", Action = "", Principal = "" } = input;
+  const { StatementId = "", Action = "", Principal = "", FunctionUrlAuthType } = input;
+  if (FunctionUrlAuthType !== undefined && Action !== "lambda:InvokeFunctionUrl")
+    throw invalidParameter("FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action");
   const Condition = conditionOf(input);
   return {
     Sid: StatementId,
