@@ -56,7 +56,9 @@ test("statements have the members and casings that tools compare", async (t) => 
   const account = JSON.parse(String((await add(one, "account", { Principal: "222222222222" }))["Statement"])) as Record<string, unknown>;
   assert.deepEqual([account["Principal"], "Condition" in account], [{ AWS: "arn:aws:iam::222222222222:root" }, false]);
   const alexa = await add(one, "alexa", { Principal: "alexa-appkit.amazon.com", EventSourceToken: "amzn1.ask.skill.1" });
-  assert.deepEqual((JSON.parse(String(alexa["Statement"])) as Record<string, unknown>)["Principal"], { Service: "alexa-appkit.amazon.com" });
+  assert.deepEqual((JSON.parse(String(alexa["Statement"])) as Record<string, unknown>)["Principal"], {
+    Service: "alexa-appkit.amazon.com",
+  });
   assert.equal((await policyOf(one)).policy.Statement.length, 7);
 });
 
