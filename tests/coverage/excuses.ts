@@ -50,8 +50,6 @@ export const EXCUSES: readonly Excuse[] = [
       "DeleteAlias",
       "ListAliases",
       "ListFunctionEventInvokeConfigs",
-      "GetFunctionConcurrency",
-      "DeleteFunctionConcurrency",
       "GetFunctionRecursionConfig",
       "PutFunctionRecursionConfig",
       "GetResourcePolicy",
@@ -361,7 +359,6 @@ export const EXCUSES: readonly Excuse[] = [
       "ListLayers",
       "ListLayerVersions",
       "ListProvisionedConcurrencyConfigs",
-      "GetRuntimeManagementConfig",
     ],
   },
   {
