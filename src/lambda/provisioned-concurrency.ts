@@ -22,7 +22,7 @@ import { conflict, invalidParameter, notFound } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
-import { findFunction, findVersion, writeBeside } from "./records.ts";
+import { entriesOf, findFunction, findVersion, writeBeside } from "./records.ts";
 import { refuseForTenants } from "./tenancy.ts";
 
 type Names =
@@ -98,8 +98,7 @@ function there(
   context: Context,
   { FunctionName = "", Qualifier = "" }: client.PutProvisionedConcurrencyConfigCommandInput,
 ) {
-  const { reference, entry, version, qualifier } = qualified(lambda, context, FunctionName, Qualifier, UNPUBLISHED);
-  return [entry, version, aliasOf(lambda, reference, qualifier)].filter((one) => one !== undefined);
+  return entriesOf(lambda, qualified(lambda, context, FunctionName, Qualifier, UNPUBLISHED));
 }
 
 function checkTargets(lambda: Lambda, reference: FunctionReference, qualifier: string): void {

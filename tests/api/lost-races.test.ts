@@ -5,7 +5,20 @@ import { systemClock } from "../../src/base/clock.ts";
 import type { EventSources } from "../../src/lambda/event-sources.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
 import { StorageError, type MetaStore } from "../../src/store/storage.ts";
-import { ACCOUNT, arnOf, check, makeFunction, REGION, ROLE, send, settled, startLambda, type Row, type Started } from "./lambda.fixture.ts";
+import {
+  ACCOUNT,
+  arnOf,
+  check,
+  contextOf,
+  makeFunction,
+  REGION,
+  ROLE,
+  send,
+  settled,
+  startLambda,
+  type Row,
+  type Started,
+} from "./lambda.fixture.ts";
 
 const f = { FunctionName: "f" } as const;
 const QUEUE = `arn:aws:sqs:${REGION}:${ACCOUNT}:orders`;
@@ -16,20 +29,24 @@ const POLICY = JSON.stringify({
 const LAYER = { LayerName: "l", VersionNumber: 1 } as const;
 const READ: EventSources = { polls: () => true, problem: () => Promise.resolve(undefined) };
 
-/** Its conditional writes fail while `isLost`, as if somebody had always been there before. */
+/** Its conditional writes fail while `isLost`, as if somebody had always been there before; `first` is done once, right before a write. */
 function contended(t: TestContext) {
   const storage = memoryStorage({ clock: systemClock });
   t.after(() => storage.close());
   const { meta } = storage;
-  const state = { isLost: false };
+  const state: { isLost: boolean; first?: (() => Promise<unknown>) | undefined } = { isLost: false };
   const losing: MetaStore = {
     get: (keys) => meta.get(keys),
     list: (range) => meta.list(range),
     follow: (kinds, seen) => meta.follow(kinds, seen),
-    write: (writes, enqueue) =>
-      state.isLost && writes.some(({ expect }) => expect !== undefined)
-        ? Promise.reject(new StorageError("Conflict", "somebody else has changed it"))
-        : meta.write(writes, enqueue),
+    async write(writes, enqueue) {
+      const { first } = state;
+      state.first = undefined;
+      await first?.();
+      if (state.isLost && writes.some(({ expect }) => expect !== undefined))
+        throw new StorageError("Conflict", "somebody else has changed it");
+      return await meta.write(writes, enqueue);
+    },
   };
   return { state, meta: losing };
 }
@@ -146,4 +163,119 @@ test("who loses every race is refused by each operation, and what is uncondition
     (await recordsIn(meta)).filter(([, id]) => id.split("/")[0] === "f").map(([kind]) => kind),
     ["version-counter"],
   );
+});
+
+/** Of a function, by what it is given: its own name, or that of an alias or a version. */
+const attached = (Qualifier: string | undefined): readonly Row["call"][] => {
+  const q = Qualifier === undefined ? {} : { Qualifier };
+  const ResourceArn = Qualifier === undefined ? arnOf("f") : `${arnOf("f")}:${Qualifier}`;
+  const Statement = [{ Sid: "p", Effect: "Allow", Principal: "*", Action: "lambda:InvokeFunction", Resource: ResourceArn }];
+  return [
+    ["AddPermission", { ...f, ...q, ...permission, StatementId: "s" }],
+    ["PutResourcePolicy", { ResourceArn, Policy: JSON.stringify({ Version: "2012-10-17", Statement }) }],
+    ["PutFunctionEventInvokeConfig", { ...f, ...q, MaximumRetryAttempts: 1 }],
+  ];
+};
+const OF_FUNCTION: readonly Row["call"][] = [
+  ...attached(undefined),
+  ...attached("1"),
+  ...attached("live"),
+  ["CreateAlias", { ...f, Name: "new", FunctionVersion: "1" }],
+  ["UpdateAlias", { ...f, Name: "live", Description: "x" }],
+  ["CreateFunctionUrlConfig", { ...f, AuthType: "NONE" }],
+  ["CreateFunctionUrlConfig", { ...f, Qualifier: "live", AuthType: "NONE" }],
+  ["PutFunctionConcurrency", { ...f, ReservedConcurrentExecutions: 1 }],
+  ["PutProvisionedConcurrencyConfig", { ...f, Qualifier: "1", ProvisionedConcurrentExecutions: 1 }],
+  ["PutRuntimeManagementConfig", { ...f, UpdateRuntimeOn: "FunctionUpdate" }],
+  ["PutFunctionRecursionConfig", { ...f, RecursiveLoop: "Allow" }],
+  ["PublishVersion", f],
+  ["TagResource", { Resource: arnOf("f"), Tags: { c: "d" } }],
+  ["UpdateFunctionConfiguration", { ...f, Timeout: 9 }],
+];
+const OF_ALIAS: readonly Row["call"][] = [
+  ...attached("live"),
+  ["UpdateAlias", { ...f, Name: "live", Description: "x" }],
+  ["PutProvisionedConcurrencyConfig", { ...f, Qualifier: "live", ProvisionedConcurrentExecutions: 1 }],
+];
+const OF_VERSION: readonly Row["call"][] = [
+  ...attached("1"),
+  ["CreateAlias", { ...f, Name: "new", FunctionVersion: "1" }],
+  ["CreateAlias", { ...f, Name: "new", FunctionVersion: "2", RoutingConfig: { AdditionalVersionWeights: { 1: 0.5 } } }],
+  ["UpdateAlias", { ...f, Name: "live", FunctionVersion: "1" }],
+  ["UpdateAlias", { ...f, Name: "live", RoutingConfig: { AdditionalVersionWeights: { 1: 0.5 } } }],
+  ["PutProvisionedConcurrencyConfig", { ...f, Qualifier: "1", ProvisionedConcurrentExecutions: 1 }],
+  ["PutRuntimeManagementConfig", { ...f, Qualifier: "1", UpdateRuntimeOn: "FunctionUpdate" }],
+];
+
+/** Enough for an operation to be done that waits for nobody. */
+async function someTurns(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate);
+}
+
+/** A function with two versions, an alias of the second, and something to be published. */
+async function startFunction(t: TestContext) {
+  const { state, meta } = contended(t);
+  const one = await startLambda(t, { meta, sources: READ });
+  await makeFunction(one, "f");
+  for (const Description of ["second", "third"]) {
+    await send(one.client, "PublishVersion", f);
+    await send(one.client, "UpdateFunctionConfiguration", { ...f, Description });
+    await settled(one, "f");
+  }
+  await send(one.client, "CreateAlias", { ...f, Name: "live", FunctionVersion: "2" });
+  return { state, meta, one };
+}
+
+type Deletion = (operations: Started["service"]["operations"]) => Promise<unknown>;
+type IsLeft = (record: readonly [kind: string, id: string, value: unknown]) => boolean;
+
+/** What is left of something that is deleted between what each call has read and what it writes. */
+async function leftOf(t: TestContext, calls: readonly Row["call"][], what: string, deletion: Deletion, isLeft: IsLeft): Promise<string[]> {
+  const left: string[] = [];
+  for (const [operation, input] of calls) {
+    const { state, meta, one } = await startFunction(t);
+    let deleted: Promise<string> | undefined;
+    const nameOf = (done: Promise<unknown>) =>
+      done.then(
+        () => "done",
+        ({ name }: Error) => name,
+      );
+    state.first = async () => {
+      deleted = nameOf(deletion(one.service.operations));
+      await someTurns();
+    };
+    const name = await nameOf(send(one.client, operation, input));
+    const called = `${operation} ${JSON.stringify(input)} while ${what} is deleted`;
+    assert.match(name, /^(?:done|ResourceNotFoundException|ResourceConflictException)$/, called);
+    assert.ok(deleted !== undefined, `${called}: nothing was written`);
+    // It waits for aliases that take the version, and is refused then.
+    if ((await deleted) === "done") left.push(...(await recordsIn(meta)).filter(isLeft).map(([kind, id]) => `${called}: ${kind} ${id}`));
+    else assert.deepEqual([name, await deleted], ["done", "ResourceConflictException"], called);
+  }
+  return left;
+}
+
+test("what is given to something that is deleted in the same moment does not outlive it", async (t) => {
+  const deleting =
+    (more: object): Deletion =>
+    async (operations) =>
+      await operations.DeleteFunction(contextOf(), { ...f, ...more });
+  const left = [
+    await leftOf(t, OF_FUNCTION, "the function", deleting({}), ([kind, id]) => kind !== "version-counter" && id.split("/")[0] === "f"),
+    await leftOf(
+      t,
+      OF_ALIAS,
+      "the alias",
+      async (operations) => await operations.DeleteAlias(contextOf(), { ...f, Name: "live" }),
+      ([, id]) => id === "f/live",
+    ),
+    await leftOf(
+      t,
+      OF_VERSION,
+      "the version",
+      deleting({ Qualifier: "1" }),
+      ([, id, value]) => /^f\/0*1$/.test(id) || /"FunctionVersion":"1"|"weights":\{"1"/.test(JSON.stringify(value)),
+    ),
+  ];
+  assert.deepEqual(left.flat(), []);
 });

@@ -354,12 +354,7 @@ export const EXCUSES: readonly Excuse[] = [
     reason: "What breaks the model's own constraints is a ValidationException, as recorded on AWS; the operation has no rule beyond them.",
     client: "Lambda",
     outcome: "InvalidParameterValueException",
-    operations: [
-      "GetLayerVersionByArn",
-      "ListLayers",
-      "ListLayerVersions",
-      "ListProvisionedConcurrencyConfigs",
-    ],
+    operations: ["GetLayerVersionByArn", "ListLayers", "ListLayerVersions", "ListProvisionedConcurrencyConfigs"],
   },
   {
     reason: "An event is accepted, whatever its function needs: it is only invoked later.",
