@@ -10,7 +10,7 @@ import { conflict, invalidParameter, notFound } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import { functionArn, functionReference, readFunctionName, type FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
-import { findVersion, type Found } from "./records.ts";
+import { entriesOf, findVersion, stillThere, type FoundVersion } from "./records.ts";
 
 export const EVENT_INVOKE_KIND = "lambda.event-invoke-config";
 /** When somebody else changes function or configuration in between. */
@@ -83,7 +83,7 @@ function present(lambda: Lambda, reference: FunctionReference) {
   return entry;
 }
 
-function existing(lambda: Lambda, context: Context, name: string, qualifier?: string): Found {
+function existing(lambda: Lambda, context: Context, name: string, qualifier?: string): FoundVersion {
   try {
     return findVersion(lambda, context, name, qualifier);
   } catch (cause) {
@@ -97,16 +97,17 @@ type Given = Pick<
   "FunctionName" | "Qualifier" | "MaximumRetryAttempts" | "MaximumEventAgeInSeconds" | "DestinationConfig"
 >;
 
-/** Only while the function is there, so that none is left behind by one that is being deleted. */
+/** Only while the function and its qualifier are there, so that none is left behind by what is being deleted. */
 async function putConfig(lambda: Lambda, context: Context, input: Given, how: "replaces" | "merges") {
   for (let tries = 1; ; tries++) {
-    const { reference, entry } = existing(lambda, context, input.FunctionName ?? "", input.Qualifier);
+    const found = existing(lambda, context, input.FunctionName ?? "", input.Qualifier);
+    const { reference } = found;
     checkGiven(lambda, reference, input);
     const before = how === "merges" ? present(lambda, reference) : undefined;
     const record = merged(before?.value, input, lambda.clock.now());
     const write = { key: eventInvokeKey(reference), value: record, ...(before === undefined ? {} : { expect: before.revision }) };
     try {
-      await lambda.meta.write([write, { key: entry.key, keep: true, expect: entry.revision }]);
+      await lambda.meta.write([write, ...entriesOf(lambda, found).map(stillThere)]);
       return describe(reference, record);
     } catch (cause) {
       if (!(cause instanceof StorageError && cause.failure === "Conflict")) throw cause;

@@ -124,6 +124,7 @@ test("a function that is called in a loop is stopped at its 17th pass", async (t
     (error: ClientError & { Type?: string }) =>
       error.name === "RecursiveInvocationException" && error.$metadata.httpStatusCode === 400 && error.Type === "User",
   );
+  await assert.rejects(send(started.client, "InvokeWithResponseStream", { FunctionName: "f" }), { name: "RecursiveInvocationException" });
   assert.equal(started.invoker.invocations.length, 1);
   assert.deepEqual(await send(started.client, "GetFunctionRecursionConfig", { FunctionName: "f" }), { RecursiveLoop: "Terminate" });
   await send(started.client, "PutFunctionRecursionConfig", { FunctionName: "f", RecursiveLoop: "Allow" });
