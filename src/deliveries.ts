@@ -50,6 +50,8 @@ export interface Deliveries {
   wake(messages: readonly NewMessage[]): void;
   /** Both in one, where there is no such transaction: resolves when they are durable. */
   send(deliveries: readonly Delivery[]): Promise<void>;
+  /** One that was attempted elsewhere and has failed for good ends as those here do; resolves when that is durable. `dueAtMs`: since when. */
+  giveUp(delivery: Delivery, outcome: Failure, attempts: number): Promise<void>;
   /** With what is there; before that, what is sent only becomes durable. */
   begin(): void;
   /** Nothing more is begun. */
@@ -57,6 +59,8 @@ export interface Deliveries {
   /** Resolves when what was begun has ended, or is back in the queue. */
   stop(): Promise<void>;
 }
+
+type Failure = Exclude<DeliveryOutcome, { kind: "delivered" }>;
 
 interface Head extends Omit<Delivery, "event" | "deadLetter" | "dueAtMs"> {
   /** With its event, if it has one, as the second part of the envelope. */
@@ -76,7 +80,7 @@ interface Deps {
 
 export interface FailedDelivery {
   readonly delivery: Omit<Delivery, "event">;
-  readonly outcome: Exclude<DeliveryOutcome, { kind: "delivered" }>;
+  readonly outcome: Failure;
   readonly attempts: number;
   readonly createdMs: number;
   /** To be enqueued when it is tried again: see `renewedDelivery`. */
@@ -103,6 +107,11 @@ export function deliveries(deps: Deps): Deliveries {
       const messages = made.map((one) => messageOf(one, clock.now()));
       await queue.enqueue(messages);
       wake(messages);
+    },
+    async giveUp(one, outcome, attempts) {
+      const effects = endOf(deps, messageOf(one, clock.now()), { outcome, attempts, exhausted: undefined });
+      await queue.acknowledge([], effects);
+      wake(effects.enqueue);
     },
     begin() {
       if (workers.size > 0) return;
@@ -142,40 +151,53 @@ type Exhausted = "MaximumRetryAttempts" | "MaximumEventAgeInSeconds";
 
 async function work(deps: Deps, claimed: ClaimedMessage, wake: Deliveries["wake"]): Promise<Disposition> {
   const { deliver, clock, log } = deps;
-  const { queue, id, body, attempt } = claimed;
+  const { body, attempt } = claimed;
   const { head, parts } = decodeEnvelope(body);
-  const { target, context, createdMs, retry = DEFAULT_RULES, deadLetter } = head as Head;
-  const [event, letterEvent] = parts;
+  const { target, context, createdMs, retry = DEFAULT_RULES } = head as Head;
+  const [event] = parts;
   if (event === undefined) throw new RangeError("a delivery without an event");
   const outcome = await deliver(target, event, context);
   if (outcome.kind === "delivered") return { kind: "done" };
   const delayMs = retry.pace === undefined ? backoffMs(attempt, BACKOFF_MS.first, BACKOFF_MS.max) : pacedDelayMs(retry.pace, attempt);
   const exhausted = exhaustedBy(retry, attempt, clock.now() + delayMs - createdMs);
-  const facts = {
-    target: isWebAddress(target) ? shownUrl(target) : target,
-    source: context.sourceArn,
-    id: context.id,
-    reason: outcome.message,
-  };
   if (outcome.kind === "unavailable" && exhausted === undefined) {
-    log.warn("a delivery has failed; it is tried again", { ...facts, delayMs });
+    log.warn("a delivery has failed; it is tried again", { ...factsOf(head as Head, outcome), delayMs });
     // An address that does not answer gets few requests at a time.
     return { kind: "later", delayMs, ...(isWebAddress(target) ? { isCongested: true } : {}) };
   }
-  log.error("a delivery has failed for good", facts);
-  if (deadLetter === undefined) {
-    const { createdMs: _created, ...delivery } = head as Head;
-    const writes = deps.failed?.({ delivery, outcome, attempts: attempt, createdMs, message: { queue, id, body } }) ?? [];
-    return { kind: "done", effects: { writes } };
-  }
-  const failure = deadLetter.tellsFailure === true ? failureAttributes(outcome, attempt, exhausted) : {};
+  const effects = endOf(deps, claimed, { outcome, attempts: attempt, exhausted });
+  return { kind: "done", effects, settled: () => wake(effects.enqueue) };
+}
+
+const factsOf = ({ target, context }: Head, outcome: Failure) => ({
+  target: isWebAddress(target) ? shownUrl(target) : target,
+  source: context.sourceArn,
+  id: context.id,
+  reason: outcome.message,
+});
+
+interface End {
+  readonly outcome: Failure;
+  readonly attempts: number;
+  readonly exhausted: Exhausted | undefined;
+}
+
+/** What is written when it has failed for good: its dead letter, or an entry among the failed ones. */
+function endOf(deps: Deps, { queue, id, body }: NewMessage, { outcome, attempts, exhausted }: End) {
+  const { head, parts } = decodeEnvelope(body);
+  const { createdMs, ...delivery } = head as Head;
+  const { context, deadLetter } = delivery;
+  const [event = new Uint8Array(), letterEvent] = parts;
+  deps.log.error("a delivery has failed for good", factsOf(head as Head, outcome));
+  if (deadLetter === undefined)
+    return { writes: deps.failed?.({ delivery, outcome, attempts, createdMs, message: { queue, id, body } }) ?? [], enqueue: [] };
+  const failure = deadLetter.tellsFailure === true ? failureAttributes(outcome, attempts, exhausted) : {};
   const letter: Delivery = {
     target: deadLetter.target,
     event: letterEvent ?? event,
     context: { ...context, sender: deadLetter.sender ?? context.sender, attributes: { ...deadLetter.attributes, ...failure } },
   };
-  const messages = [messageOf(letter, clock.now())];
-  return { kind: "done", effects: { enqueue: messages }, settled: () => wake(messages) };
+  return { writes: [], enqueue: [messageOf(letter, deps.clock.now())] };
 }
 
 function exhaustedBy({ retriesMax, ageMaxMs }: RetryRules, attempts: number, ageMs: number): Exhausted | undefined {
@@ -186,7 +208,7 @@ function exhaustedBy({ retriesMax, ageMaxMs }: RetryRules, attempts: number, age
 
 /** https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html */
 function failureAttributes(
-  { code, message }: Exclude<DeliveryOutcome, { kind: "delivered" }>,
+  { code, message }: Failure,
   attempts: number,
   exhausted: Exhausted | undefined,
 ): NonNullable<DeliveryContext["attributes"]> {
