@@ -1,11 +1,12 @@
 // Delivers what one service has left for another: durable from the moment it is due, tried again by its rules, then a dead letter.
-import type { Deliver, DeliveryContext, DeliveryOutcome, DeliverySender } from "./aws/deliver.ts";
+import type { Deliver, DeliveryContext, DeliverySender } from "./aws/deliver.ts";
 import { backoffMs } from "./base/backoff.ts";
 import type { Clock } from "./base/clock.ts";
 import { decodeEnvelope, encodeEnvelope } from "./base/envelope.ts";
 import type { Log } from "./base/log.ts";
 import { shownUrl } from "./base/outbound-http.ts";
 import { pacedDelayMs, type RetryPace } from "./base/retry-pace.ts";
+import { failureAttributes, type End, type Exhausted, type Failure, type Teller } from "./delivery-failures.ts";
 import { QueueWorkers, type Disposition } from "./store/queue-workers.ts";
 import type { ClaimedMessage, DurableQueue, NewMessage, Write } from "./store/storage.ts";
 
@@ -16,6 +17,8 @@ export interface Delivery {
   /** Wall time. Default: at once. */
   readonly dueAtMs?: number;
   readonly context: DeliveryContext;
+  /** Known beforehand: it fails as if its target had refused it. */
+  readonly refusal?: Omit<Failure, "kind">;
   /** For who counts failures: Lambda's results. */
   readonly purpose?: "destination" | "dead-letter";
   /** Default: as often as there is time for in six hours. */
@@ -40,8 +43,8 @@ export interface DeadLetter {
   readonly attributes?: DeliveryContext["attributes"];
   /** Default: who sent what could not be delivered. */
   readonly sender?: DeliverySender;
-  /** Adds what EventBridge tells of a failure: ERROR_CODE, ERROR_MESSAGE, RETRY_ATTEMPTS, EXHAUSTED_RETRY_CONDITION. */
-  readonly tellsFailure?: true;
+  /** Adds what that service tells of a failure: ERROR_CODE, ERROR_MESSAGE, RETRY_ATTEMPTS, EXHAUSTED_RETRY_CONDITION. */
+  readonly tellsFailure?: Teller;
 }
 
 export interface Deliveries {
@@ -59,8 +62,6 @@ export interface Deliveries {
   /** Resolves when what was begun has ended, or is back in the queue. */
   stop(): Promise<void>;
 }
-
-type Failure = Exclude<DeliveryOutcome, { kind: "delivered" }>;
 
 interface Head extends Omit<Delivery, "event" | "deadLetter" | "dueAtMs"> {
   /** With its event, if it has one, as the second part of the envelope. */
@@ -146,17 +147,14 @@ export function renewedDelivery({ queue, id, body }: NewMessage, nowMs: number):
 
 export const deliveredEvent = (body: Uint8Array): Uint8Array => decodeEnvelope(body).parts[0] ?? new Uint8Array();
 
-/** Why there is no further attempt, in EventBridge's words. */
-type Exhausted = "MaximumRetryAttempts" | "MaximumEventAgeInSeconds";
-
 async function work(deps: Deps, claimed: ClaimedMessage, wake: Deliveries["wake"]): Promise<Disposition> {
   const { deliver, clock, log } = deps;
   const { body, attempt } = claimed;
   const { head, parts } = decodeEnvelope(body);
-  const { target, context, createdMs, retry = DEFAULT_RULES } = head as Head;
+  const { target, context, createdMs, refusal, retry = DEFAULT_RULES } = head as Head;
   const [event] = parts;
   if (event === undefined) throw new RangeError("a delivery without an event");
-  const outcome = await deliver(target, event, context);
+  const outcome = refusal === undefined ? await deliver(target, event, context) : { kind: "refused" as const, ...refusal };
   if (outcome.kind === "delivered") return { kind: "done" };
   const delayMs = retry.pace === undefined ? backoffMs(attempt, BACKOFF_MS.first, BACKOFF_MS.max) : pacedDelayMs(retry.pace, attempt);
   const exhausted = exhaustedBy(retry, attempt, clock.now() + delayMs - createdMs);
@@ -176,12 +174,6 @@ const factsOf = ({ target, context }: Head, outcome: Failure) => ({
   reason: outcome.message,
 });
 
-interface End {
-  readonly outcome: Failure;
-  readonly attempts: number;
-  readonly exhausted: Exhausted | undefined;
-}
-
 /** What is written when it has failed for good: its dead letter, or an entry among the failed ones. */
 function endOf(deps: Deps, { queue, id, body }: NewMessage, { outcome, attempts, exhausted }: End) {
   const { head, parts } = decodeEnvelope(body);
@@ -191,7 +183,7 @@ function endOf(deps: Deps, { queue, id, body }: NewMessage, { outcome, attempts,
   deps.log.error("a delivery has failed for good", factsOf(head as Head, outcome));
   if (deadLetter === undefined)
     return { writes: deps.failed?.({ delivery, outcome, attempts, createdMs, message: { queue, id, body } }) ?? [], enqueue: [] };
-  const failure = deadLetter.tellsFailure === true ? failureAttributes(outcome, attempts, exhausted) : {};
+  const failure = deadLetter.tellsFailure === undefined ? {} : failureAttributes(deadLetter.tellsFailure, { outcome, attempts, exhausted });
   const letter: Delivery = {
     target: deadLetter.target,
     event: letterEvent ?? event,
@@ -204,20 +196,4 @@ function exhaustedBy({ retriesMax, ageMaxMs }: RetryRules, attempts: number, age
   // JSON has no infinity: it comes back as null.
   if (attempts > (retriesMax ?? Infinity)) return "MaximumRetryAttempts";
   return ageMs > (ageMaxMs ?? Infinity) ? "MaximumEventAgeInSeconds" : undefined;
-}
-
-/** https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html */
-function failureAttributes(
-  { code, message }: Failure,
-  attempts: number,
-  exhausted: Exhausted | undefined,
-): NonNullable<DeliveryContext["attributes"]> {
-  const text = (StringValue: string) => ({ DataType: "String", StringValue });
-  return {
-    ERROR_CODE: text(code),
-    ERROR_MESSAGE: text(message),
-    ...(exhausted === undefined
-      ? {}
-      : { RETRY_ATTEMPTS: { DataType: "Number", StringValue: String(attempts - 1) }, EXHAUSTED_RETRY_CONDITION: text(exhausted) }),
-  };
 }

@@ -198,5 +198,8 @@ test("what can't be delivered is a dead letter with the Scheduler's attributes",
   assert.equal(texts["SCHEDULE_ARN"], ARN);
   assert.equal(texts["TARGET_ARN"], queueArn("none"));
   assert.equal(texts["SCHEDULED_TIME"], "2026-01-01T00:00:00Z");
-  assert.ok(texts["ERROR_CODE"] !== undefined && texts["ERROR_MESSAGE"] !== undefined && texts["EXECUTION_ID"] !== undefined);
+  assert.equal(texts["ERROR_CODE"], "QueueDoesNotExist");
+  assert.equal(texts["ERROR_MESSAGE"], "The specified queue does not exist.");
+  assert.equal(texts["IS_PAYLOAD_TRUNCATED"], "false");
+  assert.ok(texts["EXECUTION_ID"] !== undefined);
 });

@@ -34,7 +34,7 @@ export function deliveriesOf(name: ScheduleName, record: ScheduleRecord, tickMs:
     retry,
     ...(letters === undefined
       ? {}
-      : { deadLetter: { target: letters, attributes: letterAttributes(name, request.target, execution), tellsFailure: true } }),
+      : { deadLetter: { target: letters, attributes: letterAttributes(name, request.target, execution), tellsFailure: "Scheduler" } }),
   }));
 }
 
