@@ -287,6 +287,7 @@ test("what is no target is refused, and changes nothing", async (t) => {
     [{ Arn: arnOf("states", "stateMachine:m") }, /cannot deliver to states/],
     [{ Arn: queueArn("q.fifo") }, "Parameter(s) SqsParameters must be specified for target: x."],
     [{ Arn, Input: "{}", InputPath: "$" }, "Only one of Input, InputPath, or InputTransformer must be provided for target x."],
+    [{ Arn: arnOf("events", "event-bus/b"), Input: "{}" }, "Modifying the input for target x is not supported."],
     [{ Arn, Input: "no" }, "JSON syntax error in Input for target x."],
     [{ Arn, InputPath: "$..a" }, "Invalid InputPath for target x."],
     [transformer('"<b>"', { a: "$.a" }), "InputTemplate for target x contains invalid placeholder b."],
