@@ -364,6 +364,7 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
     packagesDirectory: join(config.dataDirectory, "packages"),
     invoker: plane,
     supportsTarget: ways.supports,
+    mayDeliver: ways.mayDeliver,
     deliveries: outgoing,
     sources: eventSources(senders),
     keepFailed: (failed, message) => common.failures.keep(failed, message),
