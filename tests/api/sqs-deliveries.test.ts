@@ -64,10 +64,13 @@ test("a message carries the chain of who sent it: a function that is called for 
     return Messages[0];
   };
   let stopped: unknown;
-  for (let message = await next(); message !== undefined && passes < 100; message = await next())
+  for (let calls = 0; calls < 100; calls++) {
+    const message = await next();
+    if (message === undefined) break;
     stopped = await lambda
       .send(traced(new InvokeCommand({ FunctionName: "f", Payload: "{}" }), message.Attributes?.AWSTraceHeader))
       .catch((cause: unknown) => cause);
+  }
   assert.equal((stopped as Error).name, "RecursiveInvocationException");
   assert.equal(passes, 16);
 });
