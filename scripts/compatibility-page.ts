@@ -137,7 +137,7 @@ reached. Encryption with KMS and exclusion filters of tag mutability are refused
   own \`RoleArn\`, are stored and returned without effect; a target's \`RoleArn\` counts.
 - All entries of a PutEvents request together may have 1 MiB. Its rates and those of targets are not limited.
 - InvalidEventPatternException has the reason of AWS without the place in the text. A pattern is not refused for its number of wildcards: they cost nothing.
-- An event that came from another bus goes to no third one: buses can't send events around without end.
+- An event that came from another bus goes to no third one, as on AWS, also within one account: it fails with THIRD_ACCOUNT_HOP_DETECTED.
 - Archives have no managed rule in ListRules; EventCount and SizeBytes are exact.
 - \`State\` ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS is ENABLED: there is no CloudTrail.`,
   scheduler: `What happens to ticks that no server saw, time zones and windows: [docs/schedules.md](schedules.md). Differs from AWS, or is left out:

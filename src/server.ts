@@ -145,9 +145,6 @@ async function identityServices(config: Config, parts: Started, life: Lifecycle)
 
 const LAMBDA_PRINCIPAL = "lambda.amazonaws.com";
 const SCHEDULER_PRINCIPAL = "scheduler.amazonaws.com";
-const roleNotAssumable = () =>
-  new CommonFault("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", 403);
-
 function startDataPlane(
   config: Config,
   parts: Started,
@@ -161,7 +158,8 @@ function startDataPlane(
     logs: parts.logs,
     async credentials(roleArn, functionName) {
       const found = sts.assumeAsService(roleArn, functionName, LAMBDA_PRINCIPAL);
-      if (typeof found === "string") throw roleNotAssumable();
+      if (typeof found === "string")
+        throw new CommonFault("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", 403);
       return found;
     },
     endpoint: { port, onConnection: accept },
@@ -190,8 +188,7 @@ function sendersOf(
     assume(roleArn, sessionName, principal) {
       const session = sts.assumeAsService(roleArn, sessionName, principal);
       const found = typeof session === "string" ? session : identities.credential(session.accessKeyId, session.sessionToken);
-      if (typeof found === "string") throw roleNotAssumable();
-      return found.caller;
+      return typeof found === "string" ? undefined : found.caller;
     },
   };
 }
@@ -367,6 +364,7 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
     packagesDirectory: join(config.dataDirectory, "packages"),
     invoker: plane,
     supportsTarget: ways.supports,
+    mayDeliver: ways.mayDeliver,
     deliveries: outgoing,
     sources: eventSources(senders),
     keepFailed: (failed, message) => common.failures.keep(failed, message),

@@ -230,6 +230,8 @@ class Runtime:
         """Logs it, and returns its document."""
         failures = self.beside("failures")
         document = failures.document_of(error, self.request_id, __file__)
+        self.flush()
+        failures.wait_until_read()
         self.control.log(failures.log_text(document, self.codec, self.tenant_id))
         return document
 

@@ -22,6 +22,7 @@ import { assertChangeable, changeFunction, findFunction, findVersion, type Found
 import { TAGS_PART } from "./tag-access.ts";
 import { checkTags } from "./tag-bounds.ts";
 import { runtimeManagementKeysOf } from "./runtime-management.ts";
+import { checkMaySendLetters } from "./sending-rights.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { newVersion, versionsOf } from "./version-records.ts";
 import { deleteVersion } from "./versions.ts";
@@ -83,6 +84,7 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
   const { CodeSigningConfigArn = "" } = input;
   const signing = codeSigningWrites(lambda, reference, CodeSigningConfigArn);
   assertDeployable(lambda, reference, CodeSigningConfigArn);
+  await checkMaySendLetters(lambda, { reference, roleArn: configuration.Role }, input.DeadLetterConfig?.TargetArn ?? "");
   const code = await newFunctionCode(lambda, context, configuration, input.Code ?? {});
   await prepareLayers(lambda, configuration, code);
   const record: FunctionRecord = {
@@ -116,6 +118,7 @@ async function updateFunctionConfiguration(lambda: Lambda, context: Context, inp
   const before = found.entry.value;
   const configuration = configurationOf(lambda, found.reference, input, before.wanted.configuration);
   checkRole(lambda, input.Role);
+  await checkMaySendLetters(lambda, { reference: found.reference, roleArn: configuration.Role }, input.DeadLetterConfig?.TargetArn ?? "");
   await prepareLayers(lambda, configuration, before.wanted.code);
   const record: FunctionRecord = {
     ...before,
