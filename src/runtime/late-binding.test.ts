@@ -26,6 +26,7 @@ function specOf(settings: FunctionSettings, layout: RuntimeLayout, mounts: reado
     credentials: { accessKeyId: "a", secretAccessKey: "secret", sessionToken: "t", expiresMs: 1 },
     logStream: "stream",
     initializationType: "on-demand",
+    compiled: [],
     endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },
     network: "endpoint",
   });
