@@ -16,8 +16,8 @@ def install(paths, codec):
     for path in paths:
         try:
             index.update(read_index(path, codec))
-        except (OSError, ValueError, TypeError, AttributeError):
-            pass  # empty, or no index: then nothing is compiled ahead
+        except Exception:
+            pass  # empty, or no index: whatever is wrong with it, the sources are there
     loader = sys.modules["_frozen_importlib_external"].SourceFileLoader
     read = loader.get_data
 
