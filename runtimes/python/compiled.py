@@ -28,6 +28,9 @@ def install(paths, codec):
             return read(self, path)
         with open(place[0], "rb") as file:
             file.seek(place[1])
-            return file.read(place[2])
+            data = file.read(place[2])
+        if len(data) < place[2]:
+            raise OSError("%s is not whole" % place[0])
+        return data
 
     loader.get_data = get_data

@@ -249,14 +249,14 @@ export class Packages {
   async #remove(sha256: string): Promise<void> {
     const doomed = join(this.#directory, `${TEMPORARY}${randomUUID()}`);
     this.#ready.delete(sha256);
+    for (const name of await readdir(this.#directory))
+      if (MADE_OF_IT.exec(name)?.[1] === basename(this.pathOf(sha256))) await rm(join(this.#directory, name), { force: true });
     try {
       await rename(this.pathOf(sha256), doomed);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
       throw error;
     }
-    for (const name of await readdir(this.#directory))
-      if (name.startsWith(`${basename(this.pathOf(sha256))}.`)) await rm(join(this.#directory, name), { force: true });
     await rm(doomed, { recursive: true, force: true });
   }
 }

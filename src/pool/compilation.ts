@@ -58,7 +58,10 @@ export class Compilation {
   #workLater(): void {
     this.#timer ??= this.#options.clock.after(AFTER_MS, () => {
       this.#timer = undefined;
-      this.#working = this.#work().finally(() => (this.#working = undefined));
+      this.#working = this.#work().finally(() => {
+        this.#working = undefined;
+        if (this.#wanted.size > 0) this.#workLater();
+      });
     });
   }
 

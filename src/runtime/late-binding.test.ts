@@ -55,6 +55,13 @@ void test("early and late together are the whole", () => {
   assert.deepEqual(late.kinds[0].ports, [4566]);
 });
 
+void test("what was compiled of a function's code comes with the code", () => {
+  const compiled = { source: "/packages/1.python3.11", target: "/var/rapid/task.compiled" };
+  const late = bound({}, [compiled]);
+  assert.equal(late?.kinds[0].key, bound()?.kinds[0].key);
+  assert.deepEqual(late?.given.mounts.at(-1), compiled);
+});
+
 void test("nothing of a function is in its kind, but what its process is started with", () => {
   const kind = bound()?.kinds[0];
   assert.doesNotMatch(kind?.key ?? "", /secret|packages|stream/);
