@@ -68,7 +68,7 @@ void test("a cold start does not wait for the compiler, and asks for it", async 
   assert.deepEqual(seen, [JSON.stringify([{ source: f.codeDirectory, target: "/var/task" }])]);
   assert.equal(all.compilers().length, 1);
   // It takes too long: then the next has its turn.
-  await all.clock.advance(120_000);
+  all.clock.advance(120_000);
   await eventually(() => seen.length === 2, "the other is being compiled");
   await all.plane.stop();
   assert.deepEqual([all.made(), all.host.ledger().runningNow], [[], 0]);
