@@ -40,15 +40,18 @@ async function packageOf(t: TestContext, files: Readonly<Record<string, string>>
   return directory;
 }
 
-/** Loads the module `one` of a package with what was compiled of it; answers what it is, and which files were compiled for that. */
-async function load(t: TestContext, { interpreter }: HostPython, root: string, made: Buffer): Promise<unknown> {
+/**
+ * Loads the module `one` of a package with what was compiled of it, and with `first` before; answers what it is, and which files were compiled
+ * for that.
+ */
+async function load(t: TestContext, { interpreter }: HostPython, root: string, made: Buffer, first = "import one"): Promise<unknown> {
   const bootstrap = await packageOf(t, {});
   await cp(HERE, bootstrap, { recursive: true });
   await writeFile(join(bootstrap, "opt.compiled"), made);
   const app = [
     `import sys; sys.path.insert(0, ${JSON.stringify(root)}); compiled = []`,
     "sys.addaudithook(lambda event, given: event == 'compile' and compiled.append(given[1].rpartition('/')[2]))",
-    "import one",
+    first,
     "def handler(event, context): return [one.value, one.f.__code__.co_filename, one.__file__, compiled]",
   ];
   const options = {
@@ -75,6 +78,21 @@ for (const python of findHostPythons(loadConfig().pythonSearchPath))
       assert.deepEqual(modulesOf(made), ["one", "two"]);
       const file = join(root, "one.py");
       assert.deepEqual(await load(t, python, root, made), [1, file, file, []]);
+    });
+
+    test("who compiles sources in a way of their own is given sources", async (t) => {
+      const root = await packageOf(t, { "one.py": ONE });
+      const made = await compile(python, root);
+      const file = join(root, "one.py");
+      const own = "lambda self, data, path, **given: compile(data.replace(b'value = 1', b'value = 9'), path, 'exec')";
+      const firsts = [
+        `from importlib.machinery import SourceFileLoader\nclass Own(SourceFileLoader): source_to_code = ${own}\nimport importlib.util as u\nspec = u.spec_from_file_location('one', ${JSON.stringify(file)}, loader=Own('one', ${JSON.stringify(file)}))\none = u.module_from_spec(spec); spec.loader.exec_module(one)`,
+        `from importlib.machinery import SourceFileLoader\nSourceFileLoader.source_to_code = ${own}\nimport one`,
+      ];
+      for (const first of firsts) {
+        const [value] = (await load(t, python, root, made, first)) as [number];
+        assert.equal(value, 9);
+      }
     });
 
     test("of a source that has changed it is not used", async (t) => {

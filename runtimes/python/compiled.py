@@ -1,5 +1,4 @@
 # Compiled files of the function's own code, made by `compile.py`: the import system finds them where it looks for them, and nobody else does.
-import os
 import sys
 
 
@@ -18,19 +17,21 @@ def install(paths, codec):
             index.update(read_index(path, codec))
         except Exception:
             pass  # empty, or no index: whatever is wrong with it, the sources are there
-    loader = sys.modules["_frozen_importlib_external"].SourceFileLoader
-    read = loader.get_data
+    Loader = sys.modules["_frozen_importlib_external"].SourceFileLoader
+    read, compiles = Loader.get_data, Loader.source_to_code
 
     def get_data(self, path):
         """The loader compares the time and the size of the source, as with any compiled file."""
         place = index.get(path)
-        if place is None:
+        # Whoever compiles sources in a way of their own is to be given sources.
+        if place is None or type(self) is not Loader or Loader.source_to_code is not compiles:
             return read(self, path)
-        with open(place[0], "rb") as file:
-            file.seek(place[1])
-            data = file.read(place[2])
-        if len(data) < place[2]:
-            raise OSError("%s is not whole" % place[0])
+        file, offset, size = place
+        with open(file, "rb") as opened:
+            opened.seek(offset)
+            data = opened.read(size)
+        if len(data) < size:
+            raise OSError("%s is not whole" % file)
         return data
 
-    loader.get_data = get_data
+    Loader.get_data = get_data

@@ -11,7 +11,7 @@ import type { Deployment } from "./invocation.ts";
 import type { DataPlaneDeps } from "./invoke.ts";
 
 const LAYOUT: RuntimeLayout = { argv: ["python"], compiler: ["compile"], mounts: [], env: {}, protocol: "framed", version: "3.11" };
-const LARGE = "#".repeat(32 * 1024);
+const LARGE = "#".repeat(16 * 1024);
 
 /** There is nothing to compile, and all is well. */
 const succeeds: FakeProgram = () => 0;

@@ -148,6 +148,7 @@ class LocalDataPlane implements DataPlane {
       const layout = this.#deps.runtimes.resolve(deployment.runtime, deployment.architecture);
       if (layout === undefined) throw new Error(`There is no runtime ${deployment.runtime}.`);
       if ("missing" in layout) throw new Error(layout.missing);
+      this.#compilation.want(deployment, layout);
       return this.#environmentOf(deployment, layout)(events, creation);
     };
     if (this.#stopped !== undefined || !this.#pool.provision(deployment, count, create)) return false;
