@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { ProgramError, SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
+import { compiledMounts } from "./compiled-code.ts";
 import { entrypointOf } from "./entrypoint.ts";
 import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
 import { EnvironmentSandbox } from "./environment-sandbox.ts";
@@ -291,9 +292,9 @@ export class Environment {
     const { settings, layout, sandboxes, prepared, clock, log, endpoint, network, initializationType } = this.#options;
     const found = settings.image === undefined ? await entrypointOf(layout, settings) : await imageEntrypoint(settings.image, settings);
     if ("problem" in found) return { kind: "no-entrypoint", ...found };
-    const external = await externalExtensions(settings);
+    const [external, compiled] = await Promise.all([externalExtensions(settings), compiledMounts(settings, layout)]);
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
-    const given = { credentials: this.#credentials, logStream: this.logStream, initializationType };
+    const given = { credentials: this.#credentials, logStream: this.logStream, initializationType, compiled };
     const id = `${this.#id}-${this.#sandboxesMade}`;
     const spec = sandboxSpec({ id, settings, layout, argv: found.argv, endpoint, network, ...given });
     if (this.#sandbox === undefined) {

@@ -26,6 +26,7 @@ function specOf(settings: FunctionSettings, layout: RuntimeLayout, mounts: reado
     credentials: { accessKeyId: "a", secretAccessKey: "secret", sessionToken: "t", expiresMs: 1 },
     logStream: "stream",
     initializationType: "on-demand",
+    compiled: [],
     endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },
     network: "endpoint",
   });
@@ -52,6 +53,13 @@ void test("early and late together are the whole", () => {
   );
   assert.deepEqual(late.given.mounts, [{ source: SETTINGS.codeDirectory, target: "/var/task" }, layer]);
   assert.deepEqual(late.kinds[0].ports, [4566]);
+});
+
+void test("what was compiled of a function's code comes with the code", () => {
+  const compiled = { source: "/packages/1.python3.11", target: "/var/rapid/task.compiled" };
+  const late = bound({}, [compiled]);
+  assert.equal(late?.kinds[0].key, bound()?.kinds[0].key);
+  assert.deepEqual(late?.given.mounts.at(-1), compiled);
 });
 
 void test("nothing of a function is in its kind, but what its process is started with", () => {

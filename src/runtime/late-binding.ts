@@ -1,6 +1,7 @@
 // What of a sandbox is decided before it is known whom it serves, and what afterwards: so that its runtime can be booted ahead.
 import type { Socket } from "node:net";
 import { SandboxError, type Sandbox, type SandboxHost, type SandboxSpec, type Specialisation } from "../sandbox/sandbox.ts";
+import { COMPILED_TARGETS } from "./compiled-code.ts";
 import { entrypointOf } from "./entrypoint.ts";
 import { externalExtensions } from "./extensions.ts";
 import { sandboxSpec, type SandboxSpecInput } from "./sandbox-spec.ts";
@@ -39,7 +40,7 @@ export interface PreparedSandboxes {
   take(kinds: LateBinding["kinds"]): PreparedSandbox | undefined;
 }
 
-const LATE_TARGETS: readonly string[] = ["/var/task", "/opt"];
+const LATE_TARGETS: readonly string[] = ["/var/task", "/opt", ...COMPILED_TARGETS];
 /** While it waits: enough for an interpreter, and not much of the machine while it boots. */
 const WAITING = { memoryBytes: 128 * 2 ** 20, cpuMillis: 500, tmpBytes: 2 ** 20, tmpInodes: 16 };
 
@@ -69,7 +70,12 @@ export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layou
 }
 
 /** What is a single environment's own comes late, so it makes no difference here. */
-const ANYBODY = { id: "", credentials: { accessKeyId: "", secretAccessKey: "", sessionToken: "", expiresMs: 0 }, logStream: "" };
+const ANYBODY = {
+  id: "",
+  compiled: [],
+  credentials: { accessKeyId: "", secretAccessKey: "", sessionToken: "", expiresMs: 0 },
+  logStream: "",
+};
 
 /** The kind of sandbox that a function can be given to; undefined: one has to be made for it. */
 export async function kindOf(

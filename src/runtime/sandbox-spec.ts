@@ -1,7 +1,7 @@
 // From a function's settings to the sandbox that it runs in: names, limits, mounts, variables.
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
-import type { SandboxSpec } from "../sandbox/sandbox.ts";
+import type { SandboxMount, SandboxSpec } from "../sandbox/sandbox.ts";
 import type { InitializationType } from "./report.ts";
 import { RUNTIME_API_PORT } from "./environment-api.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
@@ -48,6 +48,8 @@ export interface SandboxSpecInput {
   readonly credentials: SessionCredentials;
   readonly logStream: string;
   readonly initializationType: InitializationType;
+  /** What of its code is compiled. */
+  readonly compiled: readonly SandboxMount[];
   readonly endpoint: { readonly port: number; onConnection(socket: Socket, sandboxId: string): void };
   readonly network: "endpoint" | "internet";
 }
@@ -64,7 +66,7 @@ export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
   const endpointUrl = `http://127.0.0.1:${endpoint.port}`;
   return {
     id,
-    mounts: mountsOf(settings, layout),
+    mounts: [...mountsOf(settings, layout), ...input.compiled],
     argv: layout.takesHandler === true ? [...argv, settings.handler] : argv,
     env: functionVariables({ settings, layout, credentials, logStream, initializationType, runtimeApi, endpointUrl }),
     workingDirectory: settings.image === undefined ? "/var/task" : workingDirectoryOf(settings.image),

@@ -71,6 +71,8 @@ export interface RuntimeLayout {
   readonly protocol: "framed" | "runtime-api";
   /** An AWS SDK that the runtime offers and that takes long to load: the bootstrap can do so while it waits. */
   readonly sdk?: "boto3";
+  /** The command that compiles a directory, whose name follows it, without running anything there; absent: nothing is compiled ahead. */
+  readonly compiler?: readonly string[];
   /** For another architecture than this machine's: a program of the host that runs it, unless the machine itself does. */
   readonly emulator?: string;
   /** Exact version of the interpreter: `24.21.0`. */

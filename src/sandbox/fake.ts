@@ -54,6 +54,8 @@ export interface FakeFunction {
   /** Runs before the first invocation; what it throws is an init error. */
   readonly init?: (context: FakeInit) => unknown;
   readonly handler: FakeHandler;
+  /** Is the first process, which then is no runtime and has no handler. */
+  readonly program?: FakeProgram;
   /** Programs that are started beside it, by their path. */
   readonly extensions?: Readonly<Record<string, FakeProgram>>;
   readonly ignoresSigterm?: boolean;
@@ -170,6 +172,7 @@ export class FakeSandbox implements Sandbox {
     this.#main = this.#start(this.output, {});
     this.control = this.#main.control;
     this.exited = this.#main.exited;
+    if (typeof script !== "function" && script.program !== undefined) void this.#main.runProgram(script.program);
   }
 
   get isFrozen(): boolean {

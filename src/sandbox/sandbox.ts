@@ -6,7 +6,7 @@ import type { Duplex, Readable } from "node:stream";
 export interface SandboxMount {
   readonly source: string;
   /**
-   * `/var/task`, `/var/runtime`, `/var/lang`, `/opt`, or a path below one of them. `/`: the root of a container image, instead of the host's
+   * `/var/task`, `/var/runtime`, `/var/lang`, `/var/rapid`, `/opt`, or a path below one of them. `/`: the root of a container image, instead of the host's
    * system; it has directories `dev`, `proc`, `sys`, `tmp` and files `etc/hostname`, `etc/hosts`, `etc/resolv.conf` to mount over, none of them a link.
    */
   readonly target: string;
@@ -72,7 +72,7 @@ export interface SandboxProcess {
 
 /** What a prepared sandbox gets when it is known whom it serves; everything else was decided at its start. */
 export interface Specialisation {
-  /** At `/var/task` and `/opt`: in every sandbox these are there, and empty when nothing is mounted. */
+  /** At `/var/task` and `/opt`: in every sandbox these are there, and empty when nothing is mounted. Or over a file of an earlier mount. */
   readonly mounts: readonly SandboxMount[];
   readonly memoryBytes: number;
   readonly cpuMillis: number;
