@@ -20,7 +20,7 @@ import { installSecrets, type InstallKeys, type InstallSecrets } from "./install
 import type { LambdaDeps } from "./lambda/model.ts";
 import { lambdaService, type LambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
-import { dataPlane, type DataPlane } from "./pool/invoke.ts";
+import { dataPlane, type DataPlane, type DataPlaneDeps } from "./pool/invoke.ts";
 import { deliverer, type DelivererDeps } from "./deliver.ts";
 import { eventSources } from "./event-sources.ts";
 import { functionUrlsOf } from "./function-urls.ts";
@@ -151,6 +151,7 @@ function startDataPlane(
   sts: StsService,
   port: number,
   accept: (socket: Socket, sandboxId: string) => void,
+  segments?: DataPlaneDeps["segments"],
 ): DataPlane {
   return dataPlane({
     sandboxes: parts.sandboxes,
@@ -164,6 +165,7 @@ function startDataPlane(
     },
     endpoint: { port, onConnection: accept },
     network: config.network,
+    ...(segments === undefined ? {} : { segments }),
     clock: parts.clock,
     log: parts.log,
     limits: { accountConcurrency: limits.accountConcurrency, environmentsMax: config.environmentsMax, idleExpiryMs: config.idleExpiryMs },

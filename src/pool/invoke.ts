@@ -58,6 +58,8 @@ export interface DataPlaneDeps {
   readonly network?: "endpoint" | "internet";
   /** Whether there is memory for sandboxes that nobody has asked for. Default: more than a tenth of the machine's is free. */
   readonly hasMemory?: () => boolean;
+  /** Takes the document of a segment that a traced function has sent; does not throw. Absent: they are dropped. */
+  segments?(from: Pick<Deployment, "account" | "region" | "functionName" | "roleArn">, document: string): void;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: DataPlaneLimits;
@@ -264,6 +266,7 @@ function environmentFactory(deps: DataPlaneDeps, prepared: PreparedSandboxes) {
         freezeAfterMs: limits.freezeAfterMs ?? 5,
         ...creation,
         append: (stream, records) => logs.append((name ??= { account, region, group, stream }), records),
+        segment: (document) => deps.segments?.(deployment, document),
         events,
       });
     };

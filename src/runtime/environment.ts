@@ -23,6 +23,7 @@ import { figuresOf, resultOf, type EnvironmentInvocation, type EnvironmentResult
 import { Telemetry } from "./telemetry.ts";
 import { lineageId, traceHeader } from "./trace-header.ts";
 import { within } from "./within.ts";
+import { XrayDaemon } from "./xray-daemon.ts";
 
 /**
  * `resetting`: its processes are being ended after a timeout, an exit or a lack of memory; the sandbox stays, and /tmp with it.
@@ -78,6 +79,8 @@ export interface EnvironmentOptions {
   readonly skipsInit: boolean;
   readonly initializationType: InitializationType;
   append(stream: string, records: readonly LogRecord[]): void;
+  /** Takes the document of a segment that its function has sent; does not throw. */
+  segment(document: string): void;
   readonly events: EnvironmentEvents;
 }
 
@@ -106,6 +109,7 @@ export class Environment {
   readonly #lineage: string;
   readonly #log: EnvironmentLog;
   readonly #telemetry: Telemetry;
+  readonly #xrayDaemon: XrayDaemon;
   #state: EnvironmentState = "starting";
   #isRetired = false;
   #credentials: SessionCredentials | undefined;
@@ -137,6 +141,8 @@ export class Environment {
     this.#log = new EnvironmentLog({ logging, clock: options.clock, append, ...(tenantId === undefined ? {} : { tenantId }) });
     this.#telemetry = new Telemetry({ clock: options.clock, isJson: logging.format === "JSON", dial: (port) => this.#dial(port) });
     this.#log.observer = this.#telemetry;
+    const strange = (message: string) => this.#sandbox?.strange(message);
+    this.#xrayDaemon = new XrayDaemon({ clock: options.clock, segment: (document) => options.segment(document), strange });
   }
 
   get state(): EnvironmentState {
@@ -294,7 +300,8 @@ export class Environment {
     if ("problem" in found) return { kind: "no-entrypoint", ...found };
     const [external, compiled] = await Promise.all([externalExtensions(settings), compiledMounts(settings, layout)]);
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
-    const given = { credentials: this.#credentials, logStream: this.logStream, initializationType, compiled };
+    const onDatagram = (bytes: Buffer) => this.#xrayDaemon.take(bytes);
+    const given = { credentials: this.#credentials, logStream: this.logStream, initializationType, compiled, onDatagram };
     const id = `${this.#id}-${this.#sandboxesMade}`;
     const spec = sandboxSpec({ id, settings, layout, argv: found.argv, endpoint, network, ...given });
     if (this.#sandbox === undefined) {

@@ -28,6 +28,8 @@ export interface FunctionSettings {
   readonly variables: Readonly<Record<string, string>>;
   readonly roleArn: string;
   readonly logging: LogSettings;
+  /** Its tracing is active: something listens at the X-Ray daemon's address. */
+  readonly isTraced?: true;
   /** Of a function that isolates its tenants: whom its environments serve, and nobody else. */
   readonly tenantId?: string;
 }

@@ -158,6 +158,7 @@ export class FakeSandbox implements Sandbox {
   #script: FakeFunction | ((spec: SandboxSpec) => Promise<FakeFunction>);
   #isKilled = false;
   #isOpen: boolean;
+  #isDeaf = false;
   #memoryPeakBytes = 30 * 2 ** 20;
   #thawed: PromiseWithResolvers<void> | undefined;
 
@@ -296,6 +297,13 @@ export class FakeSandbox implements Sandbox {
     inner.on("error", () => undefined); // its process has ended
     listener.onConnection(outer);
     return inner;
+  }
+
+  /** Sends a datagram from inside; where nobody receives it, it is lost. */
+  sendDatagram(port: number, bytes: Uint8Array): void {
+    const { datagrams } = this.spec;
+    if (this.#isKilled || this.#isDeaf || datagrams?.port !== port) return;
+    this.#isDeaf = !datagrams.onDatagram(Buffer.from(bytes));
   }
 
   /** The first process ends; the sandbox itself is there until it is killed. */

@@ -18,6 +18,13 @@ export interface SandboxListener {
   onConnection(socket: Socket): void;
 }
 
+/** A UDP port of 169.254.100.1 inside; datagrams arrive in the server, and none goes back. */
+export interface SandboxDatagrams {
+  readonly port: number;
+  /** False: the port is closed, for the rest of the sandbox's life. */
+  onDatagram(bytes: Buffer): boolean;
+}
+
 /** Everything about a sandbox, fully spelled out: the launcher has no policy of its own. */
 export interface SandboxSpec {
   /** Unique; lower-case letters, digits and dashes, at most 40. */
@@ -38,6 +45,8 @@ export interface SandboxSpec {
   readonly tmpBytes: number;
   readonly tmpInodes: number;
   readonly listeners: readonly SandboxListener[];
+  /** Absent: nothing receives datagrams. */
+  readonly datagrams?: SandboxDatagrams;
   /** `endpoint`: only the listeners above can be reached. `internet`: routed outside as well, private ranges excluded. */
   readonly network: "endpoint" | "internet";
   /** Its first process waits for what comes with `specialise`; until then nobody's code may run inside. */
