@@ -1,6 +1,6 @@
 // The TraceStore drivers against their contract; what only one that keeps its data can promise; and the bound of all traces.
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -33,6 +33,15 @@ test("what was put is there after a restart, and puts at once are all there", as
   );
   await second.close();
   await assert.rejects(second.put([segment(1, 1, NOW)], NOW), /traces\.db is closed/);
+});
+
+test("nothing is made on the disk before there is a trace", async () => {
+  const directory = await makeDirectory();
+  const store = sqliteTraces({ directory });
+  await store.expire(NOW);
+  await store.close();
+  assert.deepEqual(await readdir(directory), []);
+  await assert.rejects(store.put([segment(1, 1, NOW)], NOW), /traces\.db is closed/);
 });
 
 test("all traces together take no more than their bytes: the oldest make room", async () => {

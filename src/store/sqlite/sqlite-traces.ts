@@ -1,15 +1,19 @@
 // The embedded TraceStore: traces.db in a thread of its own; what is put while a transaction runs goes together into the next.
+// The thread begins with the first trace: most servers never see one, and it takes some 15 MiB.
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TraceStore } from "../trace-store.ts";
-import { callThread } from "./call-thread.ts";
+import { callThread, type Call } from "./call-thread.ts";
 import type { TracePut } from "./trace-database.ts";
 import type { TraceCalls } from "./trace-worker.ts";
 
 type Put = TracePut & PromiseWithResolvers<readonly number[]>;
 
 export function sqliteTraces({ directory }: { readonly directory: string }): TraceStore {
-  const thread = new URL("./trace-worker.ts", import.meta.url);
-  const call = callThread<TraceCalls>(thread, join(directory, "traces.db"));
+  const path = join(directory, "traces.db");
+  const begin = () => callThread<TraceCalls>(new URL("./trace-worker.ts", import.meta.url), path);
+  let thread: Call<TraceCalls> | undefined = existsSync(path) ? begin() : undefined;
+  const call: Call<TraceCalls> = (method, ...words) => (thread ??= begin())(method, ...words);
   let waiting: Put[] = [];
   let writing: Promise<void> | undefined;
   const write = async () => {
@@ -39,11 +43,12 @@ export function sqliteTraces({ directory }: { readonly directory: string }): Tra
     list: (list) => call("list", list),
     async expire(beforeMs) {
       // In steps, between which others get their turn.
-      while (await call("expire", beforeMs));
+      while (thread !== undefined && (await thread("expire", beforeMs)));
     },
     async close() {
       await writing;
-      await call("close");
+      if (thread === undefined) thread = () => Promise.reject(new Error("traces.db is closed"));
+      else await thread("close");
     },
   };
 }
