@@ -14,6 +14,7 @@ import { startServer } from "../src/server.ts";
 import { memoryLogSink } from "../src/store/memory/memory-log-sink.ts";
 import { memoryMetrics } from "../src/store/memory/memory-metrics.ts";
 import { memoryStorage } from "../src/store/memory/memory-storage.ts";
+import { memoryTraces } from "../src/store/memory/memory-traces.ts";
 
 const TITLES: Readonly<Record<string, string>> = {
   lambda: "AWS Lambda",
@@ -27,6 +28,7 @@ const TITLES: Readonly<Record<string, string>> = {
   sns: "Amazon SNS",
   events: "Amazon EventBridge",
   scheduler: "Amazon EventBridge Scheduler",
+  xray: "AWS X-Ray",
 };
 
 const INTRODUCTION = `# Compatibility
@@ -148,6 +150,12 @@ reached. Encryption with KMS and exclusion filters of tag mutability are refused
 - \`<aws.scheduler.attempt-number>\` is 1 in each attempt.
 - A group is deleted with its schedules at once: its State is never DELETING.
 - A client token of a deletion is remembered until the server stops; those of CreateSchedule and CreateScheduleGroup as long as what they made.`,
+  xray: `What is kept, for how long, and how to read it: [tracing.md](tracing.md). Differs from AWS, or is left out:
+- PutTelemetryRecords is accepted, and kept nowhere.
+- FilterExpression of GetTraceSummaries is refused (501). Sampling and SamplingStrategy have no effect: all traces are told.
+- Summaries come from the segments and tell of no services that only subsegments have called; root causes, InstanceIds, AvailabilityZones and Revision are left out. No segments are inferred.
+- Sampling rules: the default one, which can't be changed; each client that asks for targets gets its whole reservoir.
+- ErrorCodes of documents that are no segments are named after those of AWS that are known (MissingId, InvalidTraceId, InvalidName). The age of a trace ID is not looked at.`,
 };
 
 function section(definition: ServiceDefinition): string {
@@ -177,6 +185,7 @@ export async function compatibilityPage(): Promise<string> {
     log: silentLog,
     logs: memoryLogSink({ clock }),
     metrics: memoryMetrics(),
+    traces: memoryTraces(),
     sandboxes: fakeSandboxHost(() => () => undefined),
   };
   const server = await startServer(loadConfig({ data, port: "0" }, {}), parts);

@@ -45,6 +45,7 @@ import { s3Service, type S3Service } from "./services/s3/service.ts";
 import { schedulerService, type SchedulerService } from "./services/scheduler/service.ts";
 import { sqsService, type SqsService } from "./services/sqs/service.ts";
 import { stsService, type StsService } from "./services/sts/service.ts";
+import { xrayService, type XRayService } from "./services/xray/service.ts";
 import type { BlobStore } from "./store/blob-store.ts";
 import { startBlobCollection } from "./store/blob-collection.ts";
 import { diskBlobs } from "./store/disk-blobs.ts";
@@ -53,7 +54,9 @@ import type { MetricStore } from "./store/metric-store.ts";
 import { sqliteLogSink } from "./store/sqlite/sqlite-log-sink.ts";
 import { sqliteMetrics } from "./store/sqlite/sqlite-metrics.ts";
 import { sqliteStorage } from "./store/sqlite/sqlite-storage.ts";
+import { sqliteTraces } from "./store/sqlite/sqlite-traces.ts";
 import type { Storage } from "./store/storage.ts";
+import type { TraceStore } from "./store/trace-store.ts";
 
 /** Drivers that tests replace by their siblings. */
 export interface Parts {
@@ -65,6 +68,7 @@ export interface Parts {
   readonly storage: Storage;
   readonly logs: LogSink;
   readonly metrics: MetricStore;
+  readonly traces: TraceStore;
   readonly sandboxes: SandboxHost;
   readonly runtimes: RuntimeCatalog;
 }
@@ -100,11 +104,13 @@ async function startParts(config: Config, given: Partial<Parts>, life: Lifecycle
   life.onStop("function logs", () => logs.close());
   const metrics = given.metrics ?? sqliteMetrics({ directory: config.dataDirectory });
   life.onStop("metrics", () => metrics.close());
+  const traces = given.traces ?? sqliteTraces({ directory: config.dataDirectory });
+  life.onStop("traces", () => traces.close());
   const blobs = await diskBlobs({ directory: join(config.dataDirectory, "blobs"), clock });
   const sandboxes = given.sandboxes ?? (await startSandboxes(config, log, fail));
   life.onStop("sandboxes", () => sandboxes.stop());
   const runtimes = given.runtimes ?? runtimeCatalog(config);
-  return { clock, pace, log, storage, logs, metrics, blobs, sandboxes, runtimes, secrets, fail };
+  return { clock, pace, log, storage, logs, metrics, traces, blobs, sandboxes, runtimes, secrets, fail };
 }
 
 function serverLog({ logLevel: level }: Config, clock: Clock, life: Lifecycle): Log {
@@ -277,6 +283,7 @@ interface Neighbours {
   readonly s3: S3Service;
   readonly sqs: SqsService;
   readonly cloudWatch: CloudWatchService;
+  readonly xray: XRayService;
   readonly sns: SnsService;
   readonly events: EventsService;
   readonly scheduler: SchedulerService;
@@ -317,10 +324,13 @@ async function startNeighbours(common: Common, life: Lifecycle, endpoint: () => 
   const cloudWatch = cloudWatchService({ metrics: parts.metrics, clock, log });
   life.onStop("cloudwatch", () => cloudWatch.stop());
   add(cloudWatch.definition);
+  const xray = xrayService({ traces: parts.traces, clock, log });
+  life.onStop("xray", () => xray.stop());
+  add(xray.definition);
   const ecr = await ecrService({ meta, blobs, clock, log, identities: iam.identities, sealingKey: parts.secrets.sealingKey });
   life.onStop("ecr", () => ecr.stop());
   add(ecr.definition);
-  return { s3, sqs, sns, ecr, cloudWatch, events, scheduler, downloads };
+  return { s3, sqs, sns, ecr, cloudWatch, xray, events, scheduler, downloads };
 }
 
 async function startEvents(

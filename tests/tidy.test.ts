@@ -26,6 +26,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/services/sns": [...SERVICE, "@aws-sdk/client-sns"],
   "src/services/sqs": [...SERVICE, "@aws-sdk/client-sqs"],
   "src/services/sts": [...SERVICE, "@aws-sdk/client-sts"],
+  "src/services/xray": [...SERVICE, "@aws-sdk/client-xray"],
   "src/cli": [
     "src/base",
     "src/aws",

@@ -16,7 +16,7 @@ import { sender, VERSIONS } from "../support/raw-requests.ts";
 const REQUESTS = 1_000;
 const SEED = Number(process.env["SEED"] ?? 20_261_123);
 
-const KEEPS_NO_RECORDS = new Set(["sts", "monitoring"]);
+const KEEPS_NO_RECORDS = new Set(["sts", "monitoring", "xray"]);
 const TRUST = JSON.stringify({
   Version: "2012-10-17",
   Statement: [{ Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" }],

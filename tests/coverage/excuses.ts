@@ -2,7 +2,19 @@
 
 interface Excuse {
   readonly reason: string;
-  readonly client: "Lambda" | "S3" | "ECR" | "IAM" | "SQS" | "SNS" | "EventBridge" | "Scheduler" | "CloudWatch" | "CloudWatchLogs" | "STS";
+  readonly client:
+    | "Lambda"
+    | "S3"
+    | "ECR"
+    | "IAM"
+    | "SQS"
+    | "SNS"
+    | "EventBridge"
+    | "Scheduler"
+    | "CloudWatch"
+    | "CloudWatchLogs"
+    | "STS"
+    | "XRay";
   /** An error, or `success`. */
   readonly outcome: string;
   readonly operations: readonly string[] | "all";

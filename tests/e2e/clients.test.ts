@@ -135,6 +135,29 @@ test("the AWS CLI puts metrics and reads them, its own and Lambda's", () => {
   assert.ok(sumOf("--namespace", "AWS/Lambda", "--metric-name", "Invocations", "--dimensions", "Name=FunctionName,Value=cli") >= 2);
 });
 
+test("the AWS CLI puts segments of traces and reads them", () => {
+  const start = Math.floor(Date.now() / 1000);
+  const Id = `1-${start.toString(16)}-a006649127e371903a2de979`;
+  const segment = {
+    trace_id: Id,
+    id: "70de5b6f19ff9a0a",
+    name: "cli",
+    start_time: start,
+    end_time: start + 0.5,
+    annotations: { by: "cli" },
+  };
+  const put = aws("xray", "put-trace-segments", "--trace-segment-documents", JSON.stringify(segment), "{}");
+  assert.deepEqual(put, { UnprocessedTraceSegments: [{ ErrorCode: "MissingId", Message: "Invalid segment. ErrorCode: MissingId" }] });
+  const span = ["--start-time", String(start - 60), "--end-time", String(start + 60)];
+  const { TraceSummaries = [] } = aws("xray", "get-trace-summaries", ...span) as { TraceSummaries?: { Id: string; Duration: number }[] };
+  assert.deepEqual(
+    TraceSummaries.map((one) => [one.Id, one.Duration]),
+    [[Id, 0.5]],
+  );
+  const { Traces = [] } = aws("xray", "batch-get-traces", "--trace-ids", Id) as { Traces?: { Segments: { Document: string }[] }[] };
+  assert.deepEqual(JSON.parse(Traces[0]?.Segments[0]?.Document ?? ""), segment);
+});
+
 test("the AWS CLI makes topics, subscribes and publishes", () => {
   const { TopicArn: topic } = aws("sns", "create-topic", "--name", "cli", "--tags", "Key=made,Value=by the CLI") as { TopicArn: string };
   const endpoint = "arn:aws:lambda:us-east-1:000000000000:function:none";

@@ -14,6 +14,7 @@ import { SNSClient } from "@aws-sdk/client-sns";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { STSClient } from "@aws-sdk/client-sts";
+import { XRayClient } from "@aws-sdk/client-xray";
 import { systemClock } from "../../src/base/clock.ts";
 import { scaledClock } from "../../src/base/scaled-clock.ts";
 import { silentLog } from "../../src/base/log.ts";
@@ -23,6 +24,7 @@ import { startServer } from "../../src/server.ts";
 import { memoryLogSink } from "../../src/store/memory/memory-log-sink.ts";
 import { memoryMetrics } from "../../src/store/memory/memory-metrics.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
+import { memoryTraces } from "../../src/store/memory/memory-traces.ts";
 
 export interface Credentials {
   readonly accessKeyId: string;
@@ -42,6 +44,7 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
     log: silentLog,
     logs: memoryLogSink({ clock: systemClock }),
     metrics: memoryMetrics(),
+    traces: memoryTraces(),
     sandboxes: fakeSandboxHost(script),
   });
   t.after(async () => {
@@ -61,6 +64,7 @@ export async function startApi(t: TestContext, script: FakeScript = () => (event
       sts: new STSClient(settings),
       logs: new CloudWatchLogsClient(settings),
       cloudwatch: new CloudWatchClient(settings),
+      xray: new XRayClient(settings),
       s3: new S3Client({ ...settings, forcePathStyle: true }),
     };
   };

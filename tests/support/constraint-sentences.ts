@@ -41,6 +41,7 @@ function shown(shape: Shape, value: unknown): string {
     return `java.nio.HeapByteBuffer[pos=0 lim=${length} cap=${length}]`;
   }
   if (typeof value === "string") return value;
+  if (shape.kind === "timestamp") return new Date(Number(value) * 1000).toUTCString();
   return typeof value === "number" ? numberOf(shape, value) : JSON.stringify(value);
 }
 

@@ -71,7 +71,7 @@ class Cases {
       case "blob":
         return Buffer.alloc(Math.max(1, min)).toString("base64");
       case "timestamp":
-        return this.#isJson && this.#model.protocol !== "rest-json" ? 1_700_000_000 : "2026-01-01T00:00:00Z";
+        return this.#isJson && (shape.format ?? "epoch-seconds") === "epoch-seconds" ? 1_700_000_000 : "2026-01-01T00:00:00Z";
       case "document":
         return {};
     }

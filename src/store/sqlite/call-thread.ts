@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { startWorker } from "./start-worker.ts";
 
 type Reply = { readonly id: number; readonly result?: unknown; readonly error?: string };
-type Call<C> = <M extends keyof C>(
+export type Call<C> = <M extends keyof C>(
   method: M,
   ...words: C[M] extends (...words: infer W) => unknown ? W : never
 ) => Promise<C[M] extends (...words: never[]) => infer R ? R : never>;

@@ -124,9 +124,9 @@ class Course {
 /** What SQLite says of a copy: opening the file itself would change what the next server finds. */
 async function checkIntegrity(dataDirectory: string): Promise<void> {
   const copy = await mkdtemp(join(tmpdir(), "lambent-copy-"));
-  const isDatabase = (path: string) => path === dataDirectory || /\/(?:store|metrics)\.db(?:-wal)?$/.test(path);
+  const isDatabase = (path: string) => path === dataDirectory || /\/(?:store|metrics|traces)\.db(?:-wal)?$/.test(path);
   await cp(dataDirectory, copy, { recursive: true, filter: isDatabase });
-  for (const name of ["store.db", "metrics.db"]) {
+  for (const name of ["store.db", "metrics.db", "traces.db"]) {
     const database = new DatabaseSync(join(copy, name));
     assert.equal(database.prepare("PRAGMA integrity_check").get()?.["integrity_check"], "ok", name);
     database.close();
