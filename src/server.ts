@@ -17,10 +17,11 @@ import { logLines } from "./base/log-lines.ts";
 import { jsonLog, textLog, type Log } from "./base/log.ts";
 import type { Config } from "./config.ts";
 import { installSecrets, type InstallKeys, type InstallSecrets } from "./install-keys.ts";
+import type { Segments } from "./lambda/invocation-segments.ts";
 import type { LambdaDeps } from "./lambda/model.ts";
 import { lambdaService, type LambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
-import { dataPlane, type DataPlane, type DataPlaneDeps } from "./pool/invoke.ts";
+import { dataPlane, type DataPlane } from "./pool/invoke.ts";
 import { deliverer, type DelivererDeps } from "./deliver.ts";
 import { eventSources } from "./event-sources.ts";
 import { functionUrlsOf } from "./function-urls.ts";
@@ -41,6 +42,7 @@ import { eventsService, type EventsService } from "./services/events/service.ts"
 import { ecrService, type EcrService } from "./services/ecr/service.ts";
 import { iamService, type IamService } from "./services/iam/service.ts";
 import { logsService } from "./services/logs/service.ts";
+import { segmentsOf } from "./segments.ts";
 import { s3Service, type S3Service } from "./services/s3/service.ts";
 import { schedulerService, type SchedulerService } from "./services/scheduler/service.ts";
 import { sqsService, type SqsService } from "./services/sqs/service.ts";
@@ -151,13 +153,14 @@ async function identityServices(config: Config, parts: Started, life: Lifecycle)
 
 const LAMBDA_PRINCIPAL = "lambda.amazonaws.com";
 const SCHEDULER_PRINCIPAL = "scheduler.amazonaws.com";
+
 function startDataPlane(
   config: Config,
   parts: Started,
   sts: StsService,
   port: number,
   accept: (socket: Socket, sandboxId: string) => void,
-  segments?: DataPlaneDeps["segments"],
+  segments: Segments,
 ): DataPlane {
   return dataPlane({
     sandboxes: parts.sandboxes,
@@ -171,7 +174,7 @@ function startDataPlane(
     },
     endpoint: { port, onConnection: accept },
     network: config.network,
-    ...(segments === undefined ? {} : { segments }),
+    segments,
     clock: parts.clock,
     log: parts.log,
     limits: { accountConcurrency: limits.accountConcurrency, environmentsMax: config.environmentsMax, idleExpiryMs: config.idleExpiryMs },
@@ -365,7 +368,13 @@ function openDoor(config: Config, common: Common, neighbours: Neighbours, functi
   return door;
 }
 
-async function startLambda(config: Config, common: Common, neighbours: Neighbours, plane: DataPlane): Promise<LambdaService> {
+async function startLambda(
+  config: Config,
+  common: Common,
+  neighbours: Neighbours,
+  plane: DataPlane,
+  tracing: ReturnType<typeof segmentsOf>,
+): Promise<LambdaService> {
   const { parts, iam, sts, senders, ways, outgoing } = common;
   const { s3, ecr, cloudWatch, downloads } = neighbours;
   const { clock, log, storage, blobs } = parts;
@@ -381,6 +390,7 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
     sources: eventSources(senders),
     keepFailed: (failed, message) => common.failures.keep(failed, message),
     recorder: cloudWatch.recorder,
+    ...tracing,
     asyncConcurrency: Math.max(1, Math.floor(ASYNC_SHARE * Math.min(config.environmentsMax, limits.accountConcurrency))),
     clock,
     pace: parts.pace,
@@ -423,10 +433,11 @@ async function startServices(config: Config, parts: Started, life: Lifecycle): P
   // After the data plane, which ends what runs: the events of it go back into the queue.
   life.onStop("deliveries", () => outgoing.stop());
   life.onStop("lambda", () => common.late.lambda?.stop());
-  const plane = startDataPlane(config, parts, sts, port, (socket, sandboxId) => door.accept(socket, { sandboxId }));
+  const tracing = segmentsOf({ senders: common.senders, log, recorder: neighbours.xray.recorder });
+  const plane = startDataPlane(config, parts, sts, port, (socket, sandboxId) => door.accept(socket, { sandboxId }), tracing.segments);
   life.onStop("data plane", () => plane.stop());
   common.late.plane = plane;
-  const lambda = await startLambda(config, common, neighbours, plane);
+  const lambda = await startLambda(config, common, neighbours, plane, tracing);
   common.late.lambda = lambda;
   life.onStop("asynchronous invocations", async () => {
     lambda.pause();

@@ -1,6 +1,7 @@
 // A function's configuration: defaults, limits, and how the API shows it.
 import type * as client from "@aws-sdk/client-lambda";
 import { createHash } from "node:crypto";
+import type { Context } from "../aws/operations.ts";
 import { OTHERS, type WithOthers } from "../aws/others.ts";
 import { limits } from "../limits.ts";
 import { invalidParameter, validation } from "./faults.ts";
@@ -173,6 +174,17 @@ export function configurationOf(
 /** Terraform and SAM try again on this sentence: a role that was just made may not be known everywhere. */
 export function checkRole(deps: Pick<LambdaDeps, "canAssume">, role: string | undefined): void {
   if (role !== undefined && !deps.canAssume(role)) throw invalidParameter("The role defined for the function cannot be assumed by Lambda.");
+}
+
+/** Who asks for active tracing needs a role that may send segments. */
+export function checkTracing(lambda: Pick<LambdaDeps, "mayTrace">, place: Pick<Context, "account" | "region">, asked: TracingAsked): void {
+  if (asked.given?.Mode === "Active" && !lambda.mayTrace(place, asked.roleArn))
+    throw invalidParameter("The provided execution role does not have permissions to call PutTraceSegments on XRAY");
+}
+
+interface TracingAsked {
+  readonly given: client.TracingConfig | undefined;
+  readonly roleArn: string;
 }
 
 /** Changes with whatever UpdateFunctionConfiguration can change. */

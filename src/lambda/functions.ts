@@ -8,7 +8,7 @@ import { aliasesOf } from "./alias-records.ts";
 import { codeLocation, newFunctionCode } from "./code.ts";
 import { assertDeployable, codeSigningWrites } from "./code-signing.ts";
 import { provisionedConfigsOf, reservationKey, reservedOf } from "./concurrency-records.ts";
-import { checkRole, configurationOf, describeFunction, describeVersion } from "./configuration.ts";
+import { checkRole, checkTracing, configurationOf, describeFunction, describeVersion } from "./configuration.ts";
 import { checkDeadLetterConfig } from "./dead-letter-config.ts";
 import { eventInvokeKeysOf } from "./event-invoke.ts";
 import { conflict, invalidParameter, notFound, notForVersions } from "./faults.ts";
@@ -79,6 +79,7 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
   checkDeadLetterConfig(lambda, input.DeadLetterConfig);
   const configuration = configurationOf(lambda, reference, input);
   checkRole(lambda, input.Role);
+  checkTracing(lambda, reference, { given: input.TracingConfig, roleArn: configuration.Role });
   const exists = () => conflict(`Function already exist: ${reference.name}`);
   if (lambda.functions.get(reference.account, reference.region, reference.name) !== undefined) throw exists();
   const { CodeSigningConfigArn = "" } = input;
@@ -119,6 +120,7 @@ async function updateFunctionConfiguration(lambda: Lambda, context: Context, inp
   const configuration = configurationOf(lambda, found.reference, input, before.wanted.configuration);
   checkRole(lambda, input.Role);
   await checkMaySendLetters(lambda, { reference: found.reference, roleArn: configuration.Role }, input.DeadLetterConfig?.TargetArn ?? "");
+  checkTracing(lambda, found.reference, { given: input.TracingConfig, roleArn: configuration.Role });
   await prepareLayers(lambda, configuration, before.wanted.code);
   const record: FunctionRecord = {
     ...before,

@@ -4,7 +4,7 @@ import { InvalidRequestContentException$, type InvokeCommandOutput } from "@aws-
 import type * as client from "@aws-sdk/client-lambda";
 import { CommonFault, Fault } from "../aws/fault.ts";
 import type { Context, Input, Operations } from "../aws/operations.ts";
-import { randomHex } from "../base/id.ts";
+import { formatTrace, newTrace, parseTrace } from "../base/trace-header.ts";
 import type { InvocationRequest, Outcome } from "../pool/invocation.ts";
 import type { ResponseStream } from "../pool/response-stream.ts";
 import { limits } from "../limits.ts";
@@ -21,7 +21,6 @@ import { checkTenant } from "./tenancy.ts";
 type Answer = Omit<InvokeCommandOutput, "$metadata">;
 
 const EMPTY_EVENT: Uint8Array = Buffer.from("{}");
-const TRACE_ROOT = /(?:^|;)\s*Root=(1-[0-9a-f]{8}-[0-9a-f]{24})\s*(?:;|$)/;
 
 export function invocations(lambda: Lambda) {
   return {
@@ -41,7 +40,7 @@ export function invocations(lambda: Lambda) {
       const reference = functionReference(context, FunctionName);
       const payload = eventOf(InvokeArgs === undefined ? undefined : await buffer(InvokeArgs), limits.invokeAsyncBytesMax);
       await lambda.ready(reference);
-      await accept(lambda, context, { reference, payload, traceHeader: traceOf(lambda, context) });
+      await accept(lambda, context, { reference, payload, traceHeader: traceOf(lambda, context, reference) });
       return { Status: 202 };
     },
   } satisfies Pick<Operations<typeof client>, "Invoke" | "InvokeWithResponseStream" | "InvokeAsync">;
@@ -73,7 +72,7 @@ async function prepare(lambda: Lambda, context: Context, input: Asked, payloadBy
   const clientContext = clientContextOf(input.ClientContext);
   if (input.InvocationType === "DryRun") return undefined;
   const deployment = await lambda.ready(reference, input.TenantId);
-  const traceHeader = traceOf(lambda, context);
+  const traceHeader = traceOf(lambda, context, reference);
   if (input.InvocationType !== "Event" && isStopped(lambda, reference, traceHeader)) throw recursive();
   const request: InvocationRequest = {
     requestId: context.requestId,
@@ -130,21 +129,16 @@ function clientContextOf(base64: string | undefined): string | undefined {
   return text;
 }
 
-/** The trace that the caller named, or a new one; the caller learns its root. */
-function traceOf(lambda: Lambda, { traceHeader, responseHeaders }: Context): string {
-  const root = traceHeader === undefined ? undefined : TRACE_ROOT.exec(traceHeader)?.[1];
-  const header = traceHeader !== undefined && root !== undefined ? traceHeader : newTrace(lambda.clock.now());
-  responseHeaders?.set("x-amzn-trace-id", root === undefined ? header : `Root=${root}`);
+/** The trace that the caller named, or a new one; the caller learns its root. Functions with active tracing decide where nobody has. */
+function traceOf(lambda: Lambda, { traceHeader, responseHeaders }: Context, reference: FunctionReference): string {
+  const given = parseTrace(traceHeader);
+  const isOpen = given?.isSampled === undefined && runnableOf(lambda, reference).deployed.configuration.TracingMode === "Active";
+  const isSampled = isOpen && lambda.sampler.samples(functionArn(reference));
+  const made = given === undefined ? newTrace(lambda.clock.now(), isSampled) : { ...given, isSampled };
+  const header = traceHeader !== undefined && given !== undefined && !isOpen ? traceHeader : formatTrace(made);
+  responseHeaders?.set("x-amzn-trace-id", given === undefined ? header : `Root=${given.root}${isSampled ? ";Sampled=1" : ""}`);
   responseHeaders?.set("x-amzn-remapped-content-length", "0");
   return header;
-}
-
-function newTrace(nowMs: number): string {
-  const random = randomHex(20);
-  const seconds = Math.floor(nowMs / 1000)
-    .toString(16)
-    .padStart(8, "0");
-  return `Root=1-${seconds}-${random.slice(0, 24)};Parent=${random.slice(24)};Sampled=0`;
 }
 
 function answerOf(outcome: Outcome, version: string): Answer {

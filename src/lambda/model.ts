@@ -24,12 +24,14 @@ import type { EventSources } from "./event-sources.ts";
 import type { FunctionUrlRecord } from "./function-urls.ts";
 import type { LayerVersionRecord } from "./layer-records.ts";
 import type { LambdaMetrics } from "./invocation-metrics.ts";
+import type { Segments } from "./invocation-segments.ts";
 import type { NewerMembers } from "./newer-members.ts";
 import type { FunctionReference } from "./names.ts";
 import type { Packages } from "./packages.ts";
 import type { PolicyRecord } from "./permissions.ts";
 import type { Provisioning } from "./provisioning.ts";
 import type { RuntimeManagementRecord } from "./runtime-management.ts";
+import type { Sampler } from "./sampling.ts";
 import type { VersionRecord } from "./version-records.ts";
 
 export const FUNCTION_KIND = "lambda.function";
@@ -129,6 +131,10 @@ export interface LambdaDeps {
   readonly keepFailed: FailedEvents["keep"];
   /** Takes the numbers of AWS/Lambda. */
   readonly recorder: Recorder;
+  /** Takes the segments of invocations that are traced. */
+  readonly segments: Segments;
+  /** Whether the role may have segments recorded. */
+  readonly mayTrace: (place: { readonly account: string; readonly region: string }, roleArn: string) => boolean;
   /** Asynchronous invocations that run at once; the rest of the machine is for those who wait for an answer. */
   readonly asyncConcurrency: number;
   readonly clock: Clock;
@@ -186,6 +192,7 @@ export interface Lambda extends LambdaDeps {
   readonly ready: ReadyDeployment;
   readonly events: AsyncInvocations;
   readonly metrics: LambdaMetrics;
+  readonly sampler: Sampler;
   /** Completes a function's creation or update soon. */
   readonly complete: (key: Key) => void;
 }

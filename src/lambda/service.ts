@@ -37,6 +37,7 @@ import { layerPermissions } from "./layer-permissions.ts";
 import { LAYER_VERSION_KIND, type LayerVersionRecord } from "./layer-records.ts";
 import { layers } from "./layers.ts";
 import { countingInvoker, LambdaMetrics } from "./invocation-metrics.ts";
+import { tracingInvoker } from "./invocation-segments.ts";
 import { KEEPING_OPERATIONS } from "./newer-members.ts";
 import { FUNCTION_KIND, isPending, isUpdating, type FunctionRecord, type Lambda, type LambdaDeps, type ReadyDeployment } from "./model.ts";
 import { PackageReferences, packagesOfFunction, packagesOfLayer, packagesOfVersion } from "./package-references.ts";
@@ -46,6 +47,7 @@ import { provisionedConcurrency } from "./provisioned-concurrency.ts";
 import { Provisioning } from "./provisioning.ts";
 import { readyDeployments } from "./ready.ts";
 import { recursion } from "./recursion.ts";
+import { Sampler } from "./sampling.ts";
 import { resourcePolicies } from "./resource-policies.ts";
 import { REFUSED_OPERATIONS } from "./refused-operations.ts";
 import { runtimeManagement, RUNTIME_MANAGEMENT_KIND, type RuntimeManagementRecord } from "./runtime-management.ts";
@@ -135,14 +137,16 @@ export async function lambdaService(deps: LambdaDeps): Promise<LambdaService> {
   background.every(COLLECT_INTERVAL_MS, () => packages.collect(isReferenced, clock.monotonic(), UNUSED_PACKAGE_MS));
   const metrics = new LambdaMetrics(deps.recorder);
   const counting = countingInvoker(recheckingInvoker(invoker, packages), metrics);
+  const chance = deps.chance ?? Math.random;
   const base = {
     ...deps,
     ...records,
-    invoker: counting,
+    invoker: tracingInvoker(counting, clock, deps.segments),
     metrics,
     packages,
     usage,
-    chance: deps.chance ?? Math.random,
+    chance,
+    sampler: new Sampler(clock, chance),
     complete,
     turns: new Turns(),
   };

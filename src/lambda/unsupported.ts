@@ -72,11 +72,6 @@ export const REFUSED_MEMBERS: readonly RefusedMember[] = [
 export const MEMBERS_WITHOUT_EFFECT: readonly { readonly member: string; readonly operations: readonly string[]; readonly what: string }[] =
   [
     {
-      member: "TracingConfig",
-      operations: [CREATE, CONFIGURATION],
-      what: "stored and returned; no segments are sent, traces are not sampled",
-    },
-    {
       member: "UpdateRuntimeOn",
       operations: ["PutRuntimeManagementConfig"],
       what: "stored and returned; a server's runtimes change only when its operator installs others, whatever the mode",

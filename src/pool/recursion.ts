@@ -1,6 +1,6 @@
 // Stops functions that call themselves without end, directly or through others: counted in the lineage of the trace header.
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
-import { lineageId, passesThrough, traceHeader } from "../runtime/trace-header.ts";
+import { lineageId, passesThrough, traceHeader } from "../base/trace-header.ts";
 
 /** How often a function is run in one chain of requests. */
 const PASSES_MAX = 16;

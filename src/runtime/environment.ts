@@ -21,7 +21,7 @@ import { usesSdk } from "./sdk-use.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
 import { figuresOf, resultOf, type EnvironmentInvocation, type EnvironmentResult, type Figures, type Flight } from "./flight.ts";
 import { Telemetry } from "./telemetry.ts";
-import { lineageId, traceHeader } from "./trace-header.ts";
+import { lineageId, sampledTrace, traceHeader } from "../base/trace-header.ts";
 import { within } from "./within.ts";
 import { XrayDaemon } from "./xray-daemon.ts";
 
@@ -482,7 +482,8 @@ export class Environment {
     const write = await reserved;
     await measured;
     const { memoryMiB } = this.#options.settings;
-    write({ kind: "report", ...figures, memoryMiB, memoryPeakMiB: this.#memoryPeakMiB });
+    const trace = sampledTrace(flight.traceHeader) === undefined ? {} : { traceHeader: flight.traceHeader };
+    write({ kind: "report", ...figures, ...trace, memoryMiB, memoryPeakMiB: this.#memoryPeakMiB });
   }
 
   async #measure(isUrgent: boolean): Promise<void> {

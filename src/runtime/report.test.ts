@@ -100,6 +100,13 @@ const ROWS: readonly { name: string; event: PlatformEvent; text: string | undefi
     level: "INFO",
   },
   {
+    name: "a report of an invocation whose trace is recorded",
+    event: { ...report, status: "success", traceHeader: "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1" },
+    text: "REPORT RequestId: r1\tDuration: 1.20 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 35 MB\t\nXRAY TraceId: 1-5759e988-bd862e3fe1be46a994272793\tSegmentId: 53995c3f42cd8ad8\tSampled: true",
+    json: '{"time":"2026-01-01T00:00:00.000Z","type":"platform.report","record":{"requestId":"r1","metrics":{"durationMs":1.2,"billedDurationMs":2,"memorySizeMB":128,"maxMemoryUsedMB":35},"status":"success","tracing":{"spanId":"53995c3f42cd8ad8","type":"X-Amzn-Trace-Id","value":"Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"}}}',
+    level: "INFO",
+  },
+  {
     name: "a report of a cold start",
     event: { ...report, status: "success", initMs: 89.014 },
     text: "REPORT RequestId: r1\tDuration: 1.20 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 35 MB\tInit Duration: 89.01 ms\t",

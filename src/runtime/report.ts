@@ -1,4 +1,5 @@
 // What the platform itself writes into a function's log: START, END, REPORT, INIT_START and INIT_REPORT, as text and as JSON.
+import { sampledTrace } from "../base/trace-header.ts";
 import type { ExtensionNotice } from "./extensions.ts";
 import type { LogSettings, SystemLevel } from "./settings.ts";
 
@@ -56,6 +57,8 @@ export type PlatformEvent =
       readonly memoryMiB: number;
       readonly memoryPeakMiB: number;
       readonly initMs?: number;
+      /** Present: the trace is recorded. */
+      readonly traceHeader?: string;
     };
 
 const LEVEL_RANK: Record<SystemLevel, number> = { DEBUG: 0, INFO: 1, WARN: 2 };
@@ -78,7 +81,12 @@ function reportText(event: Kind<"report">): string {
   const head = `REPORT RequestId: ${event.requestId}\tDuration: ${ms(event.durationMs)}\tBilled Duration: ${event.billedMs} ms`;
   // A handler's own error is no failure of the platform: the text has only those.
   const status = event.status === "error" ? "" : statusText(event.status, event.errorType);
-  return `${head}\t${memory}\t${init}${status}`;
+  return `${head}\t${memory}\t${init}${status}${traceText(event)}`;
+}
+
+function traceText({ traceHeader }: Kind<"report">): string {
+  const trace = sampledTrace(traceHeader);
+  return trace === undefined ? "" : `\nXRAY TraceId: ${trace.root}\tSegmentId: ${trace.parent}\tSampled: true`;
 }
 
 const capitalised = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
@@ -150,10 +158,16 @@ function levelOf(event: PlatformEvent): SystemLevel {
   return event.kind === "initRuntimeDone" || event.kind === "runtimeDone" ? "DEBUG" : "INFO";
 }
 
+function tracingOf(event: PlatformEvent): object {
+  const trace = event.kind === "report" ? sampledTrace(event.traceHeader) : undefined;
+  if (event.kind !== "report" || trace === undefined) return {};
+  return { tracing: { spanId: trace.parent, type: "X-Amzn-Trace-Id", value: event.traceHeader } };
+}
+
 /** The event as the function's log format has it; absent: the format or the level leaves it out. `tenantId`: whose invocation it is. */
 export function platformLine(event: PlatformEvent, logging: LogSettings, nowMs: number, tenantId?: string): string | undefined {
   if (logging.format === "Text") return platformText(event);
   if (event.kind === "end" || LEVEL_RANK[levelOf(event)] < LEVEL_RANK[logging.systemLevel ?? "INFO"]) return undefined;
-  const record = "requestId" in event ? { ...recordOf(event), tenantId } : recordOf(event);
+  const record = "requestId" in event ? { ...recordOf(event), tenantId, ...tracingOf(event) } : recordOf(event);
   return JSON.stringify({ time: new Date(nowMs).toISOString(), type: typeOf(event), record });
 }

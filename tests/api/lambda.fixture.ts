@@ -161,6 +161,8 @@ async function startOn(t: TestContext, kept: Kept, given: Options): Promise<Star
     sources: { polls: () => false, problem: () => Promise.resolve(undefined) },
     keepFailed: () => [],
     recorder: { record: () => undefined },
+    segments: () => undefined,
+    mayTrace: () => true,
     asyncConcurrency: 100,
     clock,
     pace: clock,

@@ -8,6 +8,7 @@ import { S3Client } from "@aws-sdk/client-s3";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
+import { XRayClient } from "@aws-sdk/client-xray";
 
 export function awsClients(endpoint: string, credentials: { accessKeyId: string; secretAccessKey: string }) {
   const settings = { endpoint, region: "us-east-1", credentials, maxAttempts: 1, disableHostPrefix: true };
@@ -21,5 +22,6 @@ export function awsClients(endpoint: string, credentials: { accessKeyId: string;
     sns: new SNSClient(settings),
     events: new EventBridgeClient(settings),
     scheduler: new SchedulerClient(settings),
+    xray: new XRayClient(settings),
   };
 }
