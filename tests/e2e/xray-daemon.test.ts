@@ -206,9 +206,9 @@ for (const language of ["python", "node"] as const) {
   test(`${language}: … and from a prepared one`, { skip }, async () => {
     const target = await eventually("a cold start finds a prepared sandbox", async () => {
       const next = deployment(language);
-      const before = pooled.prepared().taken;
+      const takenBefore = pooled.prepared().taken;
       assert.equal(await call(pooled, next, { segment: SEGMENT }), "sent");
-      return pooled.prepared().taken > before && next;
+      return pooled.prepared().taken > takenBefore && next;
     });
     await eventually("it is there", () => ofFunction(target).length === 1);
     assert.deepEqual(ofFunction(target), [SEGMENT]);
@@ -234,9 +234,9 @@ test("127.0.0.1:2000 is the function's own", { skip }, async () => {
 
 test("a flood closes the address, for good, and costs the server little", { skip }, async (t) => {
   const target = deployment("python", { memoryMiB: 1769 });
-  const before = process.cpuUsage();
+  const cpuBefore = process.cpuUsage();
   assert.equal(await call(direct, target, { flood: 1_000_000 }), "refused");
-  const { user, system } = process.cpuUsage(before);
+  const { user, system } = process.cpuUsage(cpuBefore);
   t.diagnostic(`${((user + system) / 1000).toFixed(0)} ms of the server's CPU, with the cold start`);
   assert.equal(ofFunction(target).length, 1000);
   assert.deepEqual(strange.filter((one) => String(one).includes("nothing is taken there any more")).length, 1);
