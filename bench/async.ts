@@ -1,8 +1,6 @@
 // Asynchronous invocations: durable 202s per second while events wait and while they are worked off, against bare enqueues in the same run;
 // and the time from the call to the start of the function when nothing else happens. Functions answer at once (or, while events are to wait,
 // not at all), so that what is measured is the way to them; the callers are a process of their own with requests that are signed beforehand.
-import { fork } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +9,7 @@ import { timeOrderedId } from "../src/base/id.ts";
 import { silentLog } from "../src/base/log.ts";
 import { fakeSandboxHost } from "../src/sandbox/fake.ts";
 import { sqliteStorage } from "../src/store/sqlite/sqlite-storage.ts";
+import { measure, startCallers, type Demand, type Measured } from "./callers.ts";
 import { cpuMicroseconds, describeResult, median, repeat, summarise, type Result } from "./measure.ts";
 import { startBenchServer } from "./server.ts";
 import { rawConnection, wireText } from "./raw-connection.ts";
@@ -18,63 +17,27 @@ import { signedInvoke } from "./signed-requests.ts";
 
 const CALLERS = 64;
 const RUNS = 7;
-const EACH = 60;
+/** Until the compiler is done. */
+const WARM_UPS = 5;
 const ALONE = 300;
+const MANY: Demand = { callers: CALLERS, each: 60 };
+const EVENTS = MANY.callers * MANY.each;
+/** Less than what is accepted and run at most: latencies are those of a server that is busy, and not of one that can't follow. */
+const OFFERED = { ...MANY, perSecond: 2000 } as const;
 const EVENT = JSON.stringify({ text: "x".repeat(1000) });
 
-/** Of the process that is the callers. */
-const CALLERS_ROLE = "callers";
-
-interface Load {
-  readonly port: number;
-  readonly request: string;
-}
-
-interface Measured {
-  readonly perSecond: number;
-  readonly latenciesMs: readonly number[];
-}
-
-/** Every caller makes one call after the other. */
-async function measure(callers: number, each: number, call: (caller: number) => Promise<unknown>): Promise<Measured> {
-  const latenciesMs: number[] = [];
-  const startedMs = systemClock.monotonic();
-  const one = async (caller: number) => {
-    for (let n = 0; n < each; n++) {
-      const beforeMs = systemClock.monotonic();
-      await call(caller);
-      latenciesMs.push(systemClock.monotonic() - beforeMs);
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, (_, caller) => one(caller)));
-  return { perSecond: (callers * each * 1000) / (systemClock.monotonic() - startedMs), latenciesMs };
-}
-
-async function callAll({ port, request }: Load): Promise<Measured> {
-  const connections = await Promise.all(Array.from({ length: CALLERS }, () => rawConnection(port)));
-  const measured = await measure(
-    CALLERS,
-    EACH,
-    (caller) => connections[caller]?.call(request) ?? Promise.reject(new Error("no connection")),
-  );
-  for (const connection of connections) connection.close();
-  return measured;
-}
-
-if (process.argv[2] === CALLERS_ROLE)
-  process.on("message", (load: Load) => void callAll(load).then((measured) => process.send?.(measured)));
-
-async function bareEnqueues(): Promise<{ many: Measured[]; aloneMs: number }> {
+async function bareEnqueues(): Promise<{ many: Measured[]; offeredMs: number; aloneMs: number }> {
   const directory = await mkdtemp(join(tmpdir(), "lambent-bench-"));
   const storage = await sqliteStorage({ directory, clock: systemClock, log: silentLog });
   const body = Buffer.from(EVENT);
   const enqueue = () => storage.queue.enqueue([{ queue: "q", id: timeOrderedId(systemClock.now()), body }]);
-  await measure(CALLERS, EACH, enqueue);
-  const many = await repeat(RUNS, () => measure(CALLERS, EACH, enqueue));
-  const { latenciesMs } = await measure(1, ALONE, enqueue);
+  await measure(MANY, enqueue);
+  const many = await repeat(RUNS, () => measure(MANY, enqueue));
+  const { latenciesMs: offeredMs } = await measure(OFFERED, enqueue);
+  const { latenciesMs } = await measure({ callers: 1, each: ALONE }, enqueue);
   await storage.close();
   await rm(directory, { recursive: true });
-  return { many, aloneMs: median(latenciesMs) };
+  return { many, offeredMs: median(offeredMs), aloneMs: median(latenciesMs) };
 }
 
 const ratesOf = (runs: readonly Measured[]) => runs.map(({ perSecond }) => perSecond);
@@ -91,7 +54,7 @@ export async function run(): Promise<Result[]> {
     return "null";
   });
   const server = await startBenchServer({ sandboxes });
-  const callers = fork(import.meta.filename, [CALLERS_ROLE]);
+  const callers = startCallers();
   try {
     await server.make("f", "nodejs24.x", "index.handler", { "index.mjs": "" });
     const prepared = await signedInvoke(server.endpoint, server.keys, "f", EVENT, "Event");
@@ -108,24 +71,24 @@ export async function run(): Promise<Result[]> {
     await repeat(ALONE, oneMs);
     const alone = await repeat(ALONE, oneMs);
     connection.close();
-    const accepts = async (waits: boolean) => {
+    const accepts = async (demand: Demand, waits: boolean) => {
       const { promise: accepted, resolve: goOn } = Promise.withResolvers<void>();
       mayAnswer = waits ? accepted : Promise.resolve();
-      const wanted = started + CALLERS * EACH;
+      const wanted = started + EVENTS;
       const cpuBefore = cpuMicroseconds();
       const beforeMs = systemClock.monotonic();
       const { promise, resolve } = Promise.withResolvers<void>();
       begun = () => started === wanted && resolve();
-      callers.send({ port, request } satisfies Load);
-      const [measured] = (await once(callers, "message")) as [Measured];
+      const measured = await callers.load({ port, request, ...demand });
       goOn();
       await promise;
-      const cpuEach = (cpuMicroseconds() - cpuBefore) / (CALLERS * EACH);
-      return { measured, workedOff: (CALLERS * EACH * 1000) / (systemClock.monotonic() - beforeMs), cpuEach };
+      const cpuEach = (cpuMicroseconds() - cpuBefore) / EVENTS;
+      return { measured, workedOff: (EVENTS * 1000) / (systemClock.monotonic() - beforeMs), cpuEach };
     };
-    await accepts(false);
-    const runs = await repeat(RUNS, () => accepts(false));
-    const waiting = (await repeat(RUNS, () => accepts(true))).map((one) => one.measured);
+    await repeat(WARM_UPS, () => accepts(MANY, false));
+    const runs = await repeat(RUNS, () => accepts(MANY, false));
+    const waiting = (await repeat(RUNS, () => accepts(MANY, true))).map((one) => one.measured);
+    const offered = (await accepts(OFFERED, false)).measured;
     const bare = await bareEnqueues();
     const measured = runs.map((one) => one.measured);
     return [
@@ -133,6 +96,7 @@ export async function run(): Promise<Result[]> {
       summarise(`async: durable 202s, ${CALLERS} callers, latency`, "ms", latenciesOf(measured), median(latenciesOf(bare.many))),
       summarise("async: durable 202s of events that wait", "1/s", ratesOf(waiting), median(ratesOf(bare.many))),
       summarise("async: durable 202s of events that wait, latency", "ms", latenciesOf(waiting), median(latenciesOf(bare.many))),
+      summarise(`async: durable 202s, ${OFFERED.perSecond}/s offered, latency`, "ms", offered.latenciesMs, bare.offeredMs),
       summarise(
         "async: accepted and run",
         "1/s",
@@ -146,9 +110,9 @@ export async function run(): Promise<Result[]> {
       summarise("async: call to start of the function, 1 caller", "ms", alone, bare.aloneMs),
     ];
   } finally {
-    callers.kill();
+    callers.stop();
     await server.stop();
   }
 }
 
-if (import.meta.main && process.argv[2] !== CALLERS_ROLE) for (const result of await run()) console.log(describeResult(result));
+if (import.meta.main) for (const result of await run()) console.log(describeResult(result));

@@ -13,6 +13,7 @@ import { silentLog } from "../src/base/log.ts";
 import { sqsService } from "../src/services/sqs/service.ts";
 import type { Storage } from "../src/store/storage.ts";
 import { sqliteStorage } from "../src/store/sqlite/sqlite-storage.ts";
+import { measure } from "./callers.ts";
 import { rawConnection, wireText, type RawConnection } from "./raw-connection.ts";
 import { signedPost, type Credentials } from "./signed-requests.ts";
 import { describeResult, median, repeat, summarise, type Result } from "./measure.ts";
@@ -21,19 +22,12 @@ const CALLERS = 16;
 const BATCH = 10;
 const ROUNDS = 25;
 const RUNS = 5;
-const MESSAGES = CALLERS * ROUNDS * BATCH;
 const BODY = "a".repeat(1024);
 const HOUR_MS = 3_600_000;
 
 /** Messages per second, when every caller makes its calls one after the other. */
-async function rateOf(call: (caller: number) => Promise<unknown>): Promise<number> {
-  const startMs = systemClock.monotonic();
-  const one = async (caller: number) => {
-    for (let n = 0; n < ROUNDS; n++) await call(caller);
-  };
-  await Promise.all(Array.from({ length: CALLERS }, (_, caller) => one(caller)));
-  return (MESSAGES * 1000) / (systemClock.monotonic() - startMs);
-}
+const rateOf = async (call: (caller: number) => Promise<unknown>): Promise<number> =>
+  (await measure({ callers: CALLERS, each: ROUNDS }, call)).perSecond * BATCH;
 
 /** The store alone: send, and receive with remove. */
 async function bare({ mailboxes }: Storage, round: number): Promise<{ send: number; receive: number }> {

@@ -1,10 +1,13 @@
-// Warm invokes through the real API, signature verified and IAM evaluated, against a bare node:http echo in the same run.
+// Warm invokes through the real API, signature verified and IAM evaluated, against a bare node:http echo in the same run: one at a time as a
+// usual client makes them, and as many as there can be, with callers that cost little.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Worker, isMainThread, parentPort, workerData, type MessagePort } from "node:worker_threads";
 import { sleep, systemClock } from "../src/base/clock.ts";
-import { median, summarise, type Result } from "./measure.ts";
+import { startCallers } from "./callers.ts";
+import { median, repeat, summarise, type Result } from "./measure.ts";
+import { wireText } from "./raw-connection.ts";
 import { startBenchServer } from "./server.ts";
 import { connections, send, signedInvoke, type Prepared } from "./signed-requests.ts";
 
@@ -12,28 +15,24 @@ const WARM_UP = 500;
 const SAMPLES = 3000;
 const ROUND = 500;
 const CALLERS = 10;
+/** Calls of each of these in a round. */
+const EACH = 300;
+const ROUNDS = 7;
+const WARM_UP_ROUNDS = 15;
 /** After 5 ms at rest an environment is frozen: these calls find it so. */
 const REST = { ms: 20, samples: 200 } as const;
 const EVENT = '{"key1":"value1","key2":"value2","key3":"value3"}';
 const NODE = { "index.mjs": "export const handler = async (event) => event;" };
 const PYTHON = { "app.py": "def handler(event, context):\n    return event\n" };
 
-type Role = "floor" | "callers";
+type Role = "floor" | "caller";
 
 interface Load {
   readonly href: string;
   readonly request: Omit<Prepared, "url">;
-  readonly callers: number;
   readonly count: number;
-  /** Between two calls of a caller. */
+  /** Between two calls. */
   readonly restMs: number;
-}
-
-interface Measured {
-  /** Of each request, in ms. */
-  readonly samples: readonly number[];
-  /** Answers per second. */
-  readonly rate: number;
 }
 
 function serveFloor(port: MessagePort): void {
@@ -45,78 +44,83 @@ function serveFloor(port: MessagePort): void {
   echo.listen(0, "127.0.0.1", () => port.postMessage((echo.address() as AddressInfo).port));
 }
 
-/** So many callers, with a connection each. */
-async function load({ href, request, callers, count, restMs }: Load): Promise<Measured> {
-  const agent = connections(callers);
+/** Calls one after the other on one connection; the milliseconds of each. */
+async function load({ href, request, count, restMs }: Load): Promise<number[]> {
+  const agent = connections(1);
   const prepared = { ...request, url: new URL(href) };
-  const samples: number[] = [];
-  const startedMs = performance.now();
-  let left = count;
-  await Promise.all(
-    Array.from({ length: callers }, async () => {
-      while (left-- > 0) {
-        if (restMs > 0) await sleep(systemClock, restMs);
-        samples.push(await send(prepared, agent));
-      }
-    }),
-  );
+  const samples = await repeat(count, async () => {
+    if (restMs > 0) await sleep(systemClock, restMs);
+    return await send(prepared, agent);
+  });
   agent.destroy();
-  return { samples, rate: (count / (performance.now() - startedMs)) * 1000 };
+  return samples;
 }
 
-// Floor and callers have threads of their own, as the server has this one: what a caller costs is no part of the figure.
+// Floor and caller have threads of their own, as the server has this one: what a caller costs is no part of the figure.
 if (!isMainThread && parentPort !== null) {
   const port = parentPort;
   if ((workerData as Role) === "floor") serveFloor(port);
-  else port.on("message", (one: Load) => void load(one).then((measured) => port.postMessage(measured)));
+  else port.on("message", (one: Load) => void load(one).then((samples) => port.postMessage(samples)));
 }
 
 const worker = (role: Role) => new Worker(new URL(import.meta.url), { workerData: role });
 
-async function measure(callers: Worker, { url, ...request }: Prepared, count: number, atOnce = 1, restMs = 0): Promise<Measured> {
-  callers.postMessage({ href: url.href, request, callers: atOnce, count, restMs } satisfies Load);
-  const [measured] = (await once(callers, "message")) as [Measured];
-  return measured;
+async function latencies(caller: Worker, { url, ...request }: Prepared, count: number, restMs = 0): Promise<number[]> {
+  caller.postMessage({ href: url.href, request, count, restMs } satisfies Load);
+  const [samples] = (await once(caller, "message")) as [number[]];
+  return samples;
 }
 
 /** Server and floor take turns, so that a change of the machine's speed meets both. */
-async function compare(callers: Worker, name: string, target: Prepared, floor: Prepared): Promise<Result[]> {
-  await measure(callers, target, WARM_UP);
-  await measure(callers, floor, WARM_UP);
+async function compare(caller: Worker, name: string, target: Prepared, floor: Prepared): Promise<Result[]> {
+  await latencies(caller, target, WARM_UP);
+  await latencies(caller, floor, WARM_UP);
   const [ours, theirs]: [number[], number[]] = [[], []];
   for (let done = 0; done < SAMPLES; done += ROUND) {
-    ours.push(...(await measure(callers, target, ROUND)).samples);
-    theirs.push(...(await measure(callers, floor, ROUND)).samples);
+    ours.push(...(await latencies(caller, target, ROUND)));
+    theirs.push(...(await latencies(caller, floor, ROUND)));
   }
-  const [rates, floorRates]: [number[], number[]] = [[], []];
-  for (let round = 0; round < 5; round++) {
-    rates.push((await measure(callers, target, 3000, CALLERS)).rate);
-    floorRates.push((await measure(callers, floor, 3000, CALLERS)).rate);
-  }
-  const rested = await measure(callers, target, REST.samples, 1, REST.ms);
-  const floorRested = await measure(callers, floor, REST.samples, 1, REST.ms);
+  const rested = await latencies(caller, target, REST.samples, REST.ms);
+  const floorRested = await latencies(caller, floor, REST.samples, REST.ms);
+  const [rates, floorRates] = await compareRates(target, floor);
   return [
     summarise(`warm invoke: ${name}, one at a time`, "ms", ours, median(theirs)),
-    summarise(`warm invoke: ${name}, after ${REST.ms} ms at rest`, "ms", rested.samples, median(floorRested.samples)),
+    summarise(`warm invoke: ${name}, after ${REST.ms} ms at rest`, "ms", rested, median(floorRested)),
     summarise(`warm invoke: ${name}, ${CALLERS} at once`, "1/s", rates, median(floorRates)),
   ];
 }
 
+/** At full load, when the compiler is done with ten environments, too. */
+async function compareRates(target: Prepared, floor: Prepared): Promise<readonly [ours: number[], theirs: number[]]> {
+  const callers = startCallers();
+  const rateOf = async (prepared: Prepared) =>
+    (await callers.load({ port: Number(prepared.url.port), request: wireText(prepared), callers: CALLERS, each: EACH })).perSecond;
+  try {
+    await repeat(WARM_UP_ROUNDS, () => rateOf(target));
+    await rateOf(floor);
+    const rates = await repeat(ROUNDS, async () => [await rateOf(target), await rateOf(floor)] as const);
+    return [rates.map(([ours]) => ours), rates.map(([, theirs]) => theirs)];
+  } finally {
+    callers.stop();
+  }
+}
+
 export async function run(): Promise<Result[]> {
   const echo = worker("floor");
-  const callers = worker("callers");
+  const caller = worker("caller");
   const [port] = (await once(echo, "message")) as [number];
   const server = await startBenchServer();
   try {
     await server.make("node", "nodejs24.x", "index.handler", NODE);
     await server.make("python", "python3.11", "app.handler", PYTHON);
-    const floor: Prepared = { url: new URL(`http://127.0.0.1:${port}/`), headers: { "content-length": String(EVENT.length) }, body: EVENT };
+    const url = new URL(`http://127.0.0.1:${port}/`);
+    const floor: Prepared = { url, headers: { host: url.host, "content-length": String(EVENT.length) }, body: EVENT };
     const results: Result[] = [];
     for (const name of ["node", "python"])
-      results.push(...(await compare(callers, name, await signedInvoke(server.endpoint, server.keys, name, EVENT), floor)));
+      results.push(...(await compare(caller, name, await signedInvoke(server.endpoint, server.keys, name, EVENT), floor)));
     return results;
   } finally {
     await server.stop();
-    await Promise.all([echo.terminate(), callers.terminate()]);
+    await Promise.all([echo.terminate(), caller.terminate()]);
   }
 }

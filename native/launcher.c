@@ -86,7 +86,8 @@ static void tell_text(enum event kind, uint32_t id, const char *text) { tell(kin
 // Node takes a line of JSON with one descriptor beside it.
 static void hand_over(const struct sandbox *sandbox, const char *kind, unsigned port, int descriptor) {
   char line[256];
-  int size = snprintf(line, sizeof line, "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":{\"id\":%u,\"kind\":\"%s\",\"port\":%u}}\n", sandbox->id, kind, port);
+  const char *type = strcmp(kind, "datagrams") ? "net.Native" : "dgram.Socket\",\"dgramType\":\"udp4";
+  int size = snprintf(line, sizeof line, "{\"cmd\":\"NODE_HANDLE\",\"type\":\"%s\",\"msg\":{\"id\":%u,\"kind\":\"%s\",\"port\":%u}}\n", type, sandbox->id, kind, port);
   char space[CMSG_SPACE(sizeof(int))] = {0};
   struct iovec part = {line, (size_t)size};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
@@ -225,8 +226,9 @@ static void hear(struct sandbox *sandbox) {
   int descriptor = -1;
   if (head && head->cmsg_type == SCM_RIGHTS) memcpy(&descriptor, CMSG_DATA(head), sizeof descriptor);
   switch (text[0]) {
+    case 'D':
     case 'L':
-      if (descriptor >= 0 && size == 3) hand_over(sandbox, "listener", (unsigned char)text[1] | (unsigned)(unsigned char)text[2] << 8, descriptor);
+      if (descriptor >= 0 && size == 3) hand_over(sandbox, text[0] == 'D' ? "datagrams" : "listener", (unsigned char)text[1] | (unsigned)(unsigned char)text[2] << 8, descriptor);
       break;
     case 'M': sandbox->mount_namespace = descriptor; break;
     case 'S':

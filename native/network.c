@@ -10,7 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-// Where AWS puts the Runtime API: a second address of the loopback interface.
+// What the server has not read yet of one sandbox's datagrams; more is lost. The kernel allows twice as much, for its own needs.
+enum { DATAGRAM_QUEUE_BYTES = 256 << 10 };
+
+// Where AWS puts the Runtime API and the X-Ray daemon: a second address of the loopback interface.
 static const char *const RUNTIME_ADDRESS = "169.254.100.1";
 
 static void set_address(struct sockaddr *to, const char *text) {
@@ -38,14 +41,19 @@ const char *network_up(void) {
   return is_up ? NULL : "loopback interface";
 }
 
-int network_listen(uint16_t port) {
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  int one = 1;
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_ANY)};
-  if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) ||
-      bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 128)) {
-    if (listener >= 0) close(listener);
-    return -1;
-  }
-  return listener;
+static int open_port(int type, const char *host, uint16_t port) {
+  struct sockaddr_in address;
+  set_address((struct sockaddr *)&address, host);
+  address.sin_port = htons(port);
+  int made = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1, queue = DATAGRAM_QUEUE_BYTES;
+  bool is_open = made >= 0 && setsockopt(made, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+                 bind(made, (struct sockaddr *)&address, sizeof address) == 0 &&
+                 (type == SOCK_STREAM ? listen(made, 128) : setsockopt(made, SOL_SOCKET, SO_RCVBUF, &queue, sizeof queue)) == 0;
+  if (is_open) return made;
+  if (made >= 0) close(made);
+  return -1;
 }
+
+int network_listen(uint16_t port) { return open_port(SOCK_STREAM, "0.0.0.0", port); }
+
+int network_receive(uint16_t port) { return open_port(SOCK_DGRAM, RUNTIME_ADDRESS, port); }

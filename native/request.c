@@ -129,6 +129,7 @@ static const char *read_field(enum field tag, char *bytes, size_t length, struct
     case FIELD_UID: return read_number(bytes, length, &request->uid);
     case FIELD_SLOT: return read_number(bytes, length, &request->slot);
     case FIELD_PREPARED: return read_number(bytes, length, &request->prepared);
+    case FIELD_DATAGRAMS: return read_number(bytes, length, &request->datagrams);
     default: return "unknown field";
   }
 }
@@ -144,6 +145,7 @@ static const char *check_start(const struct request *request) {
   if (!has_limits(request) || !request->open_files_max || !request->uid || !request->processor_count) return "a start needs every limit";
   if (request->uid > UINT32_MAX - 1) return "the uid is out of range";
   if (request->slot > SLOT_MAX) return "the slot is out of range";
+  if (request->datagrams > UINT16_MAX) return "the port is out of range";
   return NULL;
 }
 

@@ -12,7 +12,7 @@ enum operation { OP_START = 1, OP_KILL = 2, OP_FREEZE = 3, OP_THAW = 4, OP_USAGE
 enum field {
   FIELD_NAME = 1, FIELD_MOUNT, FIELD_ARGUMENT, FIELD_VARIABLE, FIELD_DIRECTORY, FIELD_MEMORY, FIELD_CPU, FIELD_PROCESSES,
   FIELD_OPEN_FILES, FIELD_TMP_BYTES, FIELD_TMP_INODES, FIELD_LISTENER, FIELD_UID, FIELD_SLOT,
-  FIELD_PREPARED, FIELD_FORMAT, FIELD_PROCESSORS,
+  FIELD_PREPARED, FIELD_FORMAT, FIELD_PROCESSORS, FIELD_DATAGRAMS,
 };
 
 struct mount_request {
@@ -41,6 +41,7 @@ struct request {
   uint64_t tmp_inodes;
   uint16_t listeners[LISTENERS_MAX];
   size_t listener_count;
+  uint64_t datagrams;  // a UDP port whose datagrams go to the server; 0: none
   uint16_t processors[PROCESSORS_MAX];  // which of the machine's it runs on, and sees
   size_t processor_count;
   const char *format;  // for binfmt_misc: which programs run through which emulator, in this sandbox only; NULL: only what the kernel itself can run

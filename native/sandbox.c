@@ -248,6 +248,7 @@ void sandbox_main(const struct request *request, const struct sandbox_descriptor
   make_namespaces((unsigned)request->slot);
   if (sethostname("sandbox", 7) || setdomainname("", 0)) fail("host name", NULL);
   for (size_t i = 0; i < request->listener_count; i++) send_descriptor('L', request->listeners[i], network_listen(request->listeners[i]), "listener");
+  if (request->datagrams) send_descriptor('D', (uint16_t)request->datagrams, network_receive((uint16_t)request->datagrams), "datagrams");
   if ((failed = filesystem_enter(request))) fail("file system", failed);
   if (request->prepared) send_descriptor('M', 0, open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), "mount namespace");
   if (open("/dev/null", O_RDWR) != 0) fail("descriptors", "/dev/null");

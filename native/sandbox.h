@@ -11,7 +11,7 @@
 struct sandbox_descriptors {
   int control;  // becomes 3
   int output;   // becomes 1 and 2
-  int report;   // sequenced packets to the launcher: 'L' + port brings a listener, 'M' the mount namespace of a prepared sandbox,
+  int report;   // sequenced packets to the launcher: 'L' + port brings a listener, 'D' + port a socket for datagrams, 'M' the mount namespace of a prepared sandbox,
                 // 'S' says that the first process runs, 'X' + code + signal how it ended, 'E' + reason that a layer could not be made
   int gateway;  // to the internet, or -1
 };
@@ -27,5 +27,7 @@ const char *filesystem_add(int mount_namespace, const struct request *request);
 const char *network_up(void);
 // A listening socket on every address of the namespace, or -1.
 int network_listen(uint16_t port);
+// A socket for datagrams, on the address of AWS's daemons only, or -1.
+int network_receive(uint16_t port);
 
 #endif

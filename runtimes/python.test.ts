@@ -1,6 +1,7 @@
 // The Python bootstrap with every Python of this machine: handlers of all kinds, and the frames that they lead to.
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { dirname, join } from "node:path";
 import { after, describe, test } from "node:test";
 import { loadConfig } from "../src/config.ts";
 import { findHostPython, PYTHON_RUNTIMES } from "../src/runtime/host-pythons.ts";
@@ -288,6 +289,26 @@ async function checkStarted(started: BootstrapProcess, one: Case): Promise<void>
   if ("result" in one) assert.deepEqual(JSON.parse(body.toString()), one.result);
 }
 
+/** The reader is the nap that is taken while there is something to read. */
+const READ_FIRST = `
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+import failures
+from_pipe, to_pipe = os.pipe()
+printed, nap, read = sys.__stdout__, time.sleep, []
+sys.__stdout__ = os.fdopen(to_pipe, "w")
+os.write(to_pipe, b"printed")
+time.sleep = lambda seconds: read.append(os.read(from_pipe, 100))
+failures.wait_until_read()
+os.write(to_pipe, b"unread")
+time.sleep = nap
+failures.wait_until_read()
+unread = os.read(from_pipe, 100).decode()
+sys.__stdout__.close()
+failures.wait_until_read()
+print(read, unread, "closed", file=printed)
+`;
+
 for (const runtime of PYTHON_RUNTIMES) {
   const host = findHostPython(config.pythonSearchPath, runtime);
   describe(runtime, { skip: host === undefined ? `there is no ${runtime} on this machine` : false, concurrency: 2 }, () => {
@@ -422,6 +443,11 @@ function others(argv: readonly string[], runtime: string): void {
     await one.frame();
     await one.invoke(0);
     assert.deepEqual(await one.dispose(), { code: 0, signal: null });
+  });
+
+  test("an error is logged when what was printed before has been read, or if nobody reads", () => {
+    const answer = spawnSync(argv[0] ?? "", ["-S", "-c", READ_FIRST, dirname(BOOTSTRAP)], { encoding: "utf8" });
+    assert.deepEqual([answer.stderr, answer.stdout], ["", "[b'printed'] unread closed\n"]);
   });
 
   test("boto3 is there", async () => {

@@ -66,20 +66,22 @@ the build that the server has. The rates of operations other than invocations ar
 Invoke: DurableExecutionName is refused. Results of asynchronous invocations go to Lambda functions, S3 buckets, SQS
 queues, SNS topics and event buses. A record of more than 256 KB goes to a topic with \`null\` for its payloads.
 
-There are no organisations, so a permission with PrincipalOrgID or OrganizationId admits nobody.
+A server has one account (\`--account\`): the credentials that it gives out are that account's, and regions are told apart by the signature. Other
+accounts can be named as principals. There are no organisations, so a permission with PrincipalOrgID or OrganizationId admits nobody.
 
 Layers: AWS's own layers (\`awslayer\`) do not exist, and those of
 AWS's accounts are to be published here again. Content.Location is valid for ten minutes. Programs in \`/opt/extensions\` run: [extensions.md](extensions.md).
 
 Event source mappings are stored, checked and listed; **nothing reads from a source yet, so no mapping invokes its function**. One that was asked
 to be enabled answers \`State: Disabled\` and says so in \`StateTransitionReason\`; it keeps the wish, and will be enabled by a version that can
-read. Queues are looked for, with the rights of the function's role; streams, clusters, brokers and databases are not, because this server has
-none. Changes are complete when they are answered: \`Creating\`, \`Updating\` and \`Deleting\` are seen in that answer only. \`KMSKeyArn\` is
-refused, up to 10 filters are accepted.
+read; until then Terraform shows \`enabled\` as changed in each plan, unless it is \`false\`. Queues are looked for, with the rights of the
+function's role; streams, clusters, brokers and databases are not, because this server has none. Changes are complete when they are answered:
+\`Creating\`, \`Updating\` and \`Deleting\` are seen in that answer only. \`KMSKeyArn\` is refused, up to 10 filters are accepted.
 
 Function URLs are \`http://<url-id>.lambda-url.<region>.localhost:<port>/\` (or below the name by which the client reached the server), and are
 served in both modes; with RESPONSE_STREAM a function that does not stream has its result sent as it is. Both permissions are needed,
-\`lambda:InvokeFunctionUrl\` and \`lambda:InvokeFunction\`. Forms (\`application/x-www-form-urlencoded\`) come in base64.
+\`lambda:InvokeFunctionUrl\` and \`lambda:InvokeFunction\`. Forms (\`application/x-www-form-urlencoded\`) come in base64. The URL
+of an alias outlives it, closed (403), until it is deleted itself or with its function.
 
 Runtimes: a function can be made for each that AWS still makes functions for, and is invoked when the machine, or an image that was installed, has
 exactly that one; else an invocation is an InvalidRuntimeException that says what to do. .NET comes with AWS's own images only
@@ -137,7 +139,7 @@ reached. Encryption with KMS and exclusion filters of tag mutability are refused
   own \`RoleArn\`, are stored and returned without effect; a target's \`RoleArn\` counts.
 - All entries of a PutEvents request together may have 1 MiB. Its rates and those of targets are not limited.
 - InvalidEventPatternException has the reason of AWS without the place in the text. A pattern is not refused for its number of wildcards: they cost nothing.
-- An event that came from another bus goes to no third one: buses can't send events around without end.
+- An event that came from another bus goes to no third one, as on AWS, also within one account: it fails with THIRD_ACCOUNT_HOP_DETECTED.
 - Archives have no managed rule in ListRules; EventCount and SizeBytes are exact.
 - \`State\` ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS is ENABLED: there is no CloudTrail.`,
   scheduler: `What happens to ticks that no server saw, time zones and windows: [docs/schedules.md](schedules.md). Differs from AWS, or is left out:

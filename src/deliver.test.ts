@@ -25,7 +25,7 @@ const CONTEXT: DeliveryContext = {
   objectKey: "a/b",
 };
 
-const OPERATIONS = ["Invoke", "PutObject", "SendMessage", "PutEvents", "CreateLogStream", "PutLogEvents", "Publish"];
+const OPERATIONS = ["Invoke", "PutObject", "SendMessage", "PutEvents", "CreateLogStream", "PutLogEvents", "Publish", "GetQueueAttributes"];
 
 /** Services with the same operations each, which keep what they were called with or throw what they are told to. */
 function setUp(names: readonly string[], options: { failure?: Error; isStranger?: boolean; resourcePolicy?: PolicyDocument } = {}) {
@@ -162,6 +162,18 @@ test("a service acts for its source: only the target's own policy can admit it",
     return (await deliver(QUEUE, EVENT, sent)).kind;
   });
   assert.deepEqual(await Promise.all(outcomes), ["refused", "refused", "delivered"]);
+});
+
+test("that a target is not there is told to its own account, and to no other", async () => {
+  const failure = new CommonFault("QueueDoesNotExist", "no", 400);
+  const codeFor = async (sender: DeliveryContext["sender"], account: string, isStranger: boolean) => {
+    const outcome = await setUp(["sqs"], { failure, isStranger }).deliver(QUEUE, EVENT, { ...CONTEXT, sender, account });
+    return outcome.kind === "refused" && outcome.code;
+  };
+  const service = { principal: "sns.amazonaws.com" };
+  assert.equal(await codeFor(service, "000000000000", false), "QueueDoesNotExist");
+  assert.equal(await codeFor(service, "111111111111", false), "AccessDeniedException");
+  assert.equal(await codeFor(CONTEXT.sender, "000000000000", true), "AccessDeniedException");
 });
 
 test("without the right nothing is delivered, and a bug is one", async () => {

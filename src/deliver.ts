@@ -26,6 +26,8 @@ interface Step {
 interface Target extends Step {
   /** Made before: that it is there already is as good. */
   readonly place?: Step;
+  /** Fails when there is no such target: a policy that is not there admits nobody, which would be no help to who looks for the fault. */
+  readonly presence?: Step;
   /** What it answers may say that it was not taken. */
   readonly faultOf?: (output: unknown) => CommonFault | undefined;
 }
@@ -33,8 +35,8 @@ interface Target extends Step {
 export interface DelivererDeps {
   readonly clock: Clock;
   readonly identities: Identities;
-  /** A session of the role, assumed by the principal; throws a fault when the role is gone or does not trust the principal. */
-  readonly assume: (roleArn: string, sessionName: string, principal: string) => Caller;
+  /** A session of the role, assumed by the principal; undefined when the role is gone or does not trust the principal. */
+  readonly assume: (roleArn: string, sessionName: string, principal: string) => Caller | undefined;
   /** By the name in their ARNs; may wait for a service that is still starting. */
   readonly services: ReadonlyMap<string, () => Promise<ServiceDefinition>>;
   readonly web: OutboundHttp;
@@ -44,6 +46,7 @@ const toFunction: Target = {
   operation: "Invoke",
   inputOf: (FunctionName, Payload) => ({ FunctionName, InvocationType: "Event", Payload }),
   dryRun: { InvocationType: "DryRun" },
+  presence: { operation: "GetFunctionConfiguration", inputOf: (FunctionName) => ({ FunctionName }) },
 };
 
 const toBucket: Target = {
@@ -66,12 +69,17 @@ function decoded(attributes: NonNullable<DeliveryContext["attributes"]>): Input 
   return Object.fromEntries(entries) as Input;
 }
 
+function queueUrl(target: string): string {
+  const { account, resource } = parseArn(target) ?? {};
+  return `${ENDPOINT}/${account}/${resource}`;
+}
+
 const toQueue: Target = {
   operation: "SendMessage",
+  presence: { operation: "GetQueueAttributes", inputOf: (target) => ({ QueueUrl: queueUrl(target) }) },
   inputOf(target, event, { attributes = {}, messageGroupId, deduplicationId }) {
-    const { account, resource } = parseArn(target) ?? {};
     return {
-      QueueUrl: `${ENDPOINT}/${account}/${resource}`,
+      QueueUrl: queueUrl(target),
       MessageBody: Buffer.from(event).toString(),
       MessageAttributes: decoded(attributes),
       ...(messageGroupId === undefined ? {} : { MessageGroupId: messageGroupId }),
@@ -82,6 +90,7 @@ const toQueue: Target = {
 
 const toTopic: Target = {
   operation: "Publish",
+  presence: { operation: "GetTopicAttributes", inputOf: (TopicArn) => ({ TopicArn }) },
   inputOf: (TopicArn, event, { subject, attributes = {}, messageGroupId, deduplicationId }) => ({
     TopicArn,
     Message: Buffer.from(event).toString(),
@@ -99,6 +108,7 @@ interface WholeEvent {
 
 const toBus: Target = {
   operation: "PutEvents",
+  presence: { operation: "DescribeEventBus", inputOf: (Name) => ({ Name }) },
   inputOf(EventBusName, event, { busEntry, traceHeader }) {
     const text = Buffer.from(event).toString();
     const trace = traceHeader === undefined ? {} : { TraceHeader: traceHeader };
@@ -215,14 +225,25 @@ async function send(
     ...(traceHeader === undefined ? {} : { traceHeader }),
     signal: new AbortController().signal,
   };
-  const perform = async ({ operation, inputOf, dryRun }: Step): Promise<unknown> => {
-    const input = inputOf(arn, event, sent, deps.clock.now());
+  const call = async (operation: string, input: Input): Promise<unknown> =>
+    await (service.operations[operation] as (context: Context, input: Input) => unknown)(context, input);
+  const allow = async (operation: string, input: Input): Promise<void> => {
     const needs = await service.access(operation, context, input);
     authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
+  };
+  const unlessMissing = async (cause: unknown): Promise<never> => {
+    const { presence } = target;
+    // Of other accounts nobody learns what they have.
+    const isOwn = parseArn(arn)?.account === account;
+    if (presence !== undefined && isOwn && sender.role === undefined) await call(presence.operation, presence.inputOf(arn, event, sent, 0));
+    throw cause;
+  };
+  const perform = async ({ operation, inputOf, dryRun }: Step): Promise<unknown> => {
+    const input = inputOf(arn, event, sent, deps.clock.now());
+    await allow(operation, input).catch(unlessMissing);
     // What has no dry run of its own is only asked for the right to it.
     if (isDryRun && dryRun === undefined) return undefined;
-    const call = service.operations[operation] as (context: Context, input: Input) => unknown;
-    return await call(context, isDryRun ? { ...input, ...dryRun } : input);
+    return await call(operation, isDryRun ? { ...input, ...dryRun } : input);
   };
   if (target.place !== undefined) await perform(target.place).catch(unlessThere);
   const output = await perform(target);
@@ -235,8 +256,13 @@ function unlessThere(cause: unknown): void {
 }
 
 function callerOf({ assume }: DelivererDeps, { principal, role }: DeliverySender): Caller {
-  if (role !== undefined) return assume(role.arn, role.sessionName, principal);
+  if (role !== undefined) return assume(role.arn, role.sessionName, principal) ?? notAssumed(role.arn, principal);
   return { kind: "service", account: "", arn: principal, userId: principal, accessKeyId: "" };
+}
+
+function notAssumed(roleArn: string, principal: string): never {
+  const why = `${principal} cannot assume ${roleArn}: there is no such role, or its trust policy does not name the service`;
+  throw new CommonFault("FAILED_TO_ASSUME_ROLE", why, 403);
 }
 
 /** What a resource's policy asks of a service: for whom it acts. */

@@ -56,7 +56,7 @@ test("what was sent before the beginning is delivered, once", async (t) => {
 test("as many attempts as the rules have, then a dead letter that tells why", async (t) => {
   const { outgoing, calls, minute } = setUp(t, (target) => (target === DEAD ? { kind: "delivered" } : BUSY));
   outgoing.begin();
-  const deadLetter = { target: DEAD, attributes: { RULE_ARN: text("r") }, tellsFailure: true } as const;
+  const deadLetter = { target: DEAD, attributes: { RULE_ARN: text("r") }, tellsFailure: "EventBridge" } as const;
   await outgoing.send([delivery({ retry: { retriesMax: 2, ageMaxMs: 86_400_000 }, deadLetter })]);
   await minute();
   assert.deepEqual(
@@ -65,7 +65,7 @@ test("as many attempts as the rules have, then a dead letter that tells why", as
   );
   assert.deepEqual(calls.at(-1)?.context.attributes, {
     RULE_ARN: text("r"),
-    ERROR_CODE: text("Throttled"),
+    ERROR_CODE: text("THROTTLING"),
     ERROR_MESSAGE: text("not now"),
     RETRY_ATTEMPTS: { DataType: "Number", StringValue: "2" },
     EXHAUSTED_RETRY_CONDITION: text("MaximumRetryAttempts"),
@@ -75,7 +75,9 @@ test("as many attempts as the rules have, then a dead letter that tells why", as
 test("what is too old is not tried again", async (t) => {
   const { outgoing, calls, minute } = setUp(t, (target) => (target === DEAD ? { kind: "delivered" } : BUSY));
   outgoing.begin();
-  await outgoing.send([delivery({ retry: { retriesMax: 185, ageMaxMs: 10_000 }, deadLetter: { target: DEAD, tellsFailure: true } })]);
+  await outgoing.send([
+    delivery({ retry: { retriesMax: 185, ageMaxMs: 10_000 }, deadLetter: { target: DEAD, tellsFailure: "EventBridge" } }),
+  ]);
   await minute();
   // After 0, 1, 3 and 7 s; the next would be after 15.
   assert.equal(calls.filter(({ target }) => target === TARGET).length, 4);

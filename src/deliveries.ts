@@ -1,11 +1,12 @@
 // Delivers what one service has left for another: durable from the moment it is due, tried again by its rules, then a dead letter.
-import type { Deliver, DeliveryContext, DeliveryOutcome, DeliverySender } from "./aws/deliver.ts";
+import type { Deliver, DeliveryContext, DeliverySender } from "./aws/deliver.ts";
 import { backoffMs } from "./base/backoff.ts";
 import type { Clock } from "./base/clock.ts";
 import { decodeEnvelope, encodeEnvelope } from "./base/envelope.ts";
 import type { Log } from "./base/log.ts";
 import { shownUrl } from "./base/outbound-http.ts";
 import { pacedDelayMs, type RetryPace } from "./base/retry-pace.ts";
+import { failureAttributes, type End, type Exhausted, type Failure, type Teller } from "./delivery-failures.ts";
 import { QueueWorkers, type Disposition } from "./store/queue-workers.ts";
 import type { ClaimedMessage, DurableQueue, NewMessage, Write } from "./store/storage.ts";
 
@@ -16,6 +17,8 @@ export interface Delivery {
   /** Wall time. Default: at once. */
   readonly dueAtMs?: number;
   readonly context: DeliveryContext;
+  /** Known beforehand: it fails as if its target had refused it. */
+  readonly refusal?: Omit<Failure, "kind">;
   /** For who counts failures: Lambda's results. */
   readonly purpose?: "destination" | "dead-letter";
   /** Default: as often as there is time for in six hours. */
@@ -40,8 +43,8 @@ export interface DeadLetter {
   readonly attributes?: DeliveryContext["attributes"];
   /** Default: who sent what could not be delivered. */
   readonly sender?: DeliverySender;
-  /** Adds what EventBridge tells of a failure: ERROR_CODE, ERROR_MESSAGE, RETRY_ATTEMPTS, EXHAUSTED_RETRY_CONDITION. */
-  readonly tellsFailure?: true;
+  /** Adds what that service tells of a failure: ERROR_CODE, ERROR_MESSAGE, RETRY_ATTEMPTS, EXHAUSTED_RETRY_CONDITION. */
+  readonly tellsFailure?: Teller;
 }
 
 export interface Deliveries {
@@ -50,6 +53,8 @@ export interface Deliveries {
   wake(messages: readonly NewMessage[]): void;
   /** Both in one, where there is no such transaction: resolves when they are durable. */
   send(deliveries: readonly Delivery[]): Promise<void>;
+  /** One that was attempted elsewhere and has failed for good ends as those here do; resolves when that is durable. `dueAtMs`: since when. */
+  giveUp(delivery: Delivery, outcome: Failure, attempts: number): Promise<void>;
   /** With what is there; before that, what is sent only becomes durable. */
   begin(): void;
   /** Nothing more is begun. */
@@ -76,7 +81,7 @@ interface Deps {
 
 export interface FailedDelivery {
   readonly delivery: Omit<Delivery, "event">;
-  readonly outcome: Exclude<DeliveryOutcome, { kind: "delivered" }>;
+  readonly outcome: Failure;
   readonly attempts: number;
   readonly createdMs: number;
   /** To be enqueued when it is tried again: see `renewedDelivery`. */
@@ -103,6 +108,11 @@ export function deliveries(deps: Deps): Deliveries {
       const messages = made.map((one) => messageOf(one, clock.now()));
       await queue.enqueue(messages);
       wake(messages);
+    },
+    async giveUp(one, outcome, attempts) {
+      const effects = endOf(deps, messageOf(one, clock.now()), { outcome, attempts, exhausted: undefined });
+      await queue.acknowledge([], effects);
+      wake(effects.enqueue);
     },
     begin() {
       if (workers.size > 0) return;
@@ -137,65 +147,53 @@ export function renewedDelivery({ queue, id, body }: NewMessage, nowMs: number):
 
 export const deliveredEvent = (body: Uint8Array): Uint8Array => decodeEnvelope(body).parts[0] ?? new Uint8Array();
 
-/** Why there is no further attempt, in EventBridge's words. */
-type Exhausted = "MaximumRetryAttempts" | "MaximumEventAgeInSeconds";
-
 async function work(deps: Deps, claimed: ClaimedMessage, wake: Deliveries["wake"]): Promise<Disposition> {
   const { deliver, clock, log } = deps;
-  const { queue, id, body, attempt } = claimed;
+  const { body, attempt } = claimed;
   const { head, parts } = decodeEnvelope(body);
-  const { target, context, createdMs, retry = DEFAULT_RULES, deadLetter } = head as Head;
-  const [event, letterEvent] = parts;
+  const { target, context, createdMs, refusal, retry = DEFAULT_RULES } = head as Head;
+  const [event] = parts;
   if (event === undefined) throw new RangeError("a delivery without an event");
-  const outcome = await deliver(target, event, context);
+  const outcome = refusal === undefined ? await deliver(target, event, context) : { kind: "refused" as const, ...refusal };
   if (outcome.kind === "delivered") return { kind: "done" };
   const delayMs = retry.pace === undefined ? backoffMs(attempt, BACKOFF_MS.first, BACKOFF_MS.max) : pacedDelayMs(retry.pace, attempt);
   const exhausted = exhaustedBy(retry, attempt, clock.now() + delayMs - createdMs);
-  const facts = {
-    target: isWebAddress(target) ? shownUrl(target) : target,
-    source: context.sourceArn,
-    id: context.id,
-    reason: outcome.message,
-  };
   if (outcome.kind === "unavailable" && exhausted === undefined) {
-    log.warn("a delivery has failed; it is tried again", { ...facts, delayMs });
+    log.warn("a delivery has failed; it is tried again", { ...factsOf(head as Head, outcome), delayMs });
     // An address that does not answer gets few requests at a time.
     return { kind: "later", delayMs, ...(isWebAddress(target) ? { isCongested: true } : {}) };
   }
-  log.error("a delivery has failed for good", facts);
-  if (deadLetter === undefined) {
-    const { createdMs: _created, ...delivery } = head as Head;
-    const writes = deps.failed?.({ delivery, outcome, attempts: attempt, createdMs, message: { queue, id, body } }) ?? [];
-    return { kind: "done", effects: { writes } };
-  }
-  const failure = deadLetter.tellsFailure === true ? failureAttributes(outcome, attempt, exhausted) : {};
+  const effects = endOf(deps, claimed, { outcome, attempts: attempt, exhausted });
+  return { kind: "done", effects, settled: () => wake(effects.enqueue) };
+}
+
+const factsOf = ({ target, context }: Head, outcome: Failure) => ({
+  target: isWebAddress(target) ? shownUrl(target) : target,
+  source: context.sourceArn,
+  id: context.id,
+  reason: outcome.message,
+});
+
+/** What is written when it has failed for good: its dead letter, or an entry among the failed ones. */
+function endOf(deps: Deps, { queue, id, body }: NewMessage, { outcome, attempts, exhausted }: End) {
+  const { head, parts } = decodeEnvelope(body);
+  const { createdMs, ...delivery } = head as Head;
+  const { context, deadLetter } = delivery;
+  const [event = new Uint8Array(), letterEvent] = parts;
+  deps.log.error("a delivery has failed for good", factsOf(head as Head, outcome));
+  if (deadLetter === undefined)
+    return { writes: deps.failed?.({ delivery, outcome, attempts, createdMs, message: { queue, id, body } }) ?? [], enqueue: [] };
+  const failure = deadLetter.tellsFailure === undefined ? {} : failureAttributes(deadLetter.tellsFailure, { outcome, attempts, exhausted });
   const letter: Delivery = {
     target: deadLetter.target,
     event: letterEvent ?? event,
     context: { ...context, sender: deadLetter.sender ?? context.sender, attributes: { ...deadLetter.attributes, ...failure } },
   };
-  const messages = [messageOf(letter, clock.now())];
-  return { kind: "done", effects: { enqueue: messages }, settled: () => wake(messages) };
+  return { writes: [], enqueue: [messageOf(letter, deps.clock.now())] };
 }
 
 function exhaustedBy({ retriesMax, ageMaxMs }: RetryRules, attempts: number, ageMs: number): Exhausted | undefined {
   // JSON has no infinity: it comes back as null.
   if (attempts > (retriesMax ?? Infinity)) return "MaximumRetryAttempts";
   return ageMs > (ageMaxMs ?? Infinity) ? "MaximumEventAgeInSeconds" : undefined;
-}
-
-/** https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html */
-function failureAttributes(
-  { code, message }: Exclude<DeliveryOutcome, { kind: "delivered" }>,
-  attempts: number,
-  exhausted: Exhausted | undefined,
-): NonNullable<DeliveryContext["attributes"]> {
-  const text = (StringValue: string) => ({ DataType: "String", StringValue });
-  return {
-    ERROR_CODE: text(code),
-    ERROR_MESSAGE: text(message),
-    ...(exhausted === undefined
-      ? {}
-      : { RETRY_ATTEMPTS: { DataType: "Number", StringValue: String(attempts - 1) }, EXHAUSTED_RETRY_CONDITION: text(exhausted) }),
-  };
 }

@@ -27,12 +27,9 @@ async function queueProblem(deps: DelivererDeps, context: Context, arn: string, 
   if (load === undefined) return undefined;
   const sqs = await load();
   const input = { QueueUrl: `${context.endpoint}/${account}/${resource}`, AttributeNames: ["VisibilityTimeout"] };
-  let as: Context;
-  try {
-    as = { ...context, caller: deps.assume(reader.roleArn, reader.functionName, "lambda.amazonaws.com") };
-  } catch (cause) {
-    return faultOf(cause).message;
-  }
+  const caller = deps.assume(reader.roleArn, reader.functionName, "lambda.amazonaws.com");
+  if (caller === undefined) return "The role defined for the function cannot be assumed by Lambda.";
+  const as: Context = { ...context, caller };
   for (const operation of QUEUE_OPERATIONS)
     try {
       authorise(undefined, as, await sqs.access(operation, as, input), deps);

@@ -20,7 +20,7 @@ import { installSecrets, type InstallKeys, type InstallSecrets } from "./install
 import type { LambdaDeps } from "./lambda/model.ts";
 import { lambdaService, type LambdaService } from "./lambda/service.ts";
 import { limits } from "./limits.ts";
-import { dataPlane, type DataPlane } from "./pool/invoke.ts";
+import { dataPlane, type DataPlane, type DataPlaneDeps } from "./pool/invoke.ts";
 import { deliverer, type DelivererDeps } from "./deliver.ts";
 import { eventSources } from "./event-sources.ts";
 import { functionUrlsOf } from "./function-urls.ts";
@@ -151,15 +151,13 @@ async function identityServices(config: Config, parts: Started, life: Lifecycle)
 
 const LAMBDA_PRINCIPAL = "lambda.amazonaws.com";
 const SCHEDULER_PRINCIPAL = "scheduler.amazonaws.com";
-const roleNotAssumable = () =>
-  new CommonFault("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", 403);
-
 function startDataPlane(
   config: Config,
   parts: Started,
   sts: StsService,
   port: number,
   accept: (socket: Socket, sandboxId: string) => void,
+  segments?: DataPlaneDeps["segments"],
 ): DataPlane {
   return dataPlane({
     sandboxes: parts.sandboxes,
@@ -167,11 +165,13 @@ function startDataPlane(
     logs: parts.logs,
     async credentials(roleArn, functionName) {
       const found = sts.assumeAsService(roleArn, functionName, LAMBDA_PRINCIPAL);
-      if (typeof found === "string") throw roleNotAssumable();
+      if (typeof found === "string")
+        throw new CommonFault("AccessDeniedException", "The role defined for the function cannot be assumed by Lambda.", 403);
       return found;
     },
     endpoint: { port, onConnection: accept },
     network: config.network,
+    ...(segments === undefined ? {} : { segments }),
     clock: parts.clock,
     log: parts.log,
     limits: { accountConcurrency: limits.accountConcurrency, environmentsMax: config.environmentsMax, idleExpiryMs: config.idleExpiryMs },
@@ -196,8 +196,7 @@ function sendersOf(
     assume(roleArn, sessionName, principal) {
       const session = sts.assumeAsService(roleArn, sessionName, principal);
       const found = typeof session === "string" ? session : identities.credential(session.accessKeyId, session.sessionToken);
-      if (typeof found === "string") throw roleNotAssumable();
-      return found.caller;
+      return typeof found === "string" ? undefined : found.caller;
     },
   };
 }
@@ -377,6 +376,7 @@ async function startLambda(config: Config, common: Common, neighbours: Neighbour
     packagesDirectory: join(config.dataDirectory, "packages"),
     invoker: plane,
     supportsTarget: ways.supports,
+    mayDeliver: ways.mayDeliver,
     deliveries: outgoing,
     sources: eventSources(senders),
     keepFailed: (failed, message) => common.failures.keep(failed, message),

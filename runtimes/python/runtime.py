@@ -12,6 +12,8 @@ CONTROL = 3
 RESPONSE_BYTES_MAX = 6291556
 READ_BYTES_MAX = 1 << 20
 DIGITS = "%d.%d" % sys.version_info[:2]
+# Empty, unless files with what was compiled of /var/task and /opt are mounted over them.
+COMPILED = ["%s/%s.compiled" % (__file__.rpartition("/")[0], name) for name in ("task", "opt")]
 
 
 class Fault(Exception):
@@ -214,6 +216,8 @@ class Runtime:
         # What was mounted since the process started is found by entering it again, and by forgetting what was not there.
         os.chdir(os.environ.get("LAMBDA_TASK_ROOT", "/var/task"))
         sys.path_importer_cache.clear()
+        if any(os.stat(path).st_size for path in COMPILED):
+            self.beside("compiled").install(COMPILED, self.codec)
         hook = LoggingHook(self)
         if self.ahead is not None:
             self.ahead.install(hook)
@@ -230,6 +234,8 @@ class Runtime:
         """Logs it, and returns its document."""
         failures = self.beside("failures")
         document = failures.document_of(error, self.request_id, __file__)
+        self.flush()
+        failures.wait_until_read()
         self.control.log(failures.log_text(document, self.codec, self.tenant_id))
         return document
 

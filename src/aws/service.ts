@@ -16,6 +16,9 @@ import { Malformed } from "./scalar.ts";
 import { serviceNameOf } from "./service-name.ts";
 import { knownFault, type WireFault } from "./wire-fault.ts";
 
+/** Of services that requests are signed for under another name. */
+const IAM_NAMES: Readonly<Record<string, string>> = { monitoring: "cloudwatch" };
+
 export interface ServicesOptions extends AuthenticateOptions {
   /** By SigV4 signing name; each is loaded at its first request. */
   readonly services: ReadonlyMap<string, () => Promise<ServiceDefinition>>;
@@ -141,7 +144,7 @@ export function awsServices(options: ServicesOptions): Services {
     progress.operation = operation.name;
     const perform = definition.operations[operation.name];
     if (typeof perform !== "function")
-      throw notImplemented(`${name}:${operation.name}`, typeof perform === "object" ? perform.about : undefined);
+      throw notImplemented(`${IAM_NAMES[name] ?? name}:${operation.name}`, typeof perform === "object" ? perform.about : undefined);
 
     const protocol = service.protocolOf(request);
     const { bytes, stream } = received;

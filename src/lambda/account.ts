@@ -1,5 +1,7 @@
 // GetAccountSettings: the account's limits and what it uses of them.
+import { CodeStorageExceededException$ } from "@aws-sdk/client-lambda";
 import type * as client from "@aws-sdk/client-lambda";
+import { Fault } from "../aws/fault.ts";
 import type { Context, Operations } from "../aws/operations.ts";
 import { limits } from "../limits.ts";
 import { unreservedConcurrency } from "./concurrency-records.ts";
@@ -20,6 +22,12 @@ export function account(lambda: Lambda) {
       AccountUsage: lambda.usage.of(context),
     }),
   } satisfies Pick<Operations<typeof client>, "GetAccountSettings">;
+}
+
+/** Throws CodeStorageExceededException when the account has no room for so many bytes more: of a package, or of a version of one. */
+export function assertStorage({ usage }: Pick<Lambda, "usage">, place: Pick<Context, "account" | "region">, bytes: number): void {
+  if (usage.of(place).TotalCodeSize + bytes > limits.totalCodeBytes)
+    throw new Fault(CodeStorageExceededException$, "Code storage limit exceeded.", { Type: "User" });
 }
 
 interface Used {

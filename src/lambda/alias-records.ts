@@ -24,6 +24,9 @@ export const aliasKey = ({ account, region, name }: Place, alias: string): Key =
   id: `${name}/${alias}`,
 });
 
+/** Of changes to where a function's aliases point, and to what they could point to. */
+export const aliasTurn = ({ account, region, name }: Place): string => `aliases/${account}/${region}/${name}`;
+
 export const aliasOf = ({ aliases }: Aliases, { account, region, name }: Place, alias: string): Entry<AliasRecord> | undefined =>
   aliases.get(account, region, `${name}/${alias}`);
 

@@ -4,17 +4,17 @@ import type * as client from "@aws-sdk/client-lambda";
 import { Fault } from "../aws/fault.ts";
 import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
-import { StorageError, type Entry, type Write } from "../store/storage.ts";
+import type { Entry, Write } from "../store/storage.ts";
 import { eventInvokeKey } from "./event-invoke.ts";
 import { conflict, invalidParameter, notFound, revisionMismatch, validation } from "./faults.ts";
 import type { Configuration, Lambda } from "./model.ts";
 import { provisionedKey } from "./concurrency-records.ts";
-import { aliasKey, aliasOf, aliasesOf, type AliasRecord } from "./alias-records.ts";
+import { aliasKey, aliasOf, aliasesOf, aliasTurn, type AliasRecord } from "./alias-records.ts";
 import { functionArn, type FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
 import { policyKey } from "./permissions.ts";
 import { checkProvisionedAlias } from "./provisioned-concurrency.ts";
-import { findFunction, findVersion } from "./records.ts";
+import { findFunction, findVersion, writeBeside, type FoundVersion } from "./records.ts";
 
 type Names = "CreateAlias" | "GetAlias" | "UpdateAlias" | "DeleteAlias" | "ListAliases";
 
@@ -42,12 +42,14 @@ export function aliases(lambda: Lambda) {
 async function createAlias(lambda: Lambda, context: Context, input: client.CreateAliasCommandInput) {
   const { FunctionName = "", Name = "", FunctionVersion = "", Description = "", RoutingConfig } = input;
   const { reference } = findFunction(lambda, context, FunctionName);
-  const exists = () => conflict(`Alias already exists: ${functionArn({ ...reference, qualifier: Name })}`);
   const weights = weightsOf(RoutingConfig);
-  checkTargets(lambda, context, reference, FunctionVersion, weights);
-  if (aliasOf(lambda, reference, Name) !== undefined) throw exists();
   const record = recordOf(FunctionVersion, Description, weights);
-  await write(lambda, { key: aliasKey(reference, Name), value: record, expect: "absent" }, exists);
+  const write = { key: aliasKey(reference, Name), value: record, expect: "absent" } as const;
+  await pointing(lambda, reference, write, () => {
+    const targets = targetsOf(lambda, context, reference, FunctionVersion, weights);
+    if (aliasOf(lambda, reference, Name) === undefined) return targets;
+    throw conflict(`Alias already exists: ${functionArn({ ...reference, qualifier: Name })}`);
+  });
   return describe(reference, Name, record);
 }
 
@@ -62,24 +64,22 @@ async function updateAlias(lambda: Lambda, context: Context, input: client.Updat
   if (RevisionId !== undefined && RevisionId !== before.revisionId) throw revisionMismatch();
   const weights = RoutingConfig === undefined ? before.weights : weightsOf(RoutingConfig);
   const record = recordOf(FunctionVersion ?? before.FunctionVersion, Description ?? before.Description, weights);
-  checkTargets(lambda, context, reference, record.FunctionVersion, weights);
-  checkProvisionedAlias(lambda, reference, Name, record);
-  const inProgress = () => conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${arn}`);
-  await write(lambda, { key: entry.key, value: record, expect: entry.revision }, inProgress);
+  await pointing(lambda, reference, { key: entry.key, value: record, expect: entry.revision }, () => {
+    const targets = targetsOf(lambda, context, reference, record.FunctionVersion, weights);
+    checkProvisionedAlias(lambda, reference, Name, record);
+    if (aliasOf(lambda, reference, Name)?.revision !== entry.revision)
+      throw conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${arn}`);
+    return targets;
+  });
   return describe(reference, Name, record);
 }
 
+/** Only while what the alias points to is there: no version is deleted meanwhile (versions.ts takes the same turns). */
+const pointing = (lambda: Lambda, place: FunctionReference, write: Write, targets: () => readonly Entry[]): Promise<void> =>
+  lambda.turns.run(aliasTurn(place), () => writeBeside(lambda, write, targets));
+
 function recordOf(FunctionVersion: string, Description: string, weights: AliasRecord["weights"]): AliasRecord {
   return { FunctionVersion, Description, ...(weights === undefined ? {} : { weights }), revisionId: requestId() };
-}
-
-async function write(lambda: Lambda, change: Write, conflicting: () => Fault): Promise<void> {
-  try {
-    await lambda.meta.write([change]);
-  } catch (cause) {
-    if (cause instanceof StorageError && cause.failure === "Conflict") throw conflicting();
-    throw cause;
-  }
 }
 
 /** Numbers as Java writes them, which stand in AWS's sentences. */
@@ -103,19 +103,19 @@ function weightsOf(routing: client.AliasRoutingConfiguration | undefined): Alias
   return given.length === 0 ? undefined : Object.fromEntries(given);
 }
 
-function checkTargets(
+/** The function, and the versions that the alias is to point to; throws AWS's faults. */
+function targetsOf(
   lambda: Lambda,
   context: Context,
   reference: FunctionReference,
   FunctionVersion: string,
   weights: AliasRecord["weights"] = {},
-): void {
-  const configurationOf = (version: string): Configuration => {
-    const { entry, version: published } = findVersion(lambda, context, functionArn(reference), version);
-    return (published?.value.deployed ?? entry.value.wanted).configuration;
-  };
-  const main = configurationOf(FunctionVersion);
-  for (const version of Object.keys(weights)) {
+): readonly Entry[] {
+  const find = (version: string) => findVersion(lambda, context, functionArn(reference), version);
+  const configurationOf = ({ entry, version }: FoundVersion): Configuration =>
+    (version?.value.deployed ?? entry.value.wanted).configuration;
+  const main = find(FunctionVersion);
+  const others = Object.keys(weights).map((version) => {
     // AWS sends this one without a Type.
     if (FunctionVersion === "$LATEST")
       throw new Fault(InvalidParameterValueException$, "$LATEST is not supported for an alias pointing to more than 1 version");
@@ -123,10 +123,13 @@ function checkTargets(
       throw invalidParameter(
         `Invalid function version ${version}. Function version ${version} is already included in routing configuration.`,
       );
-    const other = configurationOf(version);
-    if (other.Role !== main.Role || other.DeadLetterTargetArn !== main.DeadLetterTargetArn)
+    const other = find(version);
+    const [one, two] = [configurationOf(main), configurationOf(other)];
+    if (one.Role !== two.Role || one.DeadLetterTargetArn !== two.DeadLetterTargetArn)
       throw invalidParameter("The versions that an alias points to must have the same execution role and the same dead-letter queue.");
-  }
+    return other;
+  });
+  return [main.entry, ...[main, ...others].map(({ version }) => version).filter((one) => one !== undefined)];
 }
 
 function describe(reference: FunctionReference, Name: string, record: AliasRecord): Omit<client.AliasConfiguration, "$metadata"> {

@@ -10,7 +10,7 @@ import { conflict, notFound } from "./faults.ts";
 import type { FunctionRecord, Lambda } from "./model.ts";
 import { functionArn, readFunctionName } from "./names.ts";
 import { page } from "./page.ts";
-import { changeFunction, findFunction } from "./records.ts";
+import { changeFunction, findFunction, stillThere } from "./records.ts";
 import { checkTags } from "./tag-bounds.ts";
 
 export const CODE_SIGNING_KIND = "lambda.code-signing-config";
@@ -155,9 +155,6 @@ async function attach(lambda: Lambda, context: Context, input: client.PutFunctio
   await changeFunction(lambda, found, record, [stillThere(config)]);
   return { CodeSigningConfigArn, FunctionName: found.reference.name };
 }
-
-/** Functions that get it at the same time are not in each other's way. */
-const stillThere = ({ key, revision }: Entry<CodeSigningRecord>): Write => ({ key, keep: true, expect: revision });
 
 const usersOf = (lambda: Lambda, { account, region }: Place, arn: string, after?: string) =>
   lambda.functions

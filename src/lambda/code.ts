@@ -1,11 +1,10 @@
 // A function's code: where it comes from, and its update.
 import type { Readable } from "node:stream";
-import { CodeStorageExceededException$ } from "@aws-sdk/client-lambda";
 import type * as client from "@aws-sdk/client-lambda";
 import { CommonFault, Fault } from "../aws/fault.ts";
 import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
-import { limits } from "../limits.ts";
+import { assertStorage } from "./account.ts";
 import { assertDeployable } from "./code-signing.ts";
 import { describeFunction, describeVersion } from "./configuration.ts";
 import { invalidParameter } from "./faults.ts";
@@ -100,8 +99,7 @@ export async function codeOf(lambda: Lambda, context: Context, given: client.Fun
 
 /** What is refused stays a blob that nothing refers to, which the collector removes. */
 function withinStorage(lambda: Lambda, context: Context, added: CodePackage): CodePackage {
-  if (lambda.usage.of(context).TotalCodeSize + added.bytes > limits.totalCodeBytes)
-    throw new Fault(CodeStorageExceededException$, "Code storage limit exceeded.", { Type: "User" });
+  assertStorage(lambda, context, added.bytes);
   return added;
 }
 

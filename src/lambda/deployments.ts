@@ -76,6 +76,7 @@ function deploymentOf(reference: FunctionReference, runnable: Runnable, codeDire
     architecture: configuration.Architecture,
     variables: configuration.Variables ?? {},
     roleArn: configuration.Role,
+    ...(configuration.TracingMode === "Active" ? { isTraced: true } : {}),
     logging: {
       format: LogFormat,
       group: LogGroup,

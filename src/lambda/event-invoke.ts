@@ -10,7 +10,8 @@ import { conflict, invalidParameter, notFound } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import { functionArn, functionReference, readFunctionName, type FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
-import { findVersion, type Found } from "./records.ts";
+import { entriesOf, findVersion, stillThere, type FoundVersion } from "./records.ts";
+import { checkMaySendTo } from "./sending-rights.ts";
 
 export const EVENT_INVOKE_KIND = "lambda.event-invoke-config";
 /** When somebody else changes function or configuration in between. */
@@ -83,7 +84,7 @@ function present(lambda: Lambda, reference: FunctionReference) {
   return entry;
 }
 
-function existing(lambda: Lambda, context: Context, name: string, qualifier?: string): Found {
+function existing(lambda: Lambda, context: Context, name: string, qualifier?: string): FoundVersion {
   try {
     return findVersion(lambda, context, name, qualifier);
   } catch (cause) {
@@ -97,16 +98,18 @@ type Given = Pick<
   "FunctionName" | "Qualifier" | "MaximumRetryAttempts" | "MaximumEventAgeInSeconds" | "DestinationConfig"
 >;
 
-/** Only while the function is there, so that none is left behind by one that is being deleted. */
+/** Only while the function and its qualifier are there, so that none is left behind by what is being deleted. */
 async function putConfig(lambda: Lambda, context: Context, input: Given, how: "replaces" | "merges") {
+  const find = () => existing(lambda, context, input.FunctionName ?? "", input.Qualifier);
+  await checkGiven(lambda, find(), input);
   for (let tries = 1; ; tries++) {
-    const { reference, entry } = existing(lambda, context, input.FunctionName ?? "", input.Qualifier);
-    checkGiven(lambda, reference, input);
+    const found = find();
+    const { reference } = found;
     const before = how === "merges" ? present(lambda, reference) : undefined;
     const record = merged(before?.value, input, lambda.clock.now());
     const write = { key: eventInvokeKey(reference), value: record, ...(before === undefined ? {} : { expect: before.revision }) };
     try {
-      await lambda.meta.write([write, { key: entry.key, keep: true, expect: entry.revision }]);
+      await lambda.meta.write([write, ...entriesOf(lambda, found).map(stillThere)]);
       return describe(reference, record);
     } catch (cause) {
       if (!(cause instanceof StorageError && cause.failure === "Conflict")) throw cause;
@@ -116,18 +119,22 @@ async function putConfig(lambda: Lambda, context: Context, input: Given, how: "r
   }
 }
 
-function checkGiven(lambda: Lambda, reference: FunctionReference, given: Given): void {
+async function checkGiven(lambda: Lambda, { reference, entry, version }: FoundVersion, given: Given): Promise<void> {
   if (given.MaximumRetryAttempts === undefined && given.MaximumEventAgeInSeconds === undefined && given.DestinationConfig === undefined)
     throw invalidParameter("You must specify at least one of error handling or destination setting.");
   checkDestinations(lambda, reference, given.DestinationConfig);
+  const { OnSuccess, OnFailure } = given.DestinationConfig ?? {};
+  const { Role: roleArn } = (version?.value.deployed ?? entry.value.wanted).configuration;
+  for (const { Destination = "" } of [OnSuccess ?? {}, OnFailure ?? {}]) await checkMaySendTo(lambda, { reference, roleArn }, Destination);
 }
 
-/** An empty ARN says that there is no destination. */
+/** An empty ARN, or none in what is given, says that there is no destination. */
 function merged(before: EventInvokeRecord | undefined, given: Given, lastModifiedMs: number): EventInvokeRecord {
   const retries = given.MaximumRetryAttempts ?? before?.MaximumRetryAttempts;
   const age = given.MaximumEventAgeInSeconds ?? before?.MaximumEventAgeInSeconds;
-  const onSuccess = given.DestinationConfig?.OnSuccess?.Destination ?? before?.onSuccess ?? "";
-  const onFailure = given.DestinationConfig?.OnFailure?.Destination ?? before?.onFailure ?? "";
+  const { OnSuccess: success = { Destination: before?.onSuccess }, OnFailure: failure = { Destination: before?.onFailure } } =
+    given.DestinationConfig ?? {};
+  const [onSuccess, onFailure] = [success.Destination ?? "", failure.Destination ?? ""];
   return {
     ...(retries === undefined ? {} : { MaximumRetryAttempts: retries }),
     ...(age === undefined ? {} : { MaximumEventAgeInSeconds: age }),

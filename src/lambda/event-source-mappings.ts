@@ -10,6 +10,7 @@ import {
   bootstrapServers,
   describeMapping,
   mappedSourceKey,
+  mappingArn,
   mappingKey,
   stateOf,
   type MappingRecord,
@@ -99,8 +100,11 @@ async function createMapping(lambda: Lambda, context: Context, input: client.Cre
       { key: mappingKey(context, uuid), value: record, expect: "absent" },
       { key: mappedSourceKey(context, record), value: { uuid }, expect: "absent" },
     ],
-    // Somebody else has just made the same one.
-    () => assertFree(lambda, context, record),
+    async () => {
+      // Somebody else has just made the same one, and may have deleted it since.
+      await assertFree(lambda, context, record);
+      throw conflict(`The operation cannot be performed at this time. An update is in progress for resource: ${mappingArn(context, uuid)}`);
+    },
   );
   const { State } = stateOf(record, lambda.sources);
   return describeMapping(context, uuid, record, lambda.sources, State === "Enabled" ? "Creating" : undefined);

@@ -3,7 +3,7 @@ import type * as client from "@aws-sdk/client-lambda";
 import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
 import { limits } from "../limits.ts";
-import { StorageError, type Write } from "../store/storage.ts";
+import { StorageError, type Key, type Write } from "../store/storage.ts";
 import { aliasesOf } from "./alias-records.ts";
 import { codeLocation, newFunctionCode } from "./code.ts";
 import { assertDeployable, codeSigningWrites } from "./code-signing.ts";
@@ -15,13 +15,14 @@ import { conflict, invalidParameter, notFound, notForVersions } from "./faults.t
 import { prepareLayers } from "./function-layers.ts";
 import { functionUrlKeysOf } from "./function-urls.ts";
 import { functionKey, VERSION_COUNTER_KIND, type FunctionEntry, type FunctionRecord, type Lambda } from "./model.ts";
-import { functionArn, functionReference } from "./names.ts";
+import { functionArn, functionReference, type FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
 import { policyKeysOf } from "./permissions.ts";
 import { assertChangeable, changeFunction, findFunction, findVersion, type FoundVersion } from "./records.ts";
 import { TAGS_PART } from "./tag-access.ts";
 import { checkTags } from "./tag-bounds.ts";
 import { runtimeManagementKeysOf } from "./runtime-management.ts";
+import { checkMaySendLetters } from "./sending-rights.ts";
 import { refuseUnsupported } from "./unsupported.ts";
 import { newVersion, versionsOf } from "./version-records.ts";
 import { deleteVersion } from "./versions.ts";
@@ -83,6 +84,7 @@ async function createFunction(lambda: Lambda, context: Context, input: client.Cr
   const { CodeSigningConfigArn = "" } = input;
   const signing = codeSigningWrites(lambda, reference, CodeSigningConfigArn);
   assertDeployable(lambda, reference, CodeSigningConfigArn);
+  await checkMaySendLetters(lambda, { reference, roleArn: configuration.Role }, input.DeadLetterConfig?.TargetArn ?? "");
   const code = await newFunctionCode(lambda, context, configuration, input.Code ?? {});
   await prepareLayers(lambda, configuration, code);
   const record: FunctionRecord = {
@@ -116,6 +118,7 @@ async function updateFunctionConfiguration(lambda: Lambda, context: Context, inp
   const before = found.entry.value;
   const configuration = configurationOf(lambda, found.reference, input, before.wanted.configuration);
   checkRole(lambda, input.Role);
+  await checkMaySendLetters(lambda, { reference: found.reference, roleArn: configuration.Role }, input.DeadLetterConfig?.TargetArn ?? "");
   await prepareLayers(lambda, configuration, before.wanted.code);
   const record: FunctionRecord = {
     ...before,
@@ -142,26 +145,28 @@ async function deleteFunction(lambda: Lambda, context: Context, { FunctionName =
   return { StatusCode: 204 };
 }
 
-/** The next version number outlives the function. A change in between is overtaken: there is nothing that it could still mean. */
-async function removeFunction(lambda: Lambda, entry: FunctionEntry): Promise<void> {
-  const counterKey = { ...entry.key, kind: VERSION_COUNTER_KIND };
+/**
+ * The next version number outlives the function. A change in between is overtaken: there is nothing that it could still mean. What others had sent
+ * to the store by then, and nobody saw yet, is seen afterwards; what comes later finds no function.
+ */
+async function removeFunction(lambda: Lambda, { key }: FunctionEntry): Promise<void> {
+  const counterKey = { ...key, kind: VERSION_COUNTER_KIND };
   const [counter] = await lambda.meta.get([counterKey]);
-  const place = { ...entry.key, name: entry.key.id };
-  const belongings = [...versionsOf(lambda, place), ...aliasesOf(lambda, place), ...provisionedConfigsOf(lambda, place)].map(
-    ({ key }) => key,
-  );
-  const writes: Write[] = [
-    entry.key,
-    reservationKey(place),
-    ...belongings,
-    ...policyKeysOf(lambda, place),
-    ...eventInvokeKeysOf(lambda, place),
-    ...functionUrlKeysOf(lambda, place),
-    ...runtimeManagementKeysOf(lambda, place),
-  ].map((key) => ({ key }));
+  const place = { ...key, name: key.id };
+  const writes: Write[] = [key, reservationKey(place), ...belongingsOf(lambda, place)].map((one) => ({ key: one }));
   if (counter === undefined) writes.push({ key: counterKey, value: { next: 1 } });
   await lambda.meta.write(writes);
+  const late = belongingsOf(lambda, place);
+  if (late.length > 0) await lambda.meta.write(late.map((one) => ({ key: one })));
 }
+
+const belongingsOf = (lambda: Lambda, place: Pick<FunctionReference, "account" | "region" | "name">): Key[] => [
+  ...[...versionsOf(lambda, place), ...aliasesOf(lambda, place), ...provisionedConfigsOf(lambda, place)].map(({ key }) => key),
+  ...policyKeysOf(lambda, place),
+  ...eventInvokeKeysOf(lambda, place),
+  ...functionUrlKeysOf(lambda, place),
+  ...runtimeManagementKeysOf(lambda, place),
+];
 
 function listFunctions(lambda: Lambda, context: Context, input: client.ListFunctionsCommandInput) {
   const { FunctionVersion, MasterRegion } = input;

@@ -122,6 +122,8 @@ export interface LambdaDeps {
   readonly sources: EventSources;
   /** Whether there is a way to a destination or dead-letter queue, by its ARN. */
   readonly supportsTarget: Deliverer["supports"];
+  /** Whether the function's role may send to it. */
+  readonly mayDeliver: Deliverer["mayDeliver"];
   readonly deliveries: Deliveries;
   /** What is written with the end of an event that has failed, so that it can be looked at and run again. */
   readonly keepFailed: FailedEvents["keep"];

@@ -84,6 +84,26 @@ test("a package goes when nothing has referred to it for an hour, and no earlier
   assert.equal(await readFile(join(packages.pathOf(sha256), "file"), "utf8"), "unused");
 });
 
+test("what was made of a package lies beside it, over a restart, and goes with it", async (t) => {
+  const { cache, open } = await setUp(t);
+  const packages = await open();
+  const { sha256 } = await packages.add(await zipOf("compiled"));
+  const made = `${packages.pathOf(sha256)}.python3.11`;
+  await writeFile(made, "");
+  await writeFile(join(cache, `${"0".repeat(64)}-1.python3.11`), "of what is not there");
+  const second = await open();
+  assert.ok(second.isReady(sha256));
+  assert.deepEqual((await readdir(cache)).length, 3);
+  await stat(made);
+  await second.collect(() => false, 0, 0);
+  assert.deepEqual(await readdir(cache), [".boot"]);
+  const { sha256: again } = await second.add(await zipOf("compiled"));
+  await writeFile(made, "");
+  await rm(second.pathOf(again), { recursive: true });
+  await second.collect(() => false, 0, 0);
+  assert.deepEqual(await readdir(cache), [".boot"]);
+});
+
 test("what somebody else removed is found missing, and made again", async (t) => {
   const { open } = await setUp(t);
   const packages = await open();

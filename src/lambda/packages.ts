@@ -1,7 +1,7 @@
 // Deployment packages, layers and images: zips and tars in the blob store are the truth, unpacked directories a cache that sandboxes mount.
 import { randomUUID } from "node:crypto";
 import { access, chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Readable } from "node:stream";
 import { CommonFault } from "../aws/fault.ts";
 import { mergeLayers } from "../images/merge-layers.ts";
@@ -19,6 +19,8 @@ const TEMPORARY = ".new-";
 /** Belongs to a directory's name: raised when packages are unpacked in another way, so that what is cached is made anew. */
 const FORMAT = 1;
 const PACKAGE_NAME = new RegExp(`^([0-9a-f]{64})-${FORMAT}$`);
+/** Beside a directory lies what was made of it, under its name with a dot and more: it goes when the directory goes. */
+const MADE_OF_IT = new RegExp(`^([0-9a-f]{64}-${FORMAT})\\.`);
 const BOOT_FILE = ".boot";
 /** In the directory of an image's layer. */
 const LAYER_FILES = "files";
@@ -51,11 +53,13 @@ async function emptyAfterBoot(directory: string): Promise<void> {
 
 async function unpackedBefore(directory: string): Promise<Set<string>> {
   const found = new Set<string>();
-  for (const name of await readdir(directory)) {
+  const names = new Set(await readdir(directory));
+  for (const name of names) {
     const sha256 = PACKAGE_NAME.exec(name)?.[1];
     if (sha256 !== undefined) found.add(sha256);
     // An unpacking that a crash interrupted, or the work of another version.
-    else if (name !== BOOT_FILE) await rm(join(directory, name), { recursive: true, force: true });
+    else if (name !== BOOT_FILE && !names.has(MADE_OF_IT.exec(name)?.[1] ?? ""))
+      await rm(join(directory, name), { recursive: true, force: true });
   }
   return found;
 }
@@ -245,6 +249,8 @@ export class Packages {
   async #remove(sha256: string): Promise<void> {
     const doomed = join(this.#directory, `${TEMPORARY}${randomUUID()}`);
     this.#ready.delete(sha256);
+    for (const name of await readdir(this.#directory))
+      if (MADE_OF_IT.exec(name)?.[1] === basename(this.pathOf(sha256))) await rm(join(this.#directory, name), { force: true });
     try {
       await rename(this.pathOf(sha256), doomed);
     } catch (error) {

@@ -11,7 +11,7 @@ import { aliasOf } from "./alias-records.ts";
 import { conflict, invalidParameter, notFound, revisionMismatch } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
-import { retryConflicts } from "./records.ts";
+import { retryConflicts, stillThere } from "./records.ts";
 import { versionOf } from "./version-records.ts";
 
 export const POLICY_KIND = "lambda.policy";
@@ -71,6 +71,7 @@ async function addPermission(lambda: Lambda, context: Context, input: client.Add
   assertThere(lambda, reference);
   const statement = statementOf(reference, input);
   await changePolicy(lambda, reference, (entry) => {
+    assertThere(lambda, reference);
     const statements = entry?.value.statements ?? [];
     checkRevision(entry, RevisionId);
     if (statements.some(({ Sid }) => Sid === StatementId)) throw conflict(statementExists(StatementId));
@@ -116,9 +117,9 @@ export function assertThere(lambda: Lambda, reference: FunctionReference): void 
 
 type Edit = (entry: Entry<PolicyRecord> | undefined) => Omit<PolicyRecord, "revisionId">;
 
-/** Without its last statement there is no policy. Only while the function is there, so that none is left of one that is being deleted. */
+/** Without its last statement there is no policy. Only while what it is of is there, so that none is left of what is being deleted. */
 export async function changePolicy(lambda: Lambda, reference: FunctionReference, edit: Edit): Promise<void> {
-  const { account, region, name } = reference;
+  const { account, region, name, qualifier } = reference;
   const key = policyKey(reference);
   await retryConflicts(functionArn(reference), async () => {
     const entry = policyOf(lambda, reference);
@@ -127,10 +128,9 @@ export async function changePolicy(lambda: Lambda, reference: FunctionReference,
     const record: PolicyRecord = { ...edit(entry), revisionId: requestId() };
     checkPolicySize(JSON.stringify(documentOf(record)));
     const value = record.statements.length === 0 ? {} : { value: record };
-    await lambda.meta.write([
-      { key, ...value, expect: entry?.revision ?? "absent" },
-      { key: owner.key, keep: true, expect: owner.revision },
-    ]);
+    const named = qualifier === undefined ? [] : [versionOf(lambda, reference, qualifier), aliasOf(lambda, reference, qualifier)];
+    const kept = [owner, ...named].filter((one) => one !== undefined).map(stillThere);
+    await lambda.meta.write([{ key, ...value, expect: entry?.revision ?? "absent" }, ...kept]);
   });
 }
 
@@ -149,7 +149,8 @@ export function principalOf(text: string): PolicyStatement["Principal"] & {} {
   if (text === "*") return "*";
   if (/^\d{12}$/.test(text)) return { AWS: `arn:aws:iam::${text}:root` };
   if (/^arn:aws[a-z-]*:(?:iam|sts)::\d{12}:[\w+=,.@/-]+$/.test(text)) return { AWS: text };
-  if (/^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?$/.test(text)) return { Service: text };
+  // Alexa's services are not of amazonaws.com.
+  if (/^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:amazonaws\.com(?:\.cn)?|amazon\.com)$/.test(text)) return { Service: text };
   throw invalidParameter("The provided principal was invalid. Please check the principal and try again.");
 }
 
@@ -171,7 +172,9 @@ function conditionOf(input: client.AddPermissionCommandInput): PolicyStatement["
 }
 
 function statementOf(reference: FunctionReference, input: client.AddPermissionCommandInput): PolicyStatement {
-  const { StatementId = "", Action = "", Principal = "" } = input;
+  const { StatementId = "", Action = "", Principal = "", FunctionUrlAuthType } = input;
+  if (FunctionUrlAuthType !== undefined && Action !== "lambda:InvokeFunctionUrl")
+    throw invalidParameter("FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action");
   const Condition = conditionOf(input);
   return {
     Sid: StatementId,

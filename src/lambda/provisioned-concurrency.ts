@@ -18,11 +18,11 @@ import {
   unreservedConcurrency,
   type ProvisionedRecord,
 } from "./concurrency-records.ts";
-import { conflict, invalidParameter } from "./faults.ts";
+import { conflict, invalidParameter, notFound } from "./faults.ts";
 import type { Lambda } from "./model.ts";
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
 import { page } from "./page.ts";
-import { findFunction, findVersion, writeBeside } from "./records.ts";
+import { entriesOf, findFunction, findVersion, writeBeside } from "./records.ts";
 import { refuseForTenants } from "./tenancy.ts";
 
 type Names =
@@ -67,11 +67,13 @@ export function provisionedConcurrency(lambda: Lambda) {
 
 const UNPUBLISHED = "Provisioned Concurrency Configs cannot be applied to unpublished function versions.";
 
-/** An alias or a version that is there. */
+/** An alias or a version that is there. AWS has a sentence for either. */
 function qualified(lambda: Lambda, context: Context, name: string, given: string, refusal?: string) {
   const reference = functionReference(context, name, given);
   const { qualifier = given } = reference;
   if (qualifier === "$LATEST") throw invalidParameter(refusal ?? "The function resource provided must be an alias or a published version.");
+  const isAlias = !/^\d+$/.test(qualifier);
+  if (isAlias && aliasOf(lambda, reference, qualifier) === undefined) throw notFound(`Cannot find alias arn: ${functionArn(reference)}`);
   return { ...findVersion(lambda, context, name, qualifier), qualifier };
 }
 
@@ -96,8 +98,7 @@ function there(
   context: Context,
   { FunctionName = "", Qualifier = "" }: client.PutProvisionedConcurrencyConfigCommandInput,
 ) {
-  const { reference, entry, version, qualifier } = qualified(lambda, context, FunctionName, Qualifier, UNPUBLISHED);
-  return [entry, version, aliasOf(lambda, reference, qualifier)].filter((one) => one !== undefined);
+  return entriesOf(lambda, qualified(lambda, context, FunctionName, Qualifier, UNPUBLISHED));
 }
 
 function checkTargets(lambda: Lambda, reference: FunctionReference, qualifier: string): void {

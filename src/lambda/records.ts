@@ -31,6 +31,15 @@ export function findVersion(lambda: Records, context: Pick<Context, "account" | 
   return { reference, entry, ...(version === undefined ? {} : { version }) };
 }
 
+/** What is named: the function, the version, and the alias that points to it. */
+export function entriesOf(lambda: Records, { reference, entry, version }: FoundVersion): readonly Entry[] {
+  const alias = reference.qualifier === undefined ? undefined : aliasOf(lambda, reference, reference.qualifier);
+  return [entry, version, alias].filter((one) => one !== undefined);
+}
+
+/** Others who want it to stay are not in the way. */
+export const stillThere = ({ key, revision }: Entry): Write => ({ key, keep: true, expect: revision });
+
 /** For operations on the function itself: they ignore a `$LATEST` and know no other qualifier. */
 export function findFunction(lambda: Lambda, context: Context, name: string): Found {
   const { qualifier, ...reference } = functionReference(context, name);
@@ -76,8 +85,7 @@ export function assertChangeable({ reference, entry }: Found, expectedRevisionId
 export async function writeBeside(lambda: Pick<Lambda, "meta">, write: Write, find: () => readonly Entry[]): Promise<void> {
   const { account, region } = write.key;
   await retryConflicts(functionArn({ account, region, name: find()[0]?.key.id ?? "" }), async () => {
-    const kept = find().map(({ key, revision }) => ({ key, keep: true, expect: revision }) as const);
-    await lambda.meta.write([write, ...kept]);
+    await lambda.meta.write([write, ...find().map(stillThere)]);
   });
 }
 

@@ -18,6 +18,7 @@ export function resourcePolicies(lambda: Lambda) {
       assertThere(lambda, reference);
       const { Statement, ...head } = readPolicy(Policy, ResourceArn);
       await changePolicy(lambda, reference, (entry) => {
+        assertThere(lambda, reference);
         checkRevision(entry, RevisionId, "GetResourcePolicy");
         return { statements: listOf(Statement), head };
       });

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { requestId } from "../base/id.ts";
 import type { Entry, Key, Write } from "../store/storage.ts";
+import { assertStorage } from "./account.ts";
 import { functionKey, VERSION_COUNTER_KIND, type Deployed, type FunctionRecord, type Lambda } from "./model.ts";
 
 export const VERSION_KIND = "lambda.version";
@@ -64,13 +65,14 @@ export function alreadyPublished(lambda: Versions, place: Place, wanted: Deploye
   return last?.value.sourceSha256 === sha256Of(wanted) ? last : undefined;
 }
 
-/** A new version, and what is to be written in one transaction with the function. `Description` replaces the function's. */
+/** A new version, and what is to be written in one transaction with the function. `Description` replaces the function's. Counts as storage. */
 export async function newVersion(
-  lambda: Pick<Lambda, "meta" | "clock">,
+  lambda: Pick<Lambda, "meta" | "clock" | "usage">,
   place: Place,
   wanted: Deployed,
   Description?: string,
 ): Promise<{ readonly version: VersionRecord; readonly writes: readonly Write[] }> {
+  assertStorage(lambda, place, wanted.code.bytes);
   const counterKey: Key = { ...functionKey(place, place.name), kind: VERSION_COUNTER_KIND };
   const [counter] = await lambda.meta.get<{ readonly next: number }>([counterKey]);
   const number = counter?.value.next ?? 1;

@@ -2,7 +2,7 @@
 import type * as client from "@aws-sdk/client-lambda";
 import type { Context, Operations } from "../aws/operations.ts";
 import { requestId } from "../base/id.ts";
-import { aliasesOf } from "./alias-records.ts";
+import { aliasesOf, aliasTurn } from "./alias-records.ts";
 import { provisionedKey } from "./concurrency-records.ts";
 import { codeSha256, describeFunction, describeVersion } from "./configuration.ts";
 import { eventInvokeKey } from "./event-invoke.ts";
@@ -57,8 +57,11 @@ function listVersions(lambda: Lambda, context: Context, input: client.ListVersio
   return { Versions: found.map(({ described }) => described), ...more };
 }
 
-/** Of a function that exists; a version that it does not have is deleted already. */
-export async function deleteVersion(lambda: Lambda, reference: FunctionReference, number: string): Promise<void> {
+/** Of a function that exists; a version that it does not have is deleted already. No alias begins to point to it meanwhile. */
+export const deleteVersion = (lambda: Lambda, reference: FunctionReference, number: string): Promise<void> =>
+  lambda.turns.run(aliasTurn(reference), () => removeVersion(lambda, reference, number));
+
+async function removeVersion(lambda: Lambda, reference: FunctionReference, number: string): Promise<void> {
   const entry = versionOf(lambda, reference, number);
   if (entry === undefined) return;
   const version = String(entry.value.number);

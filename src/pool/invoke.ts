@@ -8,6 +8,7 @@ import { kindOf, type PreparedSandboxes } from "../runtime/late-binding.ts";
 import type { RuntimeLayout } from "../runtime/settings.ts";
 import { SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import type { LogSink, LogStreamName } from "../store/log-sink.ts";
+import { Compilation } from "./compilation.ts";
 import { Concurrency, type Claimant } from "./concurrency.ts";
 import { cachedCredentials, type CredentialSource } from "./credentials.ts";
 import {
@@ -57,6 +58,8 @@ export interface DataPlaneDeps {
   readonly network?: "endpoint" | "internet";
   /** Whether there is memory for sandboxes that nobody has asked for. Default: more than a tenth of the machine's is free. */
   readonly hasMemory?: () => boolean;
+  /** Takes the document of a segment that a traced function has sent; does not throw. Absent: they are dropped. */
+  segments?(from: Pick<Deployment, "account" | "region" | "functionName" | "roleArn">, document: string): void;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: DataPlaneLimits;
@@ -90,6 +93,7 @@ class LocalDataPlane implements DataPlane {
   readonly #scaling: ScalingRate;
   readonly #pool: Pool;
   readonly #prepared: PreparedPool;
+  readonly #compilation: Compilation;
   readonly #environmentOf: (deployment: Deployment, layout: RuntimeLayout) => CreateEnvironment;
   #stopped: Promise<void> | undefined;
 
@@ -99,13 +103,15 @@ class LocalDataPlane implements DataPlane {
     this.#deps = deps;
     this.#concurrency = new Concurrency(limits.accountConcurrency, clock);
     this.#scaling = new ScalingRate(clock);
+    const hasMemory = deps.hasMemory ?? (() => freemem() > totalmem() * FREE_MEMORY_SHARE_MIN);
+    this.#compilation = new Compilation({ sandboxes: deps.sandboxes, clock, log: deps.log, hasMemory });
     this.#prepared = new PreparedPool({
       sandboxes: deps.sandboxes,
       clock,
       log: deps.log,
       preparedMax: limits.preparedMax ?? Math.min(PREPARED_MAX, Math.floor(environmentsMax / 8)),
       keepMs: idleExpiryMs,
-      hasMemory: deps.hasMemory ?? (() => freemem() > totalmem() * FREE_MEMORY_SHARE_MIN),
+      hasMemory,
       hasRoom: () => this.#pool.hasRoom,
       isShort: () => this.#pool.isShort,
       freed: () => this.#pool.roomFreed(),
@@ -144,6 +150,7 @@ class LocalDataPlane implements DataPlane {
       const layout = this.#deps.runtimes.resolve(deployment.runtime, deployment.architecture);
       if (layout === undefined) throw new Error(`There is no runtime ${deployment.runtime}.`);
       if ("missing" in layout) throw new Error(layout.missing);
+      this.#compilation.want(deployment, layout);
       return this.#environmentOf(deployment, layout)(events, creation);
     };
     if (this.#stopped !== undefined || !this.#pool.provision(deployment, count, create)) return false;
@@ -174,6 +181,8 @@ class LocalDataPlane implements DataPlane {
         ? unavailable("overloaded", "All execution environments of this server are busy.")
         : unavailable("stopping", "The server is stopping.");
     if (environment.state !== "starting") return await this.#another(environment, deployment, request);
+    // Of code that was unpacked anew, or deployed to another server: this start does without.
+    this.#compilation.want(deployment, layout);
     try {
       await environment.start();
       return environment;
@@ -189,6 +198,7 @@ class LocalDataPlane implements DataPlane {
     const { runtimes, endpoint, network = "endpoint", log } = this.#deps;
     const layout = runtimes.resolve(deployment.runtime, deployment.architecture);
     if (this.#stopped !== undefined || layout === undefined || "missing" in layout) return;
+    this.#compilation.want(deployment, layout);
     kindOf(deployment, layout, { endpoint, network }).then(
       (kind) => (kind === undefined ? undefined : this.#prepared.expect(kind)),
       (cause: unknown) => log.warn("a function could not be prepared for", { function: deployment.functionArn, cause }),
@@ -224,11 +234,12 @@ class LocalDataPlane implements DataPlane {
   async #stop(): Promise<void> {
     const { clock, limits } = this.#deps;
     this.#pool.close();
+    const compiled = this.#compilation.stop();
     const grace = Promise.withResolvers<void>();
     const timer = clock.after(limits.stopGraceMs ?? 5000, grace.resolve);
     await Promise.race([this.#concurrency.drained(), grace.promise]);
     timer.cancel();
-    await Promise.all([this.#pool.stop(), this.#prepared.stop()]);
+    await Promise.all([this.#pool.stop(), this.#prepared.stop(), compiled]);
   }
 }
 
@@ -255,6 +266,7 @@ function environmentFactory(deps: DataPlaneDeps, prepared: PreparedSandboxes) {
         freezeAfterMs: limits.freezeAfterMs ?? 5,
         ...creation,
         append: (stream, records) => logs.append((name ??= { account, region, group, stream }), records),
+        segment: (document) => deps.segments?.(deployment, document),
         events,
       });
     };

@@ -3,13 +3,7 @@ import { randomBytes } from "node:crypto";
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import {
-  lateListeners,
-  type LateBinding,
-  type PreparedSandbox,
-  type PreparedSandboxes,
-  type SandboxKind,
-} from "../runtime/late-binding.ts";
+import { lateEars, type LateBinding, type PreparedSandbox, type PreparedSandboxes, type SandboxKind } from "../runtime/late-binding.ts";
 import { within } from "../runtime/within.ts";
 import { encodeFrame, FrameReader, frameType } from "../sandbox/control-frames.ts";
 import { SandboxError, type Sandbox, type SandboxHost } from "../sandbox/sandbox.ts";
@@ -169,8 +163,8 @@ export class PreparedPool implements PreparedSandboxes, Spare {
 
   async #make({ kind }: Line): Promise<PreparedSandbox> {
     const { sandboxes, clock } = this.#options;
-    const { listeners, connect } = lateListeners(kind.ports);
-    const sandbox = await sandboxes.start({ ...kind.spec, id: `prepared-${randomBytes(8).toString("hex")}`, listeners });
+    const { connect, ...ears } = lateEars(kind.ports);
+    const sandbox = await sandboxes.start({ ...kind.spec, ...ears, id: `prepared-${randomBytes(8).toString("hex")}` });
     try {
       await within(clock, BOOT_MS_MAX, booted(sandbox, kind), () => new SandboxError("a prepared runtime did not boot in time"));
       await sandbox.freeze();

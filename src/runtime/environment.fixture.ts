@@ -46,7 +46,13 @@ export function environment({
 }: Setup) {
   const clock = manualClock();
   const host = fakeSandboxHost(() => script);
-  const seen = { messages: [] as string[], streams: new Set<string>(), events: [] as string[], strange: [] as unknown[] };
+  const seen = {
+    segments: [] as string[],
+    messages: [] as string[],
+    streams: new Set<string>(),
+    events: [] as string[],
+    strange: [] as unknown[],
+  };
   const log: Log = { debug() {}, info() {}, warn: (_, fields) => void seen.strange.push(fields?.["problem"]), error() {}, with: () => log };
   const one = new Environment({
     key: "k",
@@ -66,6 +72,7 @@ export function environment({
       seen.streams.add(stream);
       seen.messages.push(...records.map(({ message }) => message.trimEnd()));
     },
+    segment: (document) => void seen.segments.push(document),
     events: {
       initialised: (_, succeeded) => void seen.events.push(succeeded ? "initialised" : "not initialised"),
       released: () => void seen.events.push("released"),

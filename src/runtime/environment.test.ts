@@ -34,6 +34,32 @@ test("an invocation of a new environment: its log, its answer, its states", asyn
   assert.equal(running.host.ledger().runningNow, 0);
 });
 
+test("what an invocation needs of memory stands in its report, unless it is over at once and the figure is fresh", async () => {
+  const running: Running = environment({
+    script: (event, { useMemory }) => {
+      const { mebibytes, ms } = event as { mebibytes: number; ms: number };
+      useMemory(mebibytes * 2 ** 20);
+      running.clock.advance(ms);
+    },
+  });
+  const { environment: one, seen, clock } = running;
+  const reports = () => seen.messages.filter((message) => message.startsWith("REPORT"));
+  const reported = async (event: { mebibytes: number; ms: number }, wantsTail = false) => {
+    const before = reports().length;
+    await one.invoke(invocation("r1", event, wantsTail));
+    await eventually(() => reports().length > before);
+    return /Used: (\d+) MB/.exec(reports().at(-1) ?? "")?.[1];
+  };
+  await one.start();
+  assert.equal(await reported({ mebibytes: 31, ms: 1 }), "31");
+  assert.equal(await reported({ mebibytes: 32, ms: 1 }), "31", "one of some thousand a second");
+  assert.equal(await reported({ mebibytes: 33, ms: 11 }), "33", "it had the time");
+  assert.equal(await reported({ mebibytes: 34, ms: 1 }, true), "34", "somebody reads it");
+  clock.advance(100);
+  assert.equal(await reported({ mebibytes: 35, ms: 1 }), "35", "the figure was old");
+  await one.stop();
+});
+
 const IGNORED = [
   { name: "a second answer", send: ["S", { requestId: "r1" }], problem: /an answer to r1/ },
   { name: "a foreign answer", send: ["S", { requestId: "r0" }], problem: /an answer to r0/ },

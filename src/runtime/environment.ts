@@ -5,6 +5,7 @@ import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { ProgramError, SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
+import { compiledMounts } from "./compiled-code.ts";
 import { entrypointOf } from "./entrypoint.ts";
 import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
 import { EnvironmentSandbox } from "./environment-sandbox.ts";
@@ -22,6 +23,7 @@ import { figuresOf, resultOf, type EnvironmentInvocation, type EnvironmentResult
 import { Telemetry } from "./telemetry.ts";
 import { lineageId, traceHeader } from "./trace-header.ts";
 import { within } from "./within.ts";
+import { XrayDaemon } from "./xray-daemon.ts";
 
 /**
  * `resetting`: its processes are being ended after a timeout, an exit or a lack of memory; the sandbox stays, and /tmp with it.
@@ -45,8 +47,12 @@ export const LEGAL: Readonly<Record<EnvironmentState, readonly EnvironmentState[
 /** AWS's limits of the init phase; where nobody waits for it, a function with a longer timeout has that. */
 const INIT_MS_MAX = 10_000;
 const PROVISIONED_INIT_MS_MAX = 130_000;
-/** A memory figure that is younger is used again: reading it for every one of a thousand invocations a second would show in their time. */
-const USAGE_AGE_MS_MAX = 20;
+/**
+ * A memory figure that is younger is used again after an invocation that was too short to need much more: reading it for every one of a
+ * thousand invocations a second would show in their time.
+ */
+const USAGE_AGE_MS_MAX = 100;
+const USAGE_RUN_MS_MAX = 10;
 /** Credentials have to be good for longer than an invocation that begins now may last. */
 const CREDENTIALS_MARGIN_MS = 60_000;
 /** It takes a millisecond; an answer does not wait for a sandbox that is in trouble. */
@@ -73,6 +79,8 @@ export interface EnvironmentOptions {
   readonly skipsInit: boolean;
   readonly initializationType: InitializationType;
   append(stream: string, records: readonly LogRecord[]): void;
+  /** Takes the document of a segment that its function has sent; does not throw. */
+  segment(document: string): void;
   readonly events: EnvironmentEvents;
 }
 
@@ -101,6 +109,7 @@ export class Environment {
   readonly #lineage: string;
   readonly #log: EnvironmentLog;
   readonly #telemetry: Telemetry;
+  readonly #xrayDaemon: XrayDaemon;
   #state: EnvironmentState = "starting";
   #isRetired = false;
   #credentials: SessionCredentials | undefined;
@@ -132,6 +141,8 @@ export class Environment {
     this.#log = new EnvironmentLog({ logging, clock: options.clock, append, ...(tenantId === undefined ? {} : { tenantId }) });
     this.#telemetry = new Telemetry({ clock: options.clock, isJson: logging.format === "JSON", dial: (port) => this.#dial(port) });
     this.#log.observer = this.#telemetry;
+    const strange = (message: string) => this.#sandbox?.strange(message);
+    this.#xrayDaemon = new XrayDaemon({ clock: options.clock, segment: (document) => options.segment(document), strange });
   }
 
   get state(): EnvironmentState {
@@ -287,9 +298,10 @@ export class Environment {
     const { settings, layout, sandboxes, prepared, clock, log, endpoint, network, initializationType } = this.#options;
     const found = settings.image === undefined ? await entrypointOf(layout, settings) : await imageEntrypoint(settings.image, settings);
     if ("problem" in found) return { kind: "no-entrypoint", ...found };
-    const external = await externalExtensions(settings);
+    const [external, compiled] = await Promise.all([externalExtensions(settings), compiledMounts(settings, layout)]);
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
-    const given = { credentials: this.#credentials, logStream: this.logStream, initializationType };
+    const onDatagram = (bytes: Buffer) => this.#xrayDaemon.take(bytes);
+    const given = { credentials: this.#credentials, logStream: this.logStream, initializationType, compiled, onDatagram };
     const id = `${this.#id}-${this.#sandboxesMade}`;
     const spec = sandboxSpec({ id, settings, layout, argv: found.argv, endpoint, network, ...given });
     if (this.#sandbox === undefined) {
@@ -466,7 +478,7 @@ export class Environment {
   }
 
   async #logReport(reserved: Promise<(event: PlatformEvent) => void>, flight: Flight, figures: Figures): Promise<void> {
-    const measured = this.#measure(flight.tail !== undefined);
+    const measured = this.#measure(flight.tail !== undefined || figures.durationMs > USAGE_RUN_MS_MAX);
     const write = await reserved;
     await measured;
     const { memoryMiB } = this.#options.settings;

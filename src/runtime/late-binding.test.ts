@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { fakeSandboxHost } from "../sandbox/fake.ts";
 import type { SandboxMount, SandboxSpec } from "../sandbox/sandbox.ts";
 import { SETTINGS } from "./environment.fixture.ts";
-import { lateBinding, lateListeners, startSandbox, type LateBinding } from "./late-binding.ts";
+import { lateBinding, lateEars, startSandbox, type LateBinding } from "./late-binding.ts";
 import { sandboxSpec } from "./sandbox-spec.ts";
 import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
 
@@ -26,8 +26,10 @@ function specOf(settings: FunctionSettings, layout: RuntimeLayout, mounts: reado
     credentials: { accessKeyId: "a", secretAccessKey: "secret", sessionToken: "t", expiresMs: 1 },
     logStream: "stream",
     initializationType: "on-demand",
+    compiled: [],
     endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },
     network: "endpoint",
+    onDatagram: () => true,
   });
   return { ...spec, mounts: [...spec.mounts, ...mounts] };
 }
@@ -51,7 +53,14 @@ void test("early and late together are the whole", () => {
     { ...expected, env: { ...expected.env } },
   );
   assert.deepEqual(late.given.mounts, [{ source: SETTINGS.codeDirectory, target: "/var/task" }, layer]);
-  assert.deepEqual(late.kinds[0].ports, [4566]);
+  assert.deepEqual(late.kinds[0].ports, { listeners: [4566] });
+});
+
+void test("what was compiled of a function's code comes with the code", () => {
+  const compiled = { source: "/packages/1.python3.11", target: "/var/rapid/task.compiled" };
+  const late = bound({}, [compiled]);
+  assert.equal(late?.kinds[0].key, bound()?.kinds[0].key);
+  assert.deepEqual(late?.given.mounts.at(-1), compiled);
 });
 
 void test("nothing of a function is in its kind, but what its process is started with", () => {
@@ -66,6 +75,7 @@ void test("nothing of a function is in its kind, but what its process is started
   assert.notEqual(bound({ memoryMiB: 512 })?.kinds[0]?.key, kind?.key, "Node's heap is sized at its start");
   const other = { ...LAYOUT, mounts: [{ source: "/opt/lambent/node22", target: "/var/lang" }] };
   assert.notEqual(bound({}, [], other)?.kinds[0]?.key, kind?.key);
+  assert.notEqual(bound({ isTraced: true })?.kinds[0]?.key, kind?.key, "something listens at the X-Ray daemon's address");
 });
 
 void test("what is read at the start can't come late", () => {
@@ -84,11 +94,28 @@ void test("a prepared sandbox that can't be completed is replaced by a new one",
   const host = fakeSandboxHost(() => () => "answer");
   const late = bound();
   assert.ok(late !== undefined);
-  const waiting = await host.start({ ...late.kinds[0].spec, ...lateListeners(late.kinds[0].ports), id: "waiting" });
+  const waiting = await host.start({ ...late.kinds[0].spec, ...lateEars(late.kinds[0].ports), id: "waiting" });
   await waiting.kill();
-  const { connect } = lateListeners(late.kinds[0].ports);
+  const { connect } = lateEars(late.kinds[0].ports);
   const started = await startSandbox(host, specOf(SETTINGS, LAYOUT), late, { take: () => ({ sandbox: waiting, connect }) });
   assert.equal(started.sandbox.id, "s");
   assert.deepEqual(started.variables, {});
+  await host.stop();
+});
+
+void test("what a prepared sandbox of a traced function sends is dropped until it is known whose it is", async () => {
+  const host = fakeSandboxHost(() => () => "answer");
+  const settings = { ...SETTINGS, isTraced: true } as const;
+  const spec = specOf(settings, LAYOUT);
+  const late = lateBinding(spec, settings, LAYOUT);
+  assert.ok(late !== undefined);
+  const { connect, ...ears } = lateEars(late.kinds[0].ports);
+  await host.start({ ...late.kinds[0].spec, ...ears, id: "waiting" });
+  const waiting = host.sandboxes.get("waiting");
+  const seen: string[] = [];
+  waiting?.sendDatagram(2000, Buffer.from("early"));
+  connect({ ...spec, datagrams: { port: 2000, onDatagram: (bytes) => seen.push(bytes.toString()) > 0 } });
+  waiting?.sendDatagram(2000, Buffer.from("late"));
+  assert.deepEqual(seen, ["late"]);
   await host.stop();
 });

@@ -1,6 +1,14 @@
 // What of a sandbox is decided before it is known whom it serves, and what afterwards: so that its runtime can be booted ahead.
 import type { Socket } from "node:net";
-import { SandboxError, type Sandbox, type SandboxHost, type SandboxSpec, type Specialisation } from "../sandbox/sandbox.ts";
+import {
+  SandboxError,
+  type Sandbox,
+  type SandboxDatagrams,
+  type SandboxHost,
+  type SandboxSpec,
+  type Specialisation,
+} from "../sandbox/sandbox.ts";
+import { COMPILED_TARGETS } from "./compiled-code.ts";
 import { entrypointOf } from "./entrypoint.ts";
 import { externalExtensions } from "./extensions.ts";
 import { sandboxSpec, type SandboxSpecInput } from "./sandbox-spec.ts";
@@ -8,12 +16,20 @@ import { usesSdk } from "./sdk-use.ts";
 import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
 import { startVariables } from "./variables.ts";
 
+/** What of a sandbox leads to who it serves. */
+type Ears = Pick<SandboxSpec, "listeners" | "datagrams">;
+
+interface Ports {
+  readonly listeners: readonly number[];
+  readonly datagrams?: number;
+}
+
 /** Sandboxes with equal keys are alike until they serve somebody. */
 export interface SandboxKind {
   readonly key: string;
   /** Without what is the single sandbox's own. */
-  readonly spec: Omit<SandboxSpec, "id" | "listeners">;
-  readonly ports: readonly number[];
+  readonly spec: Omit<SandboxSpec, "id" | keyof Ears>;
+  readonly ports: Ports;
   /** What its runtime loads while it waits. */
   readonly loads?: string;
 }
@@ -29,8 +45,8 @@ export interface LateBinding {
 /** Booted and waiting; nobody's code has run in it. */
 export interface PreparedSandbox {
   readonly sandbox: Sandbox;
-  /** Who takes connections from inside, from now on. */
-  connect(listeners: SandboxSpec["listeners"]): void;
+  /** Who takes connections and datagrams from inside, from now on. */
+  connect(ears: Ears): void;
 }
 
 /** Keeps prepared sandboxes; the pool does. */
@@ -39,7 +55,7 @@ export interface PreparedSandboxes {
   take(kinds: LateBinding["kinds"]): PreparedSandbox | undefined;
 }
 
-const LATE_TARGETS: readonly string[] = ["/var/task", "/opt"];
+const LATE_TARGETS: readonly string[] = ["/var/task", "/opt", ...COMPILED_TARGETS];
 /** While it waits: enough for an interpreter, and not much of the machine while it boots. */
 const WAITING = { memoryBytes: 128 * 2 ** 20, cpuMillis: 500, tmpBytes: 2 ** 20, tmpInodes: 16 };
 
@@ -53,13 +69,13 @@ const READ_AT_START =
 /** `loads`: what the function is likely to import first. Undefined: something about it has to be there when its process starts. */
 export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layout: RuntimeLayout, loads?: string): LateBinding | undefined {
   if (layout.protocol !== "framed" || Object.keys(settings.variables).some((name) => READ_AT_START.test(name))) return undefined;
-  const { id: _, listeners, mounts, env, memoryBytes, cpuMillis, tmpBytes, tmpInodes, ...rest } = spec;
+  const { id: _, listeners, datagrams, mounts, env, memoryBytes, cpuMillis, tmpBytes, tmpInodes, ...rest } = spec;
   const isLate = ({ target }: SandboxSpec["mounts"][number]) => LATE_TARGETS.includes(target);
   const early = mounts.filter((mount) => !isLate(mount));
   if (early.some(({ target }) => LATE_TARGETS.some((place) => target.startsWith(`${place}/`)))) return undefined;
   const started = startVariables(layout);
   const kept = { ...rest, ...WAITING, mounts: early, env: started, isPrepared: true };
-  const ports = listeners.map(({ port }) => port);
+  const ports = { listeners: listeners.map(({ port }) => port), ...(datagrams === undefined ? {} : { datagrams: datagrams.port }) };
   const plain = { key: JSON.stringify([kept, ports]), spec: kept, ports };
   return {
     kinds: loads === undefined ? [plain] : [{ ...plain, key: `${loads} ${plain.key}`, loads }, plain],
@@ -69,7 +85,13 @@ export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layou
 }
 
 /** What is a single environment's own comes late, so it makes no difference here. */
-const ANYBODY = { id: "", credentials: { accessKeyId: "", secretAccessKey: "", sessionToken: "", expiresMs: 0 }, logStream: "" };
+const ANYBODY = {
+  id: "",
+  compiled: [],
+  credentials: { accessKeyId: "", secretAccessKey: "", sessionToken: "", expiresMs: 0 },
+  logStream: "",
+  onDatagram: () => true,
+};
 
 /** The kind of sandbox that a function can be given to; undefined: one has to be made for it. */
 export async function kindOf(
@@ -102,7 +124,7 @@ export async function startSandbox(
   if (late === undefined || ready === undefined) return { sandbox: await sandboxes.start(spec), variables: {} };
   const { sandbox } = ready;
   try {
-    ready.connect(spec.listeners);
+    ready.connect(spec);
     await sandbox.specialise(late.given);
     return { sandbox, variables: late.variables };
   } catch (cause) {
@@ -113,18 +135,21 @@ export async function startSandbox(
   }
 }
 
-/** The listeners of a sandbox whose user is not known yet: until then nobody inside has a reason to call. */
-export function lateListeners(ports: readonly number[]): { listeners: SandboxSpec["listeners"]; connect: PreparedSandbox["connect"] } {
+/** The ears of a sandbox whose user is not known yet: until then nobody inside has a reason to call. */
+export function lateEars(ports: Ports): Ears & Pick<PreparedSandbox, "connect"> {
   const targets = new Map<number, (socket: Socket) => void>();
+  let onDatagram: SandboxDatagrams["onDatagram"] = () => true;
   const onConnection = (port: number) => (socket: Socket) => {
     const target = targets.get(port);
     if (target === undefined) socket.destroy();
     else target(socket);
   };
   return {
-    listeners: ports.map((port) => ({ port, onConnection: onConnection(port) })),
-    connect: (listeners) => {
+    listeners: ports.listeners.map((port) => ({ port, onConnection: onConnection(port) })),
+    ...(ports.datagrams === undefined ? {} : { datagrams: { port: ports.datagrams, onDatagram: (bytes) => onDatagram(bytes) } }),
+    connect: ({ listeners, datagrams }) => {
       for (const listener of listeners) targets.set(listener.port, (socket) => listener.onConnection(socket));
+      if (datagrams !== undefined) onDatagram = (bytes) => datagrams.onDatagram(bytes);
     },
   };
 }

@@ -305,6 +305,7 @@ function python(options: CatalogOptions, host: HostPython): RuntimeLayout {
     env: { ...MANAGED_ENV, PYTHONPATH: "/var/runtime", ...(pythonMinor(runtime) >= 12 ? { LC_CTYPE: "C.UTF-8" } : {}) },
     protocol: "framed",
     sdk: "boto3",
+    compiler: [`/var/lang/bin/${runtime}`, "-I", "-S", "-W", "error", "/var/rapid/compile.py"],
     version: runtime.slice("python".length),
   };
 }

@@ -1,12 +1,13 @@
 // From a function's settings to the sandbox that it runs in: names, limits, mounts, variables.
 import { createHash } from "node:crypto";
 import type { Socket } from "node:net";
-import type { SandboxSpec } from "../sandbox/sandbox.ts";
+import type { SandboxDatagrams, SandboxMount, SandboxSpec } from "../sandbox/sandbox.ts";
 import type { InitializationType } from "./report.ts";
 import { RUNTIME_API_PORT } from "./environment-api.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
 import { workingDirectoryOf } from "./image-entrypoint.ts";
 import { functionVariables } from "./variables.ts";
+import { XRAY_DAEMON_PORT } from "./xray-daemon.ts";
 
 /** AWS: one vCPU for every 1,769 MB. */
 const MEMORY_MIB_PER_CPU = 1769;
@@ -48,8 +49,12 @@ export interface SandboxSpecInput {
   readonly credentials: SessionCredentials;
   readonly logStream: string;
   readonly initializationType: InitializationType;
+  /** What of its code is compiled. */
+  readonly compiled: readonly SandboxMount[];
   readonly endpoint: { readonly port: number; onConnection(socket: Socket, sandboxId: string): void };
   readonly network: "endpoint" | "internet";
+  /** To the X-Ray daemon's address, if the function is traced. */
+  readonly onDatagram: SandboxDatagrams["onDatagram"];
 }
 
 function mountsOf({ codeDirectory, layersDirectory, image }: FunctionSettings, layout: RuntimeLayout): SandboxSpec["mounts"] {
@@ -59,12 +64,12 @@ function mountsOf({ codeDirectory, layersDirectory, image }: FunctionSettings, l
 }
 
 export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
-  const { id, settings, layout, argv, credentials, logStream, initializationType, endpoint, network } = input;
+  const { id, settings, layout, argv, credentials, logStream, initializationType, endpoint, network, onDatagram } = input;
   const runtimeApi = `${RUNTIME_API_HOST}:${RUNTIME_API_PORT}`;
   const endpointUrl = `http://127.0.0.1:${endpoint.port}`;
   return {
     id,
-    mounts: mountsOf(settings, layout),
+    mounts: [...mountsOf(settings, layout), ...input.compiled],
     argv: layout.takesHandler === true ? [...argv, settings.handler] : argv,
     env: functionVariables({ settings, layout, credentials, logStream, initializationType, runtimeApi, endpointUrl }),
     workingDirectory: settings.image === undefined ? "/var/task" : workingDirectoryOf(settings.image),
@@ -76,6 +81,7 @@ export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
     tmpBytes: settings.ephemeralStorageMiB * 2 ** 20,
     tmpInodes: TMP_INODES,
     listeners: [{ port: endpoint.port, onConnection: (socket) => endpoint.onConnection(socket, id) }],
+    ...(settings.isTraced === true ? { datagrams: { port: XRAY_DAEMON_PORT, onDatagram } } : {}),
     network,
     isSupervised: true,
     ...(layout.emulator === undefined ? {} : { emulator: layout.emulator }),

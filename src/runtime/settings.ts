@@ -28,6 +28,8 @@ export interface FunctionSettings {
   readonly variables: Readonly<Record<string, string>>;
   readonly roleArn: string;
   readonly logging: LogSettings;
+  /** Its tracing is active: something listens at the X-Ray daemon's address. */
+  readonly isTraced?: true;
   /** Of a function that isolates its tenants: whom its environments serve, and nobody else. */
   readonly tenantId?: string;
 }
@@ -71,6 +73,8 @@ export interface RuntimeLayout {
   readonly protocol: "framed" | "runtime-api";
   /** An AWS SDK that the runtime offers and that takes long to load: the bootstrap can do so while it waits. */
   readonly sdk?: "boto3";
+  /** The command that compiles a directory, whose name follows it, without running anything there; absent: nothing is compiled ahead. */
+  readonly compiler?: readonly string[];
   /** For another architecture than this machine's: a program of the host that runs it, unless the machine itself does. */
   readonly emulator?: string;
   /** Exact version of the interpreter: `24.21.0`. */

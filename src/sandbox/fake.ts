@@ -54,6 +54,8 @@ export interface FakeFunction {
   /** Runs before the first invocation; what it throws is an init error. */
   readonly init?: (context: FakeInit) => unknown;
   readonly handler: FakeHandler;
+  /** Is the first process, which then is no runtime and has no handler. */
+  readonly program?: FakeProgram;
   /** Programs that are started beside it, by their path. */
   readonly extensions?: Readonly<Record<string, FakeProgram>>;
   readonly ignoresSigterm?: boolean;
@@ -156,6 +158,7 @@ export class FakeSandbox implements Sandbox {
   #script: FakeFunction | ((spec: SandboxSpec) => Promise<FakeFunction>);
   #isKilled = false;
   #isOpen: boolean;
+  #isDeaf = false;
   #memoryPeakBytes = 30 * 2 ** 20;
   #thawed: PromiseWithResolvers<void> | undefined;
 
@@ -170,6 +173,7 @@ export class FakeSandbox implements Sandbox {
     this.#main = this.#start(this.output, {});
     this.control = this.#main.control;
     this.exited = this.#main.exited;
+    if (typeof script !== "function" && script.program !== undefined) void this.#main.runProgram(script.program);
   }
 
   get isFrozen(): boolean {
@@ -293,6 +297,13 @@ export class FakeSandbox implements Sandbox {
     inner.on("error", () => undefined); // its process has ended
     listener.onConnection(outer);
     return inner;
+  }
+
+  /** Sends a datagram from inside; where nobody receives it, it is lost. */
+  sendDatagram(port: number, bytes: Uint8Array): void {
+    const { datagrams } = this.spec;
+    if (this.#isKilled || this.#isDeaf || datagrams?.port !== port) return;
+    this.#isDeaf = !datagrams.onDatagram(Buffer.from(bytes));
   }
 
   /** The first process ends; the sandbox itself is there until it is killed. */

@@ -6,7 +6,7 @@ import type { Duplex, Readable } from "node:stream";
 export interface SandboxMount {
   readonly source: string;
   /**
-   * `/var/task`, `/var/runtime`, `/var/lang`, `/opt`, or a path below one of them. `/`: the root of a container image, instead of the host's
+   * `/var/task`, `/var/runtime`, `/var/lang`, `/var/rapid`, `/opt`, or a path below one of them. `/`: the root of a container image, instead of the host's
    * system; it has directories `dev`, `proc`, `sys`, `tmp` and files `etc/hostname`, `etc/hosts`, `etc/resolv.conf` to mount over, none of them a link.
    */
   readonly target: string;
@@ -16,6 +16,13 @@ export interface SandboxMount {
 export interface SandboxListener {
   readonly port: number;
   onConnection(socket: Socket): void;
+}
+
+/** A UDP port of 169.254.100.1 inside; datagrams arrive in the server, and none goes back. */
+export interface SandboxDatagrams {
+  readonly port: number;
+  /** False: the port is closed, for the rest of the sandbox's life. */
+  onDatagram(bytes: Buffer): boolean;
 }
 
 /** Everything about a sandbox, fully spelled out: the launcher has no policy of its own. */
@@ -38,6 +45,8 @@ export interface SandboxSpec {
   readonly tmpBytes: number;
   readonly tmpInodes: number;
   readonly listeners: readonly SandboxListener[];
+  /** Absent: nothing receives datagrams. */
+  readonly datagrams?: SandboxDatagrams;
   /** `endpoint`: only the listeners above can be reached. `internet`: routed outside as well, private ranges excluded. */
   readonly network: "endpoint" | "internet";
   /** Its first process waits for what comes with `specialise`; until then nobody's code may run inside. */
@@ -72,7 +81,7 @@ export interface SandboxProcess {
 
 /** What a prepared sandbox gets when it is known whom it serves; everything else was decided at its start. */
 export interface Specialisation {
-  /** At `/var/task` and `/opt`: in every sandbox these are there, and empty when nothing is mounted. */
+  /** At `/var/task` and `/opt`: in every sandbox these are there, and empty when nothing is mounted. Or over a file of an earlier mount. */
   readonly mounts: readonly SandboxMount[];
   readonly memoryBytes: number;
   readonly cpuMillis: number;

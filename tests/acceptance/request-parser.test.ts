@@ -30,6 +30,7 @@ const SPEC: SandboxSpec = {
   tmpBytes: 512 * 2 ** 20,
   tmpInodes: 10_000,
   listeners: [{ port: 9001, onConnection: () => undefined }],
+  datagrams: { port: 2000, onDatagram: () => true },
   network: "endpoint",
 };
 

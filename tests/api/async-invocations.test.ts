@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import { test } from "node:test";
+import { DetachRolePolicyCommand } from "@aws-sdk/client-iam";
 import { InvokeAsyncCommand, InvokeCommand } from "@aws-sdk/client-lambda";
 import { CreateQueueCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
@@ -124,6 +125,7 @@ test("a function that is called in a loop is stopped at its 17th pass", async (t
     (error: ClientError & { Type?: string }) =>
       error.name === "RecursiveInvocationException" && error.$metadata.httpStatusCode === 400 && error.Type === "User",
   );
+  await assert.rejects(send(started.client, "InvokeWithResponseStream", { FunctionName: "f" }), { name: "RecursiveInvocationException" });
   assert.equal(started.invoker.invocations.length, 1);
   assert.deepEqual(await send(started.client, "GetFunctionRecursionConfig", { FunctionName: "f" }), { RecursiveLoop: "Terminate" });
   await send(started.client, "PutFunctionRecursionConfig", { FunctionName: "f", RecursiveLoop: "Allow" });
@@ -277,8 +279,9 @@ test("the whole server: results go to another function and to a bucket, with the
   });
   const { lambda, iam, s3 } = clients();
   await s3.send(new CreateBucketCommand({ Bucket: "failures" }));
-  const mighty = await makeRole(iam, "mighty", ["AWSLambda_FullAccess", "AmazonS3FullAccess"]);
-  const weak = await makeRole(iam, "weak");
+  const policies = ["AWSLambda_FullAccess", "AmazonS3FullAccess"];
+  const mighty = await makeRole(iam, "mighty", policies);
+  const weak = await makeRole(iam, "weak", policies);
   for (const [name, role] of [
     ["first", mighty],
     ["powerless", weak],
@@ -289,6 +292,8 @@ test("the whole server: results go to another function and to a bucket, with the
   const DestinationConfig = { OnSuccess: { Destination: arn }, OnFailure: { Destination: "arn:aws:s3:::failures" } };
   for (const FunctionName of ["first", "powerless"])
     await send(lambda, "PutFunctionEventInvokeConfig", { FunctionName, MaximumRetryAttempts: 0, DestinationConfig });
+  for (const name of policies)
+    await iam.send(new DetachRolePolicyCommand({ RoleName: "weak", PolicyArn: `arn:aws:iam::aws:policy/${name}` }));
   const event = async (FunctionName: string, fails: boolean) =>
     (await lambda.send(new InvokeCommand({ FunctionName, InvocationType: "Event", Payload: JSON.stringify({ fails }) }))).$metadata
       .requestId;

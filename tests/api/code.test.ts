@@ -215,11 +215,15 @@ test("the code of an account has a limit", async (t) => {
   assert.ok(entry);
   const huge = { ...entry.value, wanted: { ...entry.value.wanted, code: { ...entry.value.wanted.code, bytes: limits.totalCodeBytes } } };
   await started.storage.meta.write([{ key: { ...entry.key, id: "huge" }, value: huge }]);
-  await check(started, {
-    name: "full",
-    call: ["UpdateFunctionCode", { FunctionName: "f", ZipFile: started.zip }],
-    fault: [400, "CodeStorageExceededException", "Code storage limit exceeded."],
-  });
+  const full = [400, "CodeStorageExceededException", "Code storage limit exceeded."] as const;
+  const Code = { ZipFile: started.zip };
+  const calls: readonly Row["call"][] = [
+    ["CreateFunction", { FunctionName: "g", Runtime: "nodejs24.x", Handler: "index.handler", Role: ROLE, Code }],
+    ["UpdateFunctionCode", { FunctionName: "f", ...Code }],
+    ["PublishVersion", { FunctionName: "f" }],
+    ["PublishLayerVersion", { LayerName: "l", Content: Code }],
+  ];
+  for (const call of calls) await check(started, { name: call[0], call, fault: full });
   const other = contextOf("elsewhere", "111111111111");
   const { AccountUsage } = started.service.operations.GetAccountSettings(other);
   assert.deepEqual(AccountUsage, { FunctionCount: 0, TotalCodeSize: 0 }, "of its own, and of nobody else's");

@@ -66,6 +66,8 @@ test("what is refused, in AWS's words", async (t) => {
       call: ["GetFunctionConcurrency", { FunctionName: "none" }],
       fault: [404, "ResourceNotFoundException", `Function not found: ${arnOf("none")}:$LATEST`],
     },
+    { name: "of a version", call: ["GetFunctionConcurrency", { FunctionName: "f:1" }], fault: [400, invalid, onlyFunctions] },
+    { name: "taken from a version", call: ["DeleteFunctionConcurrency", { FunctionName: "f:1" }], fault: [400, invalid, onlyFunctions] },
     { name: "taken away", call: ["DeleteFunctionConcurrency", { FunctionName: "g" }] },
     {
       name: "taken from none",

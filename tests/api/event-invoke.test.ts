@@ -68,6 +68,16 @@ test("a configuration is put, shown, merged, listed and deleted", async (t) => {
       expect: { MaximumRetryAttempts: 1, DestinationConfig: { OnSuccess: {}, OnFailure: { Destination: BUCKET } } },
     },
     {
+      name: "one is taken away by an empty object, the other stays",
+      call: ["UpdateFunctionEventInvokeConfig", { FunctionName: "f", DestinationConfig: { OnSuccess: { Destination: arnOf("g") } } }],
+      expect: { DestinationConfig: { OnSuccess: { Destination: arnOf("g") }, OnFailure: { Destination: BUCKET } } },
+    },
+    {
+      name: "and again",
+      call: ["UpdateFunctionEventInvokeConfig", { FunctionName: "f", DestinationConfig: { OnSuccess: {} } }],
+      expect: { DestinationConfig: { OnSuccess: {}, OnFailure: { Destination: BUCKET } } },
+    },
+    {
       name: "shown",
       call: ["GetFunctionEventInvokeConfig", { FunctionName: "f:$LATEST" }],
       expect: {

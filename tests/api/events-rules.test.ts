@@ -115,11 +115,14 @@ test("FIFO queues get the group, and another bus the event as it is", async (t) 
   const [passed] = await received(started, other, 1);
   assert.equal(passed?.Body, message.Body);
   // Back to where it came from: the event stops there.
-  const back = [{ Id: "2", Arn: arnOf("events", "event-bus/default"), RoleArn: ROLE }];
+  const dead = await makeQueue(started, "dead");
+  const back = [{ Id: "2", Arn: arnOf("events", "event-bus/default"), RoleArn: ROLE, DeadLetterConfig: { Arn: queueArn("dead") } }];
   await started.events.send(new PutTargetsCommand({ Rule: "all", EventBusName: bus, Targets: back }));
   await put(started, ORDER);
   await received(started, url, 1);
   await received(started, other, 1);
+  const [letter] = await received(started, dead, 1);
+  assert.equal(letter?.MessageAttributes?.["ERROR_CODE"]?.StringValue, "THIRD_ACCOUNT_HOP_DETECTED");
 });
 
 test("what can't be delivered is a dead letter with EventBridge's attributes", async (t) => {
@@ -133,15 +136,23 @@ test("what can't be delivered is a dead letter with EventBridge's attributes", a
   ]);
   await put(started, ORDER);
   const letters = await received(started, dead, 3);
-  for (const { Body, MessageAttributes: attributes = {} } of letters) {
-    assert.equal((JSON.parse(Body ?? "") as { source: string }).source, "shop");
-    assert.equal(attributes["RULE_ARN"]?.StringValue, rule);
-    assert.ok(attributes["ERROR_CODE"]?.StringValue !== undefined && attributes["ERROR_MESSAGE"]?.StringValue !== undefined);
-  }
-  const targets = letters
-    .map(({ MessageAttributes }) => MessageAttributes?.["TARGET_ARN"]?.StringValue ?? "")
-    .toSorted((a, b) => (a < b ? -1 : 1));
-  assert.deepEqual(targets, [queueArn("closed"), queueArn("dead"), queueArn("none")]);
+  for (const { Body } of letters) assert.equal((JSON.parse(Body ?? "") as { source: string }).source, "shop");
+  const told = letters.map(({ MessageAttributes = {} }) =>
+    Object.fromEntries(Object.entries(MessageAttributes).map(([name, { StringValue = "" }]) => [name, StringValue])),
+  );
+  const byTarget = new Map(told.map(({ TARGET_ARN: target = "", TARGET_ID: _id, ...rest }) => [target, rest]));
+  const may = (queue: string) =>
+    `User: events.amazonaws.com is not authorized to perform: sqs:SendMessage on resource: ${queue} ` +
+    "because no resource-based policy allows the sqs:SendMessage action";
+  const noRole = `events.amazonaws.com cannot assume ${CLOSED_ROLE}: there is no such role, or its trust policy does not name the service`;
+  assert.deepEqual(
+    byTarget,
+    new Map([
+      [queueArn("none"), { RULE_ARN: rule, ERROR_CODE: "NO_RESOURCE", ERROR_MESSAGE: "The specified queue does not exist." }],
+      [queueArn("closed"), { RULE_ARN: rule, ERROR_CODE: "NO_PERMISSIONS", ERROR_MESSAGE: may(queueArn("closed")) }],
+      [queueArn("dead"), { RULE_ARN: rule, ERROR_CODE: "FAILED_TO_ASSUME_ROLE", ERROR_MESSAGE: noRole }],
+    ]),
+  );
 });
 
 test("entries fail one by one", async (t) => {
@@ -276,6 +287,7 @@ test("what is no target is refused, and changes nothing", async (t) => {
     [{ Arn: arnOf("states", "stateMachine:m") }, /cannot deliver to states/],
     [{ Arn: queueArn("q.fifo") }, "Parameter(s) SqsParameters must be specified for target: x."],
     [{ Arn, Input: "{}", InputPath: "$" }, "Only one of Input, InputPath, or InputTransformer must be provided for target x."],
+    [{ Arn: arnOf("events", "event-bus/b"), Input: "{}" }, "Modifying the input for target x is not supported."],
     [{ Arn, Input: "no" }, "JSON syntax error in Input for target x."],
     [{ Arn, InputPath: "$..a" }, "Invalid InputPath for target x."],
     [transformer('"<b>"', { a: "$.a" }), "InputTemplate for target x contains invalid placeholder b."],

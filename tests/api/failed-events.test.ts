@@ -9,6 +9,7 @@ import {
   PutFunctionConcurrencyCommand,
   PutFunctionEventInvokeConfigCommand,
 } from "@aws-sdk/client-lambda";
+import { CreateTopicCommand, PublishCommand, SubscribeCommand } from "@aws-sdk/client-sns";
 import { CreateQueueCommand, DeleteQueueCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { signedHeaders } from "../../src/aws/sign.ts";
 import { startApi, type Credentials } from "../support/api.ts";
@@ -128,6 +129,24 @@ test("a delivery that was refused is kept with its target, and arrives when it i
   await send("POST", `events/failed/${one?.Id}/redrive`);
   const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: made.QueueUrl, WaitTimeSeconds: 10 }));
   assert.equal(Messages[0]?.Body, payload);
+  assert.deepEqual(await list(), []);
+});
+
+test("what a FIFO topic could not deliver is kept, too, and comes into the same group when it is sent again", async (t) => {
+  const { sns, sqs, send, failed, list } = await start(t);
+  const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: "t.fifo", Attributes: { FifoTopic: "true" } }));
+  const Endpoint = "arn:aws:sqs:us-east-1:000000000000:q.fifo";
+  await sns.send(new SubscribeCommand({ TopicArn, Protocol: "sqs", Endpoint, Attributes: { RawMessageDelivery: "true" } }));
+  await sns.send(new PublishCommand({ TopicArn, Message: "first", MessageGroupId: "g", MessageDeduplicationId: "1" }));
+  const [one] = await failed(1);
+  assert.deepEqual([one?.Kind, one?.Target, one?.Source, one?.Attempts], ["delivery", Endpoint, TopicArn, 1]);
+  const Statement = { Effect: "Allow", Principal: { Service: "sns.amazonaws.com" }, Action: "sqs:SendMessage", Resource: Endpoint };
+  const Attributes = { FifoQueue: "true", Policy: JSON.stringify({ Version: "2012-10-17", Statement }) };
+  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: "q.fifo", Attributes }));
+  await send("POST", `events/failed/${one?.Id}/redrive`);
+  const MessageSystemAttributeNames = ["MessageGroupId" as const];
+  const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 10, MessageSystemAttributeNames }));
+  assert.deepEqual([Messages[0]?.Body, Messages[0]?.Attributes], ["first", { MessageGroupId: "g" }]);
   assert.deepEqual(await list(), []);
 });
 

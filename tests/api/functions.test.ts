@@ -69,15 +69,15 @@ test("what is Pending can be read and deleted, and neither invoked nor changed; 
   const made = await send(client, "CreateFunction", input);
   const fault = [409, "ResourceConflictException", PENDING(arnOf("f"))] as const;
   const rows: readonly Row[] = [
-    {
-      name: "invoke",
-      call: ["Invoke", { FunctionName: "f" }],
+    ...(["Invoke", "InvokeWithResponseStream", "InvokeAsync"] as const).map((operation): Row => ({
+      name: operation,
+      call: [operation, { FunctionName: "f", ...(operation === "InvokeAsync" ? { InvokeArgs: "{}" } : {}) }],
       fault: [
         409,
         "ResourceConflictException",
         "The operation cannot be performed at this time. The function is currently in the following state: Pending",
       ],
-    },
+    })),
     { name: "configuration", call: ["UpdateFunctionConfiguration", { FunctionName: "f", Timeout: 5 }], fault },
     { name: "code", call: ["UpdateFunctionCode", { FunctionName: "f", ZipFile: zip }], fault },
     { name: "tags", call: ["TagResource", { Resource: arnOf("f"), Tags: { a: "b" } }], fault },

@@ -44,7 +44,7 @@ test("statements have the members and casings that tools compare", async (t) => 
   assert.deepEqual(policy, { Version: "2012-10-17", Id: "default", Statement: [statement] });
   assert.match(String(RevisionId), UUID);
   const conditions = {
-    url: [{ FunctionUrlAuthType: "NONE" }, { StringEquals: { "lambda:FunctionUrlAuthType": "NONE" } }],
+    url: [{ FunctionUrlAuthType: "NONE", Action: "lambda:InvokeFunctionUrl" }, { StringEquals: { "lambda:FunctionUrlAuthType": "NONE" } }],
     org: [{ PrincipalOrgID: "o-abcdefghij" }, { StringEquals: { "aws:PrincipalOrgID": "o-abcdefghij" } }],
     token: [{ EventSourceToken: "t" }, { StringEquals: { "lambda:EventSourceToken": "t" } }],
     via: [{ InvokedViaFunctionUrl: true }, { Bool: { "lambda:InvokedViaFunctionUrl": "true" } }],
@@ -55,7 +55,11 @@ test("statements have the members and casings that tools compare", async (t) => 
   }
   const account = JSON.parse(String((await add(one, "account", { Principal: "222222222222" }))["Statement"])) as Record<string, unknown>;
   assert.deepEqual([account["Principal"], "Condition" in account], [{ AWS: "arn:aws:iam::222222222222:root" }, false]);
-  assert.equal((await policyOf(one)).policy.Statement.length, 6);
+  const alexa = await add(one, "alexa", { Principal: "alexa-appkit.amazon.com", EventSourceToken: "amzn1.ask.skill.1" });
+  assert.deepEqual((JSON.parse(String(alexa["Statement"])) as Record<string, unknown>)["Principal"], {
+    Service: "alexa-appkit.amazon.com",
+  });
+  assert.equal((await policyOf(one)).policy.Statement.length, 7);
 });
 
 test("versions and aliases have policies of their own, which go with them", async (t) => {
@@ -156,6 +160,11 @@ test("what is refused, in AWS's words", async (t) => {
       400,
       invalid,
       "The provided principal was invalid. Please check the principal and try again.",
+    ]),
+    adding("a URL's condition on another action", { StatementId: "t", Principal: "*", FunctionUrlAuthType: "NONE" }, [
+      400,
+      invalid,
+      "FunctionUrlAuthType is only supported for lambda:InvokeFunctionUrl action",
     ]),
     adding("a wrong id", { StatementId: "example.com" }, [400, "ValidationException", /Value 'example.com' at 'statementId' failed/]),
     adding("a wrong action", { StatementId: "t", Action: "s3:GetObject" }, [400, "ValidationException", /at 'action' failed/]),

@@ -184,7 +184,12 @@ test("what is refused, in AWS's words", async (t) => {
     ask("latest", 1, [400, invalid, unpublished]),
     { ...ask("1", 0), fault: [400, "ValidationException", zero] },
     ask("3", 1, [404, "ResourceNotFoundException", `Function not found: ${arnOf("f")}:3`]),
-    ask("none", 1, [404, "ResourceNotFoundException", `Function not found: ${arnOf("f")}:none`]),
+    ask("none", 1, [404, "ResourceNotFoundException", `Cannot find alias arn: ${arnOf("f")}:none`]),
+    ...["GetProvisionedConcurrencyConfig", "DeleteProvisionedConcurrencyConfig"].map((operation): Row => ({
+      name: `${operation} of an alias that is not there`,
+      call: [operation as Row["call"][0], { ...f, Qualifier: "none" }],
+      fault: [404, "ResourceNotFoundException", `Cannot find alias arn: ${arnOf("f")}:none`],
+    })),
     ask("split", 1, [400, invalid, "Alias with weights can not be used with Provisioned Concurrency"]),
     ask(
       "1",

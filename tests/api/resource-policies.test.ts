@@ -119,11 +119,12 @@ const CALLERS = {
 test("every condition of AddPermission decides, for services, roles of other accounts and callers without a name", async (t) => {
   const one = await started(t);
   const ALL: PolicyDocument = { Version: "2012-10-17", Statement: [{ Effect: "Allow", Action: "*", Resource: "*" }] };
-  const allows = async (who: keyof typeof CALLERS, action: "Invoke", given: Readonly<Record<string, string>>) => {
+  const allows = async (who: keyof typeof CALLERS, action: string, given: Readonly<Record<string, string>>) => {
     const caller: Caller = CALLERS[who];
     const context = { ...contextOf("test", caller.account), caller };
-    const [need] = await one.service.definition.access(action, context, { FunctionName: ResourceArn });
-    assert.ok(need);
+    const [invoke] = await one.service.definition.access("Invoke", context, { FunctionName: ResourceArn });
+    assert.ok(invoke);
+    const need = { ...invoke, action };
     const conditions = () => new Map(Object.entries(given).map(([name, value]) => [name.toLowerCase(), [value]]));
     return evaluate({ caller, need, identity: [ALL], session: [], conditions }).allowed;
   };
@@ -152,7 +153,7 @@ test("every condition of AddPermission decides, for services, roles of other acc
     ],
     [
       "anonymous",
-      { Principal: "*", FunctionUrlAuthType: "NONE", Action: "lambda:InvokeFunction" },
+      { Principal: "*", FunctionUrlAuthType: "NONE", Action: "lambda:InvokeFunctionUrl" },
       { "lambda:FunctionUrlAuthType": "NONE" },
       { "lambda:FunctionUrlAuthType": "AWS_IAM" },
     ],
@@ -160,13 +161,14 @@ test("every condition of AddPermission decides, for services, roles of other acc
   ];
   for (const [who, permission, right, wrong] of rows) {
     const name = JSON.stringify(permission);
-    assert.equal(await allows(who, "Invoke", right), false, `${name}: before`);
+    const action = "Action" in permission ? String(permission.Action) : "lambda:InvokeFunction";
+    assert.equal(await allows(who, action, right), false, `${name}: before`);
     await add(one, "s", permission);
-    assert.equal(await allows(who, "Invoke", right), true, `${name}: right`);
-    if (Object.keys({ ...right, ...wrong }).length > 0) assert.equal(await allows(who, "Invoke", wrong), false, `${name}: wrong`);
+    assert.equal(await allows(who, action, right), true, `${name}: right`);
+    if (Object.keys({ ...right, ...wrong }).length > 0) assert.equal(await allows(who, action, wrong), false, `${name}: wrong`);
     const others = (Object.keys(CALLERS) as (keyof typeof CALLERS)[]).filter((other) => other !== who);
     if (!("Principal" in permission && permission.Principal === "*"))
-      for (const other of others) assert.equal(await allows(other, "Invoke", right), false, `${name}: ${other}`);
+      for (const other of others) assert.equal(await allows(other, action, right), false, `${name}: ${other}`);
     await send(one.client, "RemovePermission", { FunctionName: "f", StatementId: "s" });
   }
 });

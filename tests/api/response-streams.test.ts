@@ -132,5 +132,14 @@ test("refusals come before the stream, in the shape of every other operation", a
   const started = await begun(t, () => ({ kind: "throttled", reason: "ConcurrentInvocationLimitExceeded", retryAfterSeconds: 1 }));
   for (const row of ROWS) await check(started, row);
   const fault = [429, "TooManyRequestsException", "Rate Exceeded."] as const;
-  await check(started, { name: "throttled", call: ["InvokeWithResponseStream", { FunctionName: "f" }], fault });
+  const call = ["InvokeWithResponseStream", { FunctionName: "f" }] as const;
+  await check(started, { name: "throttled", call, fault });
+  const unavailable = [
+    ["runtime-not-installed", 502, "InvalidRuntimeException"],
+    ["sandbox-failed", 500, "ServiceException"],
+  ] as const;
+  for (const [code, status, name] of unavailable) {
+    started.invoker.answer = () => ({ kind: "unavailable", code, message: `because of ${code}` });
+    await check(started, { name: code, call, fault: [status, name, `because of ${code}`] });
+  }
 });

@@ -198,5 +198,20 @@ test("what can't be delivered is a dead letter with the Scheduler's attributes",
   assert.equal(texts["SCHEDULE_ARN"], ARN);
   assert.equal(texts["TARGET_ARN"], queueArn("none"));
   assert.equal(texts["SCHEDULED_TIME"], "2026-01-01T00:00:00Z");
-  assert.ok(texts["ERROR_CODE"] !== undefined && texts["ERROR_MESSAGE"] !== undefined && texts["EXECUTION_ID"] !== undefined);
+  assert.equal(texts["ERROR_CODE"], "QueueDoesNotExist");
+  assert.equal(texts["ERROR_MESSAGE"], "The specified queue does not exist.");
+  assert.equal(texts["IS_PAYLOAD_TRUNCATED"], "false");
+  assert.ok(texts["EXECUTION_ID"] !== undefined);
+});
+
+test("the dead letter of a universal target is the request that was made", async (t) => {
+  const started = await startEvents(t);
+  const dead = await makeQueue(started, "dead");
+  const Arn = "arn:aws:scheduler:::aws-sdk:sqs:sendMessage";
+  const Input = JSON.stringify({ QueueUrl: `http://localhost/${ACCOUNT}/none`, MessageBody: "<aws.scheduler.scheduled-time>" });
+  await schedule(started, {}, { Arn, Input, DeadLetterConfig: { Arn: queueArn("dead") } });
+  started.clock.advance(1000);
+  const [letter] = await received(started, dead, 1);
+  assert.equal(letter?.Body, Input.replace("<aws.scheduler.scheduled-time>", "2026-01-01T00:00:00Z"));
+  assert.equal(letter.MessageAttributes?.["TARGET_ARN"]?.StringValue, Arn);
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { InvokeCommand, PutFunctionEventInvokeConfigCommand } from "@aws-sdk/client-lambda";
-import { CreateQueueCommand, ReceiveMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
+import { CreateQueueCommand, ReceiveMessageCommand, SendMessageCommand, type SQSClient } from "@aws-sdk/client-sqs";
 import { startApi } from "../support/api.ts";
 import { makeFunction, makeRole } from "../support/functions.ts";
 
@@ -43,3 +43,46 @@ test("a failed event goes to the dead-letter queue, with AWS's attributes", asyn
   assert.equal(MessageAttributes["RequestID"]?.StringValue, $metadata.requestId);
   assert.deepEqual(Object.keys(MessageAttributes).toSorted(), ["ErrorCode", "ErrorMessage", "RequestID"]);
 });
+
+test("a message carries the chain of who sent it: a function that is called for each of its own messages is stopped after 16 passes", async (t) => {
+  let passes = 0;
+  let send: (trace: string | undefined) => Promise<unknown> = () => Promise.resolve();
+  const { clients } = await startApi(t, () => async (_event, { traceHeader }) => {
+    passes++;
+    await send(traceHeader);
+    return {};
+  });
+  const { lambda, iam, sqs } = clients();
+  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: "loop" }));
+  await makeFunction(lambda, { name: "f", role: await makeRole(iam), code: "" });
+  send = async (trace) => await sqs.send(traced(new SendMessageCommand({ QueueUrl, MessageBody: "{}" }), trace));
+  await send(undefined);
+  // What an event source mapping does: each message is an invocation, with the message's trace.
+  const next = async () => {
+    const MessageSystemAttributeNames = ["AWSTraceHeader" as const];
+    const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, MessageSystemAttributeNames }));
+    return Messages[0];
+  };
+  let stopped: unknown;
+  for (let calls = 0; calls < 100; calls++) {
+    const message = await next();
+    if (message === undefined) break;
+    stopped = await lambda
+      .send(traced(new InvokeCommand({ FunctionName: "f", Payload: "{}" }), message.Attributes?.AWSTraceHeader))
+      .catch((cause: unknown) => cause);
+  }
+  assert.equal((stopped as Error).name, "RecursiveInvocationException");
+  assert.equal(passes, 16);
+});
+
+/** As an SDK sends it from inside of a function. */
+function traced<C extends InvokeCommand | SendMessageCommand>(command: C, trace: string | undefined): C {
+  (command as InvokeCommand).middlewareStack.add(
+    (proceed) => (words) => {
+      if (trace !== undefined) (words.request as { headers: Record<string, string> }).headers["x-amzn-trace-id"] = trace;
+      return proceed(words);
+    },
+    { step: "build" },
+  );
+  return command;
+}

@@ -21,6 +21,7 @@ import {
 } from "@aws-sdk/client-sts";
 import { assertRefused } from "../../src/aws/fake-service.ts";
 import { startApi, type Credentials } from "../support/api.ts";
+import { call, makeFunction, makeRole } from "../support/functions.ts";
 
 const ACCOUNT = "000000000000";
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/deployer`;
@@ -246,4 +247,23 @@ test("GetSessionToken: the caller's own rights under temporary keys, from long-l
     /greater than or equal to 900/,
   );
   await assertRefused(ann.sts.send(new GetSessionTokenCommand({ SerialNumber: "123456789", TokenCode: "123456" })), "AccessDenied", 403);
+});
+
+test("a function is its role under its own name; what one letter calls has a longer session, as on AWS", async (t) => {
+  const { clients } = await startApi(t, ({ env }) => () => ({
+    accessKeyId: env["AWS_ACCESS_KEY_ID"],
+    secretAccessKey: env["AWS_SECRET_ACCESS_KEY"],
+    sessionToken: env["AWS_SESSION_TOKEN"],
+  }));
+  const { lambda, iam } = clients();
+  const role = await makeRole(iam, "runner");
+  const sessions: Readonly<Record<string, string>> = { hello: "hello", h: "h@lambda_function" };
+  for (const [name, session] of Object.entries(sessions)) {
+    await makeFunction(lambda, { name, role, code: "" });
+    const own = clients((await call(lambda, name)).value as Credentials);
+    const { Arn, UserId, Account } = await own.sts.send(new GetCallerIdentityCommand());
+    assert.deepEqual([Arn, Account], [`arn:aws:sts::${ACCOUNT}:assumed-role/runner/${session}`, ACCOUNT]);
+    assert.match(UserId ?? "", new RegExp(`^AROA[A-Z0-9]+:${session}$`));
+    await assertRefused(own.lambda.send(new ListFunctionsCommand()), "AccessDeniedException", 403, /assumed-role\/runner\/h/);
+  }
 });

@@ -25,6 +25,8 @@ export type Program =
   | "speaks"
   /** Connects to port 4566 and writes `hello`. */
   | "connects"
+  /** Sends `first` and `second` to UDP port 2000 of 169.254.100.1 and answers an `R` frame. */
+  | "sends"
   /** Answers an `R` frame if something is mounted at /var/task, and ends with status 1 if not. */
   | "looks";
 
@@ -232,6 +234,37 @@ export function sandboxContract({ name, skip, host: open, spec }: SandboxDriver)
     const [hello] = (await once(socket, "data")) as [Buffer];
     assert.equal(hello.toString(), "hello");
     socket.destroy();
+  });
+
+  promise("datagrams arrive from inside", async (host) => {
+    const seen: string[] = [];
+    const second = Promise.withResolvers<void>();
+    const onDatagram = (bytes: Buffer) => {
+      if (seen.push(bytes.toString()) === 2) second.resolve();
+      return true;
+    };
+    boot(await host.start(spec("sends", { datagrams: { port: 2000, onDatagram } })));
+    await second.promise;
+    assert.deepEqual(seen, ["first", "second"]);
+  });
+
+  promise("datagrams that are not wanted any more, or by nobody, are lost", async (host) => {
+    const seen: string[] = [];
+    const first = Promise.withResolvers<void>();
+    const onDatagram = (bytes: Buffer) => {
+      seen.push(bytes.toString());
+      first.resolve();
+      return false;
+    };
+    for (const changes of [{ datagrams: { port: 2000, onDatagram } }, {}]) {
+      const sandbox = await host.start(spec("sends", changes));
+      const answer = nextFrame(sandbox);
+      boot(sandbox);
+      assert.equal(await answer, "R", "it goes on");
+      await first.promise;
+      await sandbox.kill();
+    }
+    assert.deepEqual(seen, ["first"]);
   });
 
   const given = (program: Program): Specialisation => ({

@@ -15,6 +15,9 @@ const FAKES: Readonly<Record<Program, FakeFunction["init"]>> = {
   async connects({ sandbox }) {
     (await sandbox.connect(4566)).write("hello");
   },
+  sends({ sandbox }) {
+    for (const text of ["first", "second"]) sandbox.sendDatagram(2000, Buffer.from(text));
+  },
   looks: ({ sandbox, exit }) => (sandbox.spec.mounts.length > 0 ? undefined : exit(1)),
 };
 
@@ -39,6 +42,9 @@ const PROGRAMS: Readonly<Record<Program, string>> = {
   crashes: `${WAIT}ctypes.string_at(0)`,
   speaks: `${WAIT}os.write(1, b"last words")`,
   connects: `${WAIT}s = socket.create_connection(("127.0.0.1", 4566))\ns.send(b"hello")\ns.recv(1)`,
+  sends: `${WAIT}s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for text in b"first", b"second": s.sendto(text, ("169.254.100.1", 2000))
+${ANSWER}`,
   looks: `${WAIT}os.path.exists("/var/task/doc") or os._exit(1)\n${ANSWER}`,
 };
 

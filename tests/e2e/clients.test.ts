@@ -80,6 +80,10 @@ test("the AWS CLI deploys, invokes, updates, tails and deletes", async () => {
     run("aws", ["logs", "filter-log-events", "--log-group-name", "/aws/lambda/cli", "--filter-pattern", "said", "--output", "text"]),
     /said hello/,
   );
+  const rules = ["--maximum-retry-attempts", "0", "--maximum-event-age-in-seconds", "60"];
+  assert.equal(aws("lambda", "put-function-event-invoke-config", "--function-name", "cli", ...rules)["MaximumEventAgeInSeconds"], 60);
+  assert.equal(aws("lambda", "invoke", "--function-name", "cli", "--invocation-type", "Event", "later.json")["StatusCode"], 202);
+  assert.equal(await readFile(join(work, "later.json"), "utf8"), "");
   aws("lambda", "delete-function", "--function-name", "cli");
 });
 
@@ -186,6 +190,29 @@ test("the AWS CLI puts events and makes schedules", () => {
   assert.match(String(aws("scheduler", "create-schedule", ...create)["ScheduleArn"]), /:schedule\/default\/cli$/);
   assert.equal(aws("scheduler", "get-schedule", "--name", "cli")["ScheduleExpressionTimezone"], "Europe/Berlin");
   aws("scheduler", "delete-schedule", "--name", "cli");
+});
+
+test("the AWS CLI asks a bucket for notifications", async () => {
+  const endpoint = ["--endpoint-url", server.environment["AWS_ENDPOINT_URL"] ?? ""];
+  const Statement = { Effect: "Allow", Principal: { Service: "s3.amazonaws.com" }, Action: "sqs:SendMessage", Resource: "*" };
+  const attributes = JSON.stringify({ Policy: JSON.stringify({ Version: "2012-10-17", Statement }) });
+  const { QueueUrl: url } = aws("sqs", "create-queue", "--queue-name", "told", "--attributes", attributes, ...endpoint);
+  aws("s3api", "create-bucket", "--bucket", "telling");
+  const queue = { QueueArn: "arn:aws:sqs:us-east-1:000000000000:told", Events: ["s3:ObjectCreated:*"], Id: "all" };
+  const wanted = ["--notification-configuration", JSON.stringify({ QueueConfigurations: [queue] })];
+  aws("s3api", "put-bucket-notification-configuration", "--bucket", "telling", ...wanted);
+  const { QueueConfigurations } = aws("s3api", "get-bucket-notification-configuration", "--bucket", "telling");
+  assert.deepEqual(QueueConfigurations, [queue]);
+  const body = () => {
+    const { Messages = [] } = aws("sqs", "receive-message", "--queue-url", String(url), "--wait-time-seconds", "20", ...endpoint) as {
+      Messages?: { Body: string }[];
+    };
+    return JSON.parse(Messages[0]?.Body ?? "{}") as { Event?: string; Records?: { eventName: string }[] };
+  };
+  assert.equal(body().Event, "s3:TestEvent");
+  await writeFile(join(work, "told.txt"), "x");
+  aws("s3api", "put-object", "--bucket", "telling", "--key", "told.txt", "--body", join(work, "told.txt"));
+  assert.equal(body().Records?.[0]?.eventName, "ObjectCreated:Put");
 });
 
 test("a package built with pip install -t runs", async () => {

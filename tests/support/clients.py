@@ -138,4 +138,53 @@ try:
 except sns.exceptions.NotFoundException as error:
     assert error.response["Error"]["Message"] == "Topic does not exist", error.response
 
+# What happens by itself: an asynchronous invocation with a destination, a change of an object, a tick.
+def reader(name, principal):
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sqs:SendMessage", "Resource": "*"}]}
+    return sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)})["QueueUrl"]
+
+
+def queue_arn(name):
+    return "arn:aws:sqs:us-east-1:000000000000:" + name
+
+
+def next_of(url):
+    [message] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return json.loads(message["Body"])
+
+
+trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com", "scheduler.amazonaws.com"]}, "Action": "sts:AssumeRole"}]}
+sender = iam.create_role(RoleName="boto-sender", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+results, changes, ticks = reader("results", "lambda.amazonaws.com"), reader("changes", "s3.amazonaws.com"), reader("ticks", "scheduler.amazonaws.com")
+lam.create_function(FunctionName="later", Runtime="python3.11", Handler="app.handler", Role=sender, Code={"ZipFile": package("def handler(event, context):\n    return {'twice': event['n'] * 2}\n")})
+lam.get_waiter("function_active_v2").wait(FunctionName="later", WaiterConfig={"Delay": 1})
+try:
+    lam.put_function_event_invoke_config(FunctionName="later", DestinationConfig={"OnSuccess": {"Destination": queue_arn("results")}})
+    sys.exit("a destination was taken that the role may not send to")
+except lam.exceptions.InvalidParameterValueException as error:
+    assert error.response["Error"]["Message"] == f"The function's execution role does not have permissions to call SendMessage on {queue_arn('results')}", error
+iam.attach_role_policy(RoleName="boto-sender", PolicyArn="arn:aws:iam::aws:policy/AmazonSQSFullAccess")
+config = lam.put_function_event_invoke_config(FunctionName="later", MaximumRetryAttempts=0, DestinationConfig={"OnSuccess": {"Destination": queue_arn("results")}})
+assert config["FunctionArn"].endswith(":later:$LATEST") and config["DestinationConfig"]["OnFailure"] == {}, config
+accepted = lam.invoke(FunctionName="later", InvocationType="Event", Payload=json.dumps({"n": 4}))
+assert accepted["StatusCode"] == 202 and accepted["Payload"].read() == b""
+record = next_of(results)
+assert record["requestContext"]["requestId"] == accepted["ResponseMetadata"]["RequestId"] and record["responsePayload"] == {"twice": 8}, record
+
+wanted = {"QueueConfigurations": [{"QueueArn": queue_arn("changes"), "Events": ["s3:ObjectCreated:*"], "Filter": {"Key": {"FilterRules": [{"Name": "suffix", "Value": ".txt"}]}}}]}
+s3.put_bucket_notification_configuration(Bucket="packages", NotificationConfiguration=wanted)
+assert next_of(changes)["Event"] == "s3:TestEvent"
+for key in ("a.bin", "a b.txt"):
+    s3.put_object(Bucket="packages", Key=key, Body=b"x")
+[change] = next_of(changes)["Records"]
+assert (change["eventName"], change["s3"]["object"]["key"]) == ("ObjectCreated:Put", "a+b.txt"), change
+s3.put_bucket_notification_configuration(Bucket="packages", NotificationConfiguration={})
+assert "QueueConfigurations" not in s3.get_bucket_notification_configuration(Bucket="packages")
+
+target = {"Arn": queue_arn("ticks"), "RoleArn": sender, "Input": '{"by":"<aws.scheduler.schedule-arn>"}'}
+schedule = scheduler.create_schedule(Name="now", ScheduleExpression="rate(1 minute)", FlexibleTimeWindow={"Mode": "OFF"}, Target=target)["ScheduleArn"]
+assert next_of(ticks) == {"by": schedule}
+scheduler.delete_schedule(Name="now")
+
 print("boto3", boto3.__version__, "ok")

@@ -23,6 +23,7 @@ const FIELD = {
   prepared: 15,
   format: 16,
   processors: 17,
+  datagrams: 18,
 } as const;
 
 /** Where an emulator is inside. */
@@ -108,6 +109,7 @@ export function startFrame(id: number, spec: SandboxSpec, { uid, slot, processor
     ...spec.argv.map((word) => text(FIELD.argument, word)),
     ...Object.entries(spec.env).map(([name, value]) => text(FIELD.variable, `${name}=${value}`)),
     ...spec.listeners.map((listener) => shorts(FIELD.listener, [listener.port])),
+    number(FIELD.datagrams, spec.datagrams?.port ?? 0),
     shorts(FIELD.processors, processors),
     number(FIELD.openFiles, spec.openFilesMax),
     number(FIELD.uid, uid),

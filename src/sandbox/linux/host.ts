@@ -1,4 +1,5 @@
 // The SandboxHost for Linux: namespaces, control groups and seccomp, made by the launcher.
+import type { Socket as DatagramSocket } from "node:dgram";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { Socket, createServer, type Server } from "node:net";
@@ -58,6 +59,7 @@ interface Starting {
   /** Its end, when that came before its descriptors did: they travel on two ways. */
   ended?: SandboxExit;
   readonly servers: Server[];
+  datagrams?: DatagramSocket | undefined;
   readonly made: PromiseWithResolvers<Sandbox>;
   readonly exited: PromiseWithResolvers<SandboxExit>;
   memoryPeakBytes: number;
@@ -97,6 +99,20 @@ function failureOf(id: string, reason: string): SandboxError {
   const [, program, cause] = /^exec: (.+): (.+)$/.exec(reason) ?? [];
   const message = `sandbox ${id}: ${reason}`;
   return program === undefined || cause === undefined ? new SandboxError(message) : new ProgramError(message, program, cause);
+}
+
+/** From the beginning: nobody has to be there to answer. */
+function receive(starting: Starting, socket: DatagramSocket): void {
+  const { datagrams } = starting.spec;
+  starting.datagrams = socket;
+  socket.on("error", () => undefined); // its namespace is going away with the sandbox
+  socket.on("message", (bytes) => void (datagrams?.onDatagram(bytes) === true || stopReceiving(starting)));
+  socket.unref();
+}
+
+function stopReceiving(starting: Starting): void {
+  starting.datagrams?.close();
+  starting.datagrams = undefined;
 }
 
 class Host implements LinuxSandboxHost {
@@ -220,6 +236,7 @@ class Host implements LinuxSandboxHost {
       return;
     }
     if (kind === "listener") return this.#listenWhenMade(id, starting, port, handle);
+    if (kind === "datagrams") return receive(starting, handle as DatagramSocket);
     const socket = new Socket({ handle } as ConstructorParameters<typeof Socket>[0]);
     socket.on("error", () => undefined); // the end of the sandbox is told by `exited`
     if (kind === "control") starting.control = socket;
@@ -285,6 +302,7 @@ class Host implements LinuxSandboxHost {
     this.#sandboxes.delete(id);
     this.#uids.delete(starting.uid);
     for (const server of starting.servers) server.close();
+    stopReceiving(starting);
     starting.supervisor?.close();
     // What the function said last is still in the socket and the pipe: they end by themselves when that has been read.
     if (starting.isStarted) return;

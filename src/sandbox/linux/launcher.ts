@@ -8,10 +8,13 @@ import { SandboxError, type Specialisation } from "../sandbox.ts";
 import type { SubordinateIds } from "./subordinate-ids.ts";
 import { commandFrame, eventReader, type Command, type LauncherEvent } from "./frames.ts";
 
-/** A descriptor of the launcher's, as Node hands it out: a raw handle for `new net.Socket({ handle })` or `server.listen(handle)`. */
+/**
+ * A descriptor of the launcher's, as Node hands it out: a raw handle for `new net.Socket({ handle })` or `server.listen(handle)`; for datagrams a
+ * `dgram.Socket` that receives already.
+ */
 export interface HandedOver {
   readonly id: number;
-  readonly kind: "control" | "output" | "listener";
+  readonly kind: "control" | "output" | "listener" | "datagrams";
   readonly port: number;
   readonly handle: object;
 }

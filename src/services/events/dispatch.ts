@@ -55,7 +55,16 @@ export async function settle(parts: EventsParts, all: readonly Consequences[]): 
 }
 
 export const deliveriesOf = (rule: Rule, event: BusEvent): Delivery[] =>
-  rule.record.targets.filter((target) => event.isForwarded !== true || !isBus(target)).map((target) => deliveryTo(rule, target, event));
+  rule.record.targets.map((target) => ({
+    ...deliveryTo(rule, target, event),
+    ...(event.isForwarded === true && isBus(target) ? { refusal: THIRD_HOP } : {}),
+  }));
+
+/** https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-bus-to-bus.html */
+const THIRD_HOP = {
+  code: "THIRD_ACCOUNT_HOP_DETECTED",
+  message: "An event that came from another event bus can't be sent to a third one.",
+} as const;
 
 const isBus = ({ Arn = "" }: Target) => parseArn(Arn)?.service === "events";
 
@@ -87,6 +96,6 @@ function deliveryTo(rule: Rule, target: Target, event: BusEvent): Delivery {
       retriesMax: retry?.MaximumRetryAttempts ?? RETRY.attempts,
       ageMaxMs: (retry?.MaximumEventAgeInSeconds ?? RETRY.ageSeconds) * 1000,
     },
-    ...(letters?.Arn === undefined ? {} : { deadLetter: { target: letters.Arn, sender: own, attributes, tellsFailure: true } }),
+    ...(letters?.Arn === undefined ? {} : { deadLetter: { target: letters.Arn, sender: own, attributes, tellsFailure: "EventBridge" } }),
   };
 }

@@ -37,9 +37,12 @@ export function checkTarget(target: Target, supportsTarget: (arn: string) => boo
   checkInput(target);
 }
 
-function checkInput({ Id: id = "", Input: input, InputPath: path, InputTransformer: transformer }: Target): void {
+function checkInput({ Arn: arn = "", Id: id = "", Input: input, InputPath: path, InputTransformer: transformer }: Target): void {
   if ([input, path, transformer].filter((given) => given !== undefined).length > 1)
     throw validation(`Only one of Input, InputPath, or InputTransformer must be provided for target ${id}.`);
+  // An event goes to another bus as it is.
+  if (parseArn(arn)?.service === "events" && (input ?? path ?? transformer) !== undefined)
+    throw validation(`Modifying the input for target ${id} is not supported.`);
   if (input !== undefined && !isJson(input)) throw validation(`JSON syntax error in Input for target ${id}.`);
   if (path !== undefined && parsePath(path) === undefined) throw validation(`Invalid InputPath for target ${id}.`);
   if (transformer === undefined) return;

@@ -3,7 +3,7 @@ import { randomInt } from "node:crypto";
 import { parseArn } from "../../aws/arn.ts";
 import type { DeliveryContext } from "../../aws/deliver.ts";
 import { requestId } from "../../base/id.ts";
-import type { Delivery } from "../../deliveries.ts";
+import type { DeadLetter, Delivery } from "../../deliveries.ts";
 import { scheduleArn, type ScheduleName, type ScheduleRecord } from "./model.ts";
 import { isUniversal, requestsOf, type Request } from "./universal-targets.ts";
 
@@ -32,9 +32,7 @@ export function deliveriesOf(name: ScheduleName, record: ScheduleRecord, tickMs:
     context: { ...contextOf(name, record), ...request.context },
     dueAtMs,
     retry,
-    ...(letters === undefined
-      ? {}
-      : { deadLetter: { target: letters, attributes: letterAttributes(name, request.target, execution), tellsFailure: true } }),
+    ...(letters === undefined ? {} : { deadLetter: { target: letters, ...letterOf(name, record, execution), tellsFailure: "Scheduler" } }),
   }));
 }
 
@@ -73,18 +71,17 @@ function defaultEvent(name: ScheduleName, { id, scheduledTime }: Execution): str
   return JSON.stringify({ version: "0", id, ...fixed, account, time: scheduledTime, region, resources: [scheduleArn(name)], detail: "{}" });
 }
 
-/** https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html */
-function letterAttributes(
-  name: ScheduleName,
-  target: string,
-  { id, scheduledTime }: Execution,
-): NonNullable<DeliveryContext["attributes"]> {
+/** A universal target's letter is the request that was made. https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html */
+function letterOf(name: ScheduleName, { target }: ScheduleRecord, execution: Execution): Pick<DeadLetter, "event" | "attributes"> {
+  const { Arn: arn = "", Input: input } = target;
   const facts = {
     SCHEDULE_ARN: scheduleArn(name),
-    TARGET_ARN: target,
-    SCHEDULED_TIME: scheduledTime,
-    EXECUTION_ID: id,
+    TARGET_ARN: arn,
+    SCHEDULED_TIME: execution.scheduledTime,
+    EXECUTION_ID: execution.id,
     IS_PAYLOAD_TRUNCATED: "false",
   };
-  return Object.fromEntries(Object.entries(facts).map(([key, StringValue]) => [key, { DataType: "String", StringValue }]));
+  const attributes = Object.fromEntries(Object.entries(facts).map(([key, StringValue]) => [key, { DataType: "String", StringValue }]));
+  const isRequest = isUniversal(arn) && input !== undefined;
+  return { attributes, ...(isRequest ? { event: Buffer.from(withTokens(input, scheduleArn(name), execution)) } : {}) };
 }

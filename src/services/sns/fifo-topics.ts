@@ -151,24 +151,20 @@ export class FifoTopics {
     const isLast = receives > MANAGED_RETRY.retriesMax || this.#parts.clock.now() - sentAtMs > MANAGED_RETRY.ageMaxMs;
     let isDone = true;
     for await (const delivery of deliveriesOf(this.#parts, this.#throttle, topic, numbered))
-      if (!(await this.#attempt(delivery, isLast))) isDone = false;
+      if (!(await this.#attempt({ ...delivery, dueAtMs: sentAtMs }, receives, isLast))) isDone = false;
     return isDone;
   }
 
-  async #attempt(delivery: Delivery, isLast: boolean): Promise<boolean> {
-    const { target, event, context, deadLetter } = delivery;
+  async #attempt(delivery: Delivery, attempts: number, isLast: boolean): Promise<boolean> {
+    const { target, event, context } = delivery;
     const outcome = await this.#parts.deliver(target, event, context);
     if (outcome.kind === "delivered") return true;
-    const facts = { target, source: context.sourceArn, reason: outcome.message };
     if (outcome.kind === "unavailable" && !isLast) {
+      const facts = { target, source: context.sourceArn, reason: outcome.message };
       this.#parts.log.warn("a delivery has failed; it is tried again", facts);
       return false;
     }
-    this.#parts.log.error("a delivery has failed for good", facts);
-    if (deadLetter === undefined) return true;
-    const { attributes: _attributes, ...rest } = context;
-    const letter = { ...rest, ...(deadLetter.attributes === undefined ? {} : { attributes: deadLetter.attributes }) };
-    await this.#parts.deliveries.send([{ target: deadLetter.target, event: deadLetter.event ?? event, context: letter }]);
+    await this.#parts.deliveries.giveUp(delivery, outcome, attempts);
     return true;
   }
 }
