@@ -344,6 +344,12 @@ export const EXCUSES: readonly Excuse[] = [
     operations: ["GetMetricStatistics"],
   },
   {
+    reason: "What is wrong with a document, a record or a rule's name is told of it in the answer; nothing else can be.",
+    client: "XRay",
+    outcome: "InvalidRequestException",
+    operations: ["PutTraceSegments", "PutTelemetryRecords", "GetSamplingTargets"],
+  },
+  {
     reason: "A replay has the pattern of its archive.",
     client: "EventBridge",
     outcome: "InvalidEventPatternException",

@@ -36,12 +36,10 @@ const inside = (path: string, name: string) => (path === "" ? lowerCamel(name) :
 
 class Cases {
   readonly #constraints: Constraints;
-  readonly #model: ServiceModel;
   readonly #isJson: boolean;
 
   constructor(model: ServiceModel, constraints: Constraints) {
     this.#constraints = constraints;
-    this.#model = model;
     this.#isJson = model.protocol.includes("json");
   }
 

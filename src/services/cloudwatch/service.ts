@@ -2,8 +2,9 @@
 import * as client from "@aws-sdk/client-cloudwatch";
 import type { AccessNeed, ServiceDefinition } from "../../aws/definition.ts";
 import { notBuilt, type Context, type Operations } from "../../aws/operations.ts";
-import type { Clock, Timer } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import { regularly } from "../../base/regularly.ts";
 import type { MetricStore } from "../../store/metric-store.ts";
 import { getMetricData } from "./get-metric-data.ts";
 import { getMetricStatistics } from "./get-metric-statistics.ts";
@@ -102,7 +103,10 @@ export function cloudWatchService({
   readonly log: Log;
 }): CloudWatchService {
   const recorder = new MetricRecorder({ metrics, clock, log });
-  const expiring = expireRegularly(metrics, clock, log);
+  // At the start and then again and again: makes coarser and removes what is old.
+  const expiring = regularly({ clock, log, intervalMs: EXPIRE_INTERVAL_MS, failed: "old metrics could not be removed" }, () =>
+    metrics.expire(clock.now()),
+  );
   return {
     recorder,
     definition: {
@@ -119,25 +123,6 @@ export function cloudWatchService({
     async stop() {
       await expiring.stop();
       await recorder.flush();
-    },
-  };
-}
-
-/** At the start and then again and again: makes coarser and removes what is old. */
-function expireRegularly(metrics: MetricStore, clock: Clock, log: Log): { stop(): Promise<void> } {
-  let timer: Timer | undefined;
-  let isStopped = false;
-  let running = Promise.resolve();
-  const expire = async () => {
-    await metrics.expire(clock.now()).catch((cause: unknown) => log.error("old metrics could not be removed", { cause }));
-    if (!isStopped) timer = clock.after(EXPIRE_INTERVAL_MS, () => void (running = expire()));
-  };
-  running = expire();
-  return {
-    async stop() {
-      isStopped = true;
-      timer?.cancel();
-      await running;
     },
   };
 }

@@ -2,8 +2,9 @@
 import * as client from "@aws-sdk/client-xray";
 import type { AccessNeed, ServiceDefinition } from "../../aws/definition.ts";
 import { notBuilt, type Operations } from "../../aws/operations.ts";
-import type { Clock, Timer } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import { regularly } from "../../base/regularly.ts";
 import type { TraceStore } from "../../store/trace-store.ts";
 import { batchGetTraces } from "./batch-get-traces.ts";
 import { getTraceSummaries } from "./get-trace-summaries.ts";
@@ -82,7 +83,9 @@ export function xrayService({
   readonly log: Log;
 }): XRayService {
   const recorder = new TraceRecorder({ traces, clock, log });
-  const expiring = expireRegularly(traces, clock, log);
+  const expiring = regularly({ clock, log, intervalMs: EXPIRE_INTERVAL_MS, failed: "old traces could not be removed" }, () =>
+    traces.expire(clock.now() - KEPT_MS),
+  );
   return {
     recorder,
     definition: {
@@ -97,25 +100,6 @@ export function xrayService({
     async stop() {
       await expiring.stop();
       await recorder.flush();
-    },
-  };
-}
-
-/** At the start and then again and again: removes what is old. */
-function expireRegularly(traces: TraceStore, clock: Clock, log: Log): { stop(): Promise<void> } {
-  let timer: Timer | undefined;
-  let isStopped = false;
-  let running = Promise.resolve();
-  const expire = async () => {
-    await traces.expire(clock.now() - KEPT_MS).catch((cause: unknown) => log.error("old traces could not be removed", { cause }));
-    if (!isStopped) timer = clock.after(EXPIRE_INTERVAL_MS, () => void (running = expire()));
-  };
-  running = expire();
-  return {
-    async stop() {
-      isStopped = true;
-      timer?.cancel();
-      await running;
     },
   };
 }

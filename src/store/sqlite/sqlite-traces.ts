@@ -43,7 +43,7 @@ export function sqliteTraces({ directory }: { readonly directory: string }): Tra
     list: (list) => call("list", list),
     async expire(beforeMs) {
       // In steps, between which others get their turn.
-      while (thread !== undefined && (await thread("expire", beforeMs)));
+      if (thread !== undefined) while (await thread("expire", beforeMs));
     },
     async close() {
       await writing;
