@@ -1,10 +1,13 @@
 # Compiled files of the function's own code, made by `compile.py`: the import system finds them where it looks for them, and nobody else does.
 import sys
 
+# As the import system does: what a function puts in the place of `open` is its own.
+from _io import open_code
+
 
 def read_index(path, codec):
     """Where each compiled file stands in the file at `path`."""
-    with open(path, "rb") as file:
+    with open_code(path) as file:
         length = int.from_bytes(file.read(8), "big")
         index = codec.decode(file.read(length))
     return {place: (path, 8 + length + offset, size) for place, (offset, size) in index.items()}
@@ -27,7 +30,7 @@ def install(paths, codec):
         if place is None or type(self) is not Loader or Loader.source_to_code is not compiles:
             return read(self, path)
         file, offset, size = place
-        with open(file, "rb") as opened:
+        with open_code(file) as opened:
             opened.seek(offset)
             data = opened.read(size)
         if len(data) < size:

@@ -31,7 +31,7 @@ function open(t: TestContext, compiler: FakeProgram = succeeds, deps: Partial<Da
     return deployment(name, { codeDirectory: join(directory, name), ...changes });
   };
   const compilers = () => [...all.host.sandboxes.values()].filter(({ id }) => id.startsWith("compile-"));
-  const made = () => readdirSync(directory).filter((name) => name.endsWith(".nodejs24.x") || name.startsWith("."));
+  const made = () => readdirSync(directory).filter((name) => /\.nodejs24\.x\.(?:task|opt)$/.test(name) || name.startsWith("."));
   return { ...all, directory, code, compilers, made };
 }
 
@@ -41,14 +41,14 @@ void test("what is deployed is compiled, layers as well, and mounted into its en
   const target = all.code("f", { "one.py": LARGE }, { layersDirectory: layer });
   all.plane.expect(target);
   all.clock.advance(100);
-  await eventually(() => all.made().toSorted().join(" ") === "f.nodejs24.x layer.nodejs24.x", "both are compiled");
+  await eventually(() => all.made().toSorted().join(" ") === "f.nodejs24.x.task layer.nodejs24.x.opt", "both are compiled");
   assert.equal(describe(await all.plane.invoke(target, request())), 'returned "f-1"');
   const [sandbox] = all.host.sandboxes.values();
   assert.deepEqual(sandbox?.spec.mounts, [
     { source: target.codeDirectory, target: "/var/task" },
     { source: layer, target: "/opt" },
-    { source: `${target.codeDirectory}.nodejs24.x`, target: "/var/rapid/task.compiled" },
-    { source: `${layer}.nodejs24.x`, target: "/var/rapid/opt.compiled" },
+    { source: `${target.codeDirectory}.nodejs24.x.task`, target: "/var/rapid/task.compiled" },
+    { source: `${layer}.nodejs24.x.opt`, target: "/var/rapid/opt.compiled" },
   ]);
 });
 
@@ -81,8 +81,8 @@ void test("what is small, what is no source and what lies elsewhere in a layer i
   const last = all.code("last", { "below/deep/one.py": LARGE });
   all.plane.expect(last);
   all.clock.advance(100);
-  await eventually(() => existsSync(`${last.codeDirectory}.nodejs24.x`), "the last one is compiled");
-  assert.deepEqual(all.made(), ["last.nodejs24.x"]);
+  await eventually(() => existsSync(`${last.codeDirectory}.nodejs24.x.task`), "the last one is compiled");
+  assert.deepEqual(all.made(), ["last.nodejs24.x.task"]);
 });
 
 void test("what has failed is not tried again, and the function runs", async (t) => {
@@ -115,5 +115,5 @@ void test("without memory to spare nothing is compiled, and when there is some a
   await eventually(() => all.host.ledger().runningNow === 0, "all is at rest");
   memory = 1;
   await start("f-2");
-  await eventually(() => all.made()[0] === "f.nodejs24.x", "it is compiled");
+  await eventually(() => all.made()[0] === "f.nodejs24.x.task", "it is compiled");
 });

@@ -57,7 +57,7 @@ void test("early and late together are the whole", () => {
 });
 
 void test("what was compiled of a function's code comes with the code", () => {
-  const compiled = { source: "/packages/1.python3.11", target: "/var/rapid/task.compiled" };
+  const compiled = { source: "/packages/1.python3.11.task", target: "/var/rapid/task.compiled" };
   const late = bound({}, [compiled]);
   assert.equal(late?.kinds[0].key, bound()?.kinds[0].key);
   assert.deepEqual(late?.given.mounts.at(-1), compiled);

@@ -74,6 +74,8 @@ const FILES: Readonly<Record<string, string>> = {
   "code/package/__init__.py": "",
   "code/package/deep.py": LARGE,
   "layer/python/layered.py": LARGE,
+  "both/app.py": "import large\ndef handler(event, context):\n    return large.__file__\n",
+  "both/python/large.py": LARGE,
   "small/app.py": "def handler(event, context):\n    return 1\n",
 };
 
@@ -228,10 +230,10 @@ test("code that was compiled ahead is used, and looks as it does without", { ski
   const [sources, without] = valueOf(await call(planes.without, make()));
   const all = ["/var/task/large.py", "/opt/python/layered.py", "/var/task/package/__init__.py", "/var/task/package/deep.py"];
   assert.deepEqual(sources, all);
-  assert.ok(!existsSync(join(directory, `code.${RUNTIME}`)));
+  assert.ok(!existsSync(join(directory, `code.${RUNTIME}.task`)));
   // A cold start asks for it, and does not wait.
   planes.direct.expect(make());
-  for (const place of ["code", "layer"]) await isThere(join(directory, `${place}.${RUNTIME}`));
+  for (const made of [`code.${RUNTIME}.task`, `layer.${RUNTIME}.opt`]) await isThere(join(directory, made));
   for (const outcome of [await call(planes.direct, make()), await callPrepared(make)]) {
     const [compiled, seen] = valueOf(outcome);
     assert.deepEqual(compiled, []);
@@ -239,6 +241,15 @@ test("code that was compiled ahead is used, and looks as it does without", { ski
   }
   // Nothing of it is the package's: the directory is as it was.
   assert.deepEqual(readdirSync(join(directory, "code")).toSorted(), ["app.py", "large.py", "package"]);
+});
+
+test("a zip that is a package here and a layer there is compiled for each", { skip }, async () => {
+  const both = deployment("both", { layersDirectory: join(directory, "both") });
+  planes.direct.expect(both);
+  for (const name of ["task", "opt"]) await isThere(join(directory, `both.${RUNTIME}.${name}`));
+  assert.deepEqual(indexOf(join(directory, `both.${RUNTIME}.opt`)), [cached("/opt/python", "large")]);
+  assert.deepEqual(indexOf(join(directory, `both.${RUNTIME}.task`)), [cached("/var/task", "app"), cached("/var/task/python", "large")]);
+  assert.deepEqual(valueOf(await call(planes.direct, both)), "/opt/python/large.py");
 });
 
 test("an error's trace names the function's own files and lines", { skip }, async () => {
@@ -266,7 +277,7 @@ test("a source that is not the one that was compiled is compiled when it is load
 });
 
 test("sources that do not compile, warn or mean harm are left out; none is run", { skip }, async () => {
-  const compiled = join(directory, `hostile.${RUNTIME}`);
+  const compiled = join(directory, `hostile.${RUNTIME}.task`);
   const [tree] = codeTrees(deployment("hostile"), layout());
   assert.ok(tree !== undefined);
   await compileTree(tree, layout(), { sandboxes: host, clock: systemClock, signal: new AbortController().signal });
@@ -281,7 +292,7 @@ test("sources that do not compile, warn or mean harm are left out; none is run",
 test("what is wrong with a source is told as without", { skip }, async () => {
   const make = () => deployment("wrong", { layersDirectory: join(directory, "layer") });
   planes.direct.expect(make());
-  await isThere(join(directory, `wrong.${RUNTIME}`));
+  await isThere(join(directory, `wrong.${RUNTIME}.task`));
   for (const plane of [planes.without, planes.direct])
     assert.deepEqual(valueOf(await call(plane, make(), { imports: "broken" })), ["SyntaxError", "invalid syntax (broken.py, line 1)"]);
   logged.length = 0;
@@ -339,7 +350,7 @@ test("compiling ends at once when it is to end", { skip }, async () => {
 test("a server keeps what was compiled over a restart, and removes it with the code", { skip }, async () => {
   const dataDirectory = mkdtempSync(join(tmpdir(), "lambent-compiled-server-"));
   const packages = join(dataDirectory, "packages");
-  const made = () => readdirSync(packages).filter((name) => name.endsWith(`.${RUNTIME}`));
+  const made = () => readdirSync(packages).filter((name) => name.endsWith(`.${RUNTIME}.task`));
   const code =
     "import sys\ncompiled = []\nsys.addaudithook(lambda event, given: event == 'compile' and compiled.append(given[1]))\nimport large\ndef handler(event, context):\n    return compiled\n";
   const ZipFile = await zipOf({ "app.py": code, "large.py": LARGE });
@@ -348,12 +359,12 @@ test("a server keeps what was compiled over a restart, and removes it with the c
     const { lambda, iam } = first.clients();
     await makeFunction(lambda, { name: "large", role: await makeRole(iam), code: "", settings: { Code: { ZipFile } } });
     const [name = ""] = await eventually("it is compiled", () => made().length > 0 && made());
-    assert.ok(readdirSync(packages).includes(name.slice(0, -RUNTIME.length - 1)));
+    assert.ok(readdirSync(packages).includes(name.slice(0, name.indexOf("."))));
     assert.deepEqual((await invoke(lambda, "large")).value, []);
     const { ino } = statSync(join(packages, name));
     await first.end("SIGKILL");
     writeFileSync(join(packages, ".compiling-half"), "half");
-    writeFileSync(join(packages, `${"0".repeat(64)}-1.${RUNTIME}`), "of nobody");
+    writeFileSync(join(packages, `${"0".repeat(64)}-1.${RUNTIME}.task`), "of nobody");
     const second = await startLambent({ dataDirectory });
     assert.deepEqual(made(), [name]);
     assert.ok(!existsSync(join(packages, ".compiling-half")));
