@@ -466,9 +466,10 @@ export class Environment {
   }
 
   async #logReport(reserved: Promise<(event: PlatformEvent) => void>, flight: Flight, figures: Figures): Promise<void> {
-    const measured = this.#measure(flight.tail !== undefined);
+    // Who waits for the log's tail waits for this; everybody else's answer is sent before anything is asked.
+    const measured = flight.tail === undefined ? undefined : this.#measure(true);
     const write = await reserved;
-    await measured;
+    await (measured ?? this.#measure(false));
     const { memoryMiB } = this.#options.settings;
     write({ kind: "report", ...figures, memoryMiB, memoryPeakMiB: this.#memoryPeakMiB });
   }
