@@ -98,6 +98,21 @@ function others(argv: readonly string[], runtime: string, major: number): void {
     assert.deepEqual((await one.invoke({})).value, [1, "a package", true]);
   });
 
+  test("one that waits has rehearsed, and nothing of that is left", async () => {
+    const code =
+      "exports.handler = async () => [typeof awslambda, Object.getOwnPropertyNames(globalThis), process.cwd(), Object.keys(require.cache)]";
+    const variables = { AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA: "1" };
+    const seen = await Promise.all(
+      [true, false].map(async (isPrepared) => {
+        const one = await start({ files: { "index.js": code }, isPrepared, variables });
+        assert.equal((await one.frame()).type, "R");
+        return JSON.stringify((await one.invoke({})).value).replaceAll(one.directory, "/var/task");
+      }),
+    );
+    assert.equal(seen[0], seen[1]);
+    assert.match(seen[0] ?? "", /^\["undefined"/);
+  });
+
   test("an environment serves many invocations, and goes on after errors", async () => {
     const one = await start({
       files: {

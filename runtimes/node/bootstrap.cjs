@@ -20,7 +20,7 @@ const CALLBACK_WARNING =
   "AWS Lambda plans to remove support for callback-based function handlers starting with Node.js 24. You will need to update this function to use an async handler to use Node.js 24 or later. To disable this warning, set the AWS_LAMBDA_NODEJS_DISABLE_CALLBACK_WARNING environment variable.";
 
 let handler;
-/** Sends an answer; a rehearsal's goes nowhere. */
+/** Sends what a rehearsal does not. */
 let tell = send;
 let logFailure = () => {};
 /** What log lines belong to: the invocation that runs or was the last. */
@@ -38,26 +38,24 @@ const socket = listen((type, head, text) => {
   else if (type === "I") void invoke(head, text);
 });
 
-/** Loads a handler and calls it, so that all of this is compiled: a millisecond that a cold start on a prepared sandbox does not wait for. */
+/** Boots and takes an invocation, so that all of this is compiled: a millisecond that a cold start on a prepared sandbox does not wait for. */
 async function rehearse() {
-  patchConsole(
-    () => {},
-    () => logged,
-  );
-  handler = await loadHandler(__dirname, "nothing.handler", NODE_MAJOR);
   tell = () => {};
+  await boot({ handler: "nothing.handler", variables: {} }, __dirname);
   await invoke({}, "{}");
   await turn();
   tell = send;
   handler = undefined;
   logged = {};
+  delete globalThis.awslambda;
 }
 
-async function boot({ handler: name, variables }) {
+/** `place`: where a rehearsal's handler is. */
+async function boot({ handler: name, variables }, place) {
   for (const [variable, value] of Object.entries(variables)) process.env[variable] = value;
   // Node reads this one once, when it starts.
   if (variables.NODE_PATH !== undefined) require("node:module")._initPaths();
-  const task = process.env.LAMBDA_TASK_ROOT ?? "/var/task";
+  const task = place ?? process.env.LAMBDA_TASK_ROOT ?? "/var/task";
   // What was mounted there since the process started is found by entering it again.
   process.chdir(task);
   logFailure = patchConsole(
@@ -77,7 +75,7 @@ async function boot({ handler: name, variables }) {
   }
   isLoading = false;
   socket.ref();
-  send("R", {});
+  tell("R", {});
   if (early !== undefined) void invoke(...early);
 }
 

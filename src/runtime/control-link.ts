@@ -52,15 +52,20 @@ function limitOf(type: number): { bytesMax: number; beyond: "skip" | "pieces" } 
 export interface ControlLinkOptions {
   readonly control: Duplex;
   readonly handler: string;
-  readonly variables: Readonly<Record<string, string>>;
+  /** It has got its boot frame already. */
+  readonly isBooting: boolean;
   readonly clock: Clock;
   readonly events: LinkEvents;
 }
 
+/** `variables`: what the process does not have in its environment. */
+export const bootFrame = (handler: string, variables: Readonly<Record<string, string>>): readonly Uint8Array[] =>
+  encodeFrame("B", { handler, variables });
+
 /** Boots the runtime at the other end of the socket, and speaks with it until the socket is closed. */
 export function controlLink(options: ControlLinkOptions): Link {
   const link = new ControlLink(options);
-  link.boot(options.handler, options.variables);
+  if (!options.isBooting) link.boot(options.handler);
   return link;
 }
 
@@ -98,8 +103,8 @@ class ControlLink implements Link, FrameEvents {
     this.#control.on("error", () => ended.resolve());
   }
 
-  boot(handler: string, variables: Readonly<Record<string, string>>): void {
-    this.#write(encodeFrame("B", { handler, variables }));
+  boot(handler: string): void {
+    this.#write(bootFrame(handler, {}));
   }
 
   send(invocation: LinkInvocation): void {

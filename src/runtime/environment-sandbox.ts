@@ -38,8 +38,8 @@ export interface EnvironmentSandboxOptions {
 /** The process that runs the function. */
 export interface MainProcess extends Pick<SandboxProcess, "exited" | "signal"> {
   readonly control: Duplex;
-  /** What has to go with the boot frame, because the process was there before it was known. */
-  readonly variables: Readonly<Record<string, string>>;
+  /** It was there before it was known what it runs, and has been told with its boot frame. */
+  readonly isBooting: boolean;
 }
 
 export class EnvironmentSandbox {
@@ -73,27 +73,27 @@ export class EnvironmentSandbox {
   async startMain({ argv, env, workingDirectory }: Omit<ProcessSpec, "role">): Promise<MainProcess> {
     const { spec, late } = this.#options;
     if (this.#sandbox === undefined) {
-      const variables = await this.#open({ ...spec, argv, env, workingDirectory }, late);
+      const isBooting = await this.#open({ ...spec, argv, env, workingDirectory }, late);
       const { control, exited } = this.#present;
-      return { control, exited, signal: (name) => this.#present.signal(name), variables };
+      return { control, exited, signal: (name) => this.#present.signal(name), isBooting };
     }
     const process = await this.#sandbox.spawn({ role: "main", argv, env, workingDirectory });
     if (process.control === undefined) throw new Error("a main process has a control socket");
-    return { ...process, control: process.control, variables: {} };
+    return { ...process, control: process.control, isBooting: false };
   }
 
-  async #open(spec: SandboxSpec, late: LateBinding | undefined): Promise<Readonly<Record<string, string>>> {
+  async #open(spec: SandboxSpec, late: LateBinding | undefined): Promise<boolean> {
     const { sandboxes, clock, prepared } = this.#options;
     const whole = { ...spec, listeners: [...spec.listeners, this.api.listener] };
     const starting = startSandbox(sandboxes, whole, late, prepared);
     const isLate = () => new SandboxError(`sandbox ${spec.id} did not start within ${START_MS_MAX} ms`);
     try {
-      const { sandbox, variables } = await within(clock, START_MS_MAX, starting, isLate);
+      const { sandbox, isBooting } = await within(clock, START_MS_MAX, starting, isLate);
       this.#sandbox = sandbox;
       sandbox.control.on("error", () => undefined); // what is lost there is missed by who reads
       const lines = (text: readonly string[]) => this.#options.output.lines(text);
       this.#output = new Output({ output: sandbox.output, clock, allowance: this.#allowance, lines });
-      return variables;
+      return isBooting;
     } catch (cause) {
       // One that starts after all must not be left over.
       void starting.then(

@@ -478,9 +478,10 @@ export class Environment {
   }
 
   async #logReport(reserved: Promise<(event: PlatformEvent) => void>, flight: Flight, figures: Figures): Promise<void> {
-    const measured = this.#measure(flight.tail !== undefined || figures.durationMs > USAGE_RUN_MS_MAX);
+    // Who waits for the log's tail waits for this; everybody else's answer is sent before anything is asked.
+    const measured = flight.tail === undefined ? undefined : this.#measure(true);
     const write = await reserved;
-    await measured;
+    await (measured ?? this.#measure(figures.durationMs > USAGE_RUN_MS_MAX));
     const { memoryMiB } = this.#options.settings;
     const trace = sampledTrace(flight.traceHeader) === undefined ? {} : { traceHeader: flight.traceHeader };
     write({ kind: "report", ...figures, ...trace, memoryMiB, memoryPeakMiB: this.#memoryPeakMiB });

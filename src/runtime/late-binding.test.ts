@@ -1,5 +1,6 @@
 // What of a sandbox is decided early and what late, and which functions need everything at the start.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
 import { fakeSandboxHost } from "../sandbox/fake.ts";
 import type { SandboxMount, SandboxSpec } from "../sandbox/sandbox.ts";
@@ -90,6 +91,25 @@ void test("custom runtimes, and mounts below /var/task or /opt, can't come late"
   assert.equal(bound({}, [{ source: "/layers/1", target: "/opt/extensions" }]), undefined);
 });
 
+void test("a prepared sandbox finds its boot frame when it goes on", async () => {
+  const specs: SandboxSpec[] = [];
+  const host = fakeSandboxHost((spec) => {
+    specs.push(spec);
+    return () => "answer";
+  });
+  const late = bound({ variables: { COLOUR: "blue" } });
+  assert.ok(late !== undefined);
+  const { connect, ...ears } = lateEars(late.kinds[0].ports);
+  const waiting = await host.start({ ...late.kinds[0].spec, ...ears, id: "waiting" });
+  await waiting.freeze();
+  const started = await startSandbox(host, specOf(SETTINGS, LAYOUT), late, { take: () => ({ sandbox: waiting, connect }) });
+  assert.deepEqual({ id: started.sandbox.id, isBooting: started.isBooting }, { id: "waiting", isBooting: true });
+  const [answer] = (await once(waiting.control, "data")) as [Buffer];
+  assert.equal(answer.toString("latin1", 4, 5), "R");
+  assert.equal(specs[0]?.env["COLOUR"], "blue");
+  await host.stop();
+});
+
 void test("a prepared sandbox that can't be completed is replaced by a new one", async () => {
   const host = fakeSandboxHost(() => () => "answer");
   const late = bound();
@@ -99,7 +119,7 @@ void test("a prepared sandbox that can't be completed is replaced by a new one",
   const { connect } = lateEars(late.kinds[0].ports);
   const started = await startSandbox(host, specOf(SETTINGS, LAYOUT), late, { take: () => ({ sandbox: waiting, connect }) });
   assert.equal(started.sandbox.id, "s");
-  assert.deepEqual(started.variables, {});
+  assert.equal(started.isBooting, false);
   await host.stop();
 });
 

@@ -9,6 +9,7 @@ import {
   type Specialisation,
 } from "../sandbox/sandbox.ts";
 import { COMPILED_TARGETS } from "./compiled-code.ts";
+import { bootFrame } from "./control-link.ts";
 import { entrypointOf } from "./entrypoint.ts";
 import { externalExtensions } from "./extensions.ts";
 import { sandboxSpec, type SandboxSpecInput } from "./sandbox-spec.ts";
@@ -38,6 +39,7 @@ export interface LateBinding {
   /** The one that suits it best comes first. */
   readonly kinds: readonly [best: SandboxKind, ...others: SandboxKind[]];
   readonly given: Specialisation;
+  readonly handler: string;
   /** What the process does not have in its environment yet. */
   readonly variables: Readonly<Record<string, string>>;
 }
@@ -80,6 +82,7 @@ export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layou
   return {
     kinds: loads === undefined ? [plain] : [{ ...plain, key: `${loads} ${plain.key}`, loads }, plain],
     given: { mounts: mounts.filter(isLate), memoryBytes, cpuMillis, processesMax: spec.processesMax, tmpBytes, tmpInodes },
+    handler: settings.handler,
     variables: Object.fromEntries(Object.entries(env).filter(([name, value]) => started[name] !== value)),
   };
 }
@@ -109,8 +112,8 @@ export async function kindOf(
 
 export interface StartedSandbox {
   readonly sandbox: Sandbox;
-  /** What has to go with the boot frame, because the process was there before it was known. */
-  readonly variables: Readonly<Record<string, string>>;
+  /** Its runtime has got its boot frame. */
+  readonly isBooting: boolean;
 }
 
 /** A prepared sandbox where there is one that fits; else a new one. Throws SandboxError. */
@@ -121,17 +124,20 @@ export async function startSandbox(
   prepared: PreparedSandboxes | undefined,
 ): Promise<StartedSandbox> {
   const ready = late === undefined ? undefined : prepared?.take(late.kinds);
-  if (late === undefined || ready === undefined) return { sandbox: await sandboxes.start(spec), variables: {} };
+  if (late === undefined || ready === undefined) return { sandbox: await sandboxes.start(spec), isBooting: false };
   const { sandbox } = ready;
   try {
     ready.connect(spec);
-    await sandbox.specialise(late.given);
-    return { sandbox, variables: late.variables };
+    const isServing = sandbox.specialise(late.given);
+    // It waits inside until the runtime goes on, which is when everything else is there.
+    for (const piece of bootFrame(late.handler, late.variables)) sandbox.control.write(piece);
+    await isServing;
+    return { sandbox, isBooting: true };
   } catch (cause) {
     await sandbox.kill();
     if (!(cause instanceof SandboxError)) throw cause;
     // It may have died while it waited; what is wrong with the function itself comes out here again.
-    return { sandbox: await sandboxes.start(spec), variables: {} };
+    return { sandbox: await sandboxes.start(spec), isBooting: false };
   }
 }
 

@@ -106,10 +106,10 @@ export class RuntimeProcess implements LinkEvents {
 
   #attach(main: MainProcess): void {
     const { clock, settings } = this.#options;
-    const { control, variables } = main;
+    const { control, isBooting } = main;
     this.#main = main;
     if (this.#isOver) return main.signal("SIGKILL");
-    this.#link = this.#api ?? controlLink({ control, handler: settings.handler, variables, clock, events: this });
+    this.#link = this.#api ?? controlLink({ control, handler: settings.handler, isBooting, clock, events: this });
     if (this.#api === undefined) void this.#link.ended.then(() => this.#onSilence(main));
     else control.on("error", () => undefined /* nothing is said there, so nothing is lost */).resume();
     void this.#watch(main, this.#link);

@@ -51,3 +51,26 @@ test("more than the buffer holds drops the oldest and says so", async () => {
   );
   await sink.close();
 });
+
+test("who waits for what was appended does not wait for what comes after it", async () => {
+  const sink = sqliteLogSink({ directory: await makeDirectory(), clock: manualClock(), log: silentLog });
+  const name = { account: "000000000000", region: "us-east-1", group: "g", stream: "s" };
+  const TURNS_MAX = 20_000;
+  let turns = 0;
+  const over = new AbortController();
+  const busy = (async () => {
+    for (; turns < TURNS_MAX && !over.signal.aborted; turns++) {
+      sink.append(name, [{ timestampMs: 2, message: "later" }]);
+      await new Promise((resolve) => void setImmediate(resolve));
+    }
+  })();
+  sink.append(name, [{ timestampMs: 1, message: "before" }]);
+  await sink.flush();
+  over.abort();
+  await busy;
+  const messages = (await sink.query({ ...name, limit: TURNS_MAX + 1 })).map((event) => event.message);
+  await sink.close();
+  assert.ok(turns < TURNS_MAX, "a flush ends while others append");
+  assert.equal(messages.length, turns + 1);
+  assert.equal(messages[0], "before");
+});

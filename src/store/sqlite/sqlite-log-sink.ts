@@ -22,6 +22,8 @@ class Buffered {
   #bytes = 0;
   #timer: Timer | undefined;
   #writing: Promise<void> | undefined;
+  /** Begins when that one is done. */
+  #next: Promise<void> | undefined;
   readonly #dropped = new Map<string, { name: LogStreamName; count: number }>();
 
   constructor(clock: Clock, log: Log, write: (batches: readonly AppendBatch[]) => Promise<unknown>) {
@@ -46,10 +48,18 @@ class Buffered {
     this.#dropped.set(key, { name: oldest.name, count: before + oldest.events.length });
   }
 
-  async flush(): Promise<void> {
+  /** Resolves when everything that was added before is on disk; what is added meanwhile has its own turn, or nobody would ever get to the end. */
+  flush(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
-    while (this.#writing !== undefined || this.#pending.length > 0) await (this.#writing ??= this.#writeOut());
+    return (this.#next ??= this.#writeNext());
+  }
+
+  async #writeNext(): Promise<void> {
+    await this.#writing;
+    this.#next = undefined;
+    this.#writing = this.#pending.length > 0 ? this.#writeOut() : undefined;
+    await this.#writing;
   }
 
   async #writeOut(): Promise<void> {
@@ -69,8 +79,6 @@ class Buffered {
     } catch (cause) {
       // Logs are not worth stopping invocations for: a full disk loses them, and the server's log says so.
       this.#log.error("function logs could not be written", { batches: batches.length, cause });
-    } finally {
-      this.#writing = undefined;
     }
   }
 }
