@@ -9,7 +9,7 @@ import type { AppendBatch, LogCalls } from "./log-worker.ts";
 
 /** What may wait for the disk: beyond it the oldest events go, and a line in the same stream says how many. */
 const BUFFER_BYTES_MAX = 16 * 2 ** 20;
-const BATCH_DELAY_MS = 200;
+const BATCH_DELAY_MS = 50;
 const EVENT_OVERHEAD_BYTES = 64;
 
 const bytesOf = (events: readonly LogEvent[]) => events.reduce((sum, event) => sum + event.message.length + EVENT_OVERHEAD_BYTES, 0);
