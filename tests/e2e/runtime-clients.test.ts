@@ -1,9 +1,7 @@
 // AWS's own runtime interface clients, unchanged and from their registries, against Lambent's Runtime API in real sandboxes.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { systemClock } from "../../src/base/clock.ts";
 import { requestId } from "../../src/base/id.ts";
@@ -16,10 +14,10 @@ import { runtimeCatalog } from "../../src/runtime/managed.ts";
 import type { RuntimeLayout } from "../../src/runtime/settings.ts";
 import { linuxSandboxHost } from "../../src/sandbox/linux/host.ts";
 import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
+import { BUILD_MS_MAX, built, type Recipe } from "./built.fixture.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const LAUNCHER = join(ROOT, "native", "build", "launcher");
-const BUILD_MS_MAX = 300_000;
 /** Two of these, and what then runs. */
 const timeout = 3 * BUILD_MS_MAX;
 const GO_VERSION = "v1.49.0";
@@ -167,30 +165,11 @@ after(async () => {
   await host.stop();
 });
 
-/**
- * Writes the files and runs the commands, once for all test runs: some take minutes. A toolchain or registry that is not there skips the
- * test with its own words.
- */
-function build(t: TestContext, name: string, files: Readonly<Record<string, string>>, commands: readonly (readonly string[])[]): boolean {
-  const hash = createHash("sha256").update(JSON.stringify([files, commands]));
-  const built = join(loadConfig().runtimesDirectory, "test-clients", `${name}-${hash.digest("hex").slice(0, 16)}`);
-  directories.set(name, built);
-  if (existsSync(built)) return true;
-  const work = `${built}.${process.pid}`;
-  for (const [file, text] of Object.entries(files)) {
-    const path = join(work, file);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text, { mode: file === "bootstrap" ? 0o755 : 0o644 });
-  }
-  for (const [command = "", ...words] of commands) {
-    const { status, error, stderr } = spawnSync(command, words, { cwd: work, encoding: "utf8", timeout: BUILD_MS_MAX });
-    if (status === 0) continue;
-    rmSync(work, { recursive: true });
-    t.skip(`NOT RUN: ${[command, ...words].join(" ")}: ${error?.message ?? stderr.slice(-500)}`);
-    return false;
-  }
-  renameSync(work, built);
-  return true;
+/** As `built`; false: the test is skipped. */
+function build(t: TestContext, name: string, ...what: Recipe): boolean {
+  const directory = built(t, name, ...what);
+  if (directory !== undefined) directories.set(name, directory);
+  return directory !== undefined;
 }
 
 const deployment = (name: string, handler = "bootstrap"): Deployment => ({
