@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 /** Where AWS_XRAY_DAEMON_ADDRESS points. */
 export const XRAY_DAEMON_PORT = 2000;
 
-/** A thousand calls of services a second have a segment each; who sends more would have the server work for nothing else. */
+/** More than a function sends that records each of its calls; a flood must not keep the server busy. */
 const WINDOW_MS = 1000;
 const DATAGRAMS_MAX = 1000;
 const BYTES_MAX = 4 * 2 ** 20;

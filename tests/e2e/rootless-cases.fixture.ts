@@ -34,6 +34,7 @@ async function asUser(words: readonly string[], options = {}): Promise<{ code: n
 
 const CONTAINMENT = join(HERE, "..", "acceptance", "containment");
 const FILES = [
+  join(HERE, "..", "contracts", "sandbox"),
   ...["inside", "resources", "life", "posture", "ledger"].map((name) => join(CONTAINMENT, name)),
   ...["layers", "processors", ...(canEmulate() ? ["emulator"] : [])].map((name) => join(HERE, name)),
 ];
