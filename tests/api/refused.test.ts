@@ -74,6 +74,7 @@ const WORKING: ReadonlySet<string> = new Set([
   "Tags",
   "TenancyConfig.TenantIsolationMode",
   "Timeout",
+  "TracingConfig.Mode",
   "ZipFile",
 ]);
 
