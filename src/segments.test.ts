@@ -20,7 +20,7 @@ function setUp(caller: Caller | undefined) {
 test("a segment is kept for the account and region of its function", () => {
   const { segments, mayTrace, kept } = setUp(FAKE_ROOT.caller);
   assert.equal(mayTrace(OWNER, OWNER.roleArn), true);
-  segments(OWNER, "{}");
+  segments(OWNER, ["{}"]);
   assert.deepEqual(kept, [[{ account: "000000000000", region: "us-east-1" }, "{}"]]);
 });
 
@@ -28,7 +28,7 @@ test("of a role that may not send segments, or that is gone, none is kept", () =
   for (const caller of [FAKE_STRANGER.caller, undefined]) {
     const { segments, mayTrace, kept } = setUp(caller);
     assert.equal(mayTrace(OWNER, OWNER.roleArn), false);
-    segments(OWNER, "{}");
+    segments(OWNER, ["{}"]);
     assert.deepEqual(kept, []);
   }
 });

@@ -32,13 +32,13 @@ export function segmentsOf({ senders, log, recorder }: SegmentsDeps): { readonly
   };
   return {
     mayTrace,
-    segments(owner, document) {
+    segments(owner, documents) {
       const { account, region, functionName, roleArn } = owner;
       try {
-        if (mayTrace(owner, roleArn)) recorder.record({ account, region }, document);
-        else log.debug("a segment is not kept: the role may not send it", { function: functionName, role: roleArn });
+        if (mayTrace(owner, roleArn)) for (const document of documents) recorder.record({ account, region }, document);
+        else log.debug("segments are not kept: the role may not send them", { function: functionName, role: roleArn });
       } catch (cause) {
-        log.error("a segment could not be kept", { function: functionName, cause });
+        log.error("segments could not be kept", { function: functionName, cause });
       }
     },
   };

@@ -174,7 +174,7 @@ function startDataPlane(
     },
     endpoint: { port, onConnection: accept },
     network: config.network,
-    segments,
+    segments: (owner, document) => segments(owner, [document]),
     clock: parts.clock,
     log: parts.log,
     limits: { accountConcurrency: limits.accountConcurrency, environmentsMax: config.environmentsMax, idleExpiryMs: config.idleExpiryMs },

@@ -42,8 +42,9 @@ export interface Trace {
 }
 
 /** Undefined: there is no trace in it. */
-export function parseTrace(header: string | undefined): Trace | undefined {
-  const fields = fieldsOf(header);
+export const parseTrace = (header: string | undefined): Trace | undefined => traceIn(fieldsOf(header));
+
+function traceIn(fields: ReadonlyMap<string, string>): Trace | undefined {
   const root = valid(fields.get("Root"), ROOT);
   if (root === undefined) return undefined;
   const sampled = valid(fields.get("Sampled"), SAMPLED);
@@ -94,13 +95,13 @@ export function passesThrough(header: string | undefined, id: string): number {
 /** `Root=1-<8 hex>-<24 hex>;Parent=<16 hex>;Sampled=0|1;Lineage=<8 hex>:<n>`; a trace of which nobody has decided is not recorded. */
 export function traceHeader(incoming: string | undefined, lineage: string, nowMs: number): string {
   const made = newTrace(nowMs, false);
-  const given = parseTrace(incoming);
-  // Whoever leaves the root away is counted all the same.
-  const passes = given?.lineage ?? valid(fieldsOf(incoming).get("Lineage"), LINEAGE);
+  const fields = fieldsOf(incoming);
+  const given = traceIn(fields);
   return formatTrace({
     root: given?.root ?? made.root,
     parent: given?.parent ?? made.parent,
     isSampled: given?.isSampled ?? false,
-    lineage: lineageThrough(passes, lineage),
+    // Whoever leaves the root away is counted all the same.
+    lineage: lineageThrough(valid(fields.get("Lineage"), LINEAGE), lineage),
   });
 }

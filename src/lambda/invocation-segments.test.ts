@@ -30,9 +30,9 @@ async function invoke(outcome: Outcome, traceHeader?: string): Promise<Seen> {
       return Promise.resolve(outcome);
     },
   } as unknown as Invoker;
-  const traced = tracingInvoker(invoker, clock, (owner, document) => {
+  const traced = tracingInvoker(invoker, clock, (owner, documents) => {
     assert.equal(owner, deployment);
-    seen.segments.push(JSON.parse(document) as Record<string, unknown>);
+    seen.segments.push(...documents.map((document) => JSON.parse(document) as Record<string, unknown>));
   });
   const header = traceHeader === undefined ? {} : { traceHeader };
   const request = { requestId: "r1", payload: new Uint8Array(), invokedArn: `${ARN}:live`, wantsLogTail: false, ...header };

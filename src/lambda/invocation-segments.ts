@@ -5,8 +5,8 @@ import { randomHex } from "../base/id.ts";
 import { formatTrace, sampledTrace, type Trace } from "../base/trace-header.ts";
 import type { Deployment, InvocationRequest, Invoker, Outcome } from "../pool/invocation.ts";
 
-/** Takes a segment document in the name of the function's role; never throws, adds no wait. */
-export type Segments = (owner: Pick<Deployment, "account" | "region" | "functionName" | "roleArn">, document: string) => void;
+/** Takes segment documents in the name of the function's role; never throws, adds no wait. */
+export type Segments = (owner: Pick<Deployment, "account" | "region" | "functionName" | "roleArn">, documents: readonly string[]) => void;
 
 /** One that has begun. */
 interface Traced {
@@ -30,7 +30,10 @@ export function tracingInvoker(invoker: Invoker, clock: Clock, segments: Segment
       const traced = { trace, serviceId: randomHex(8), functionId: randomHex(8), startMs: clock.now() };
       const traceHeader = formatTrace({ ...trace, parent: traced.functionId });
       const outcome = await invoker.invoke(deployment, { ...request, traceHeader });
-      for (const document of documentsOf(deployment, request, traced, outcome, clock.now())) segments(deployment, JSON.stringify(document));
+      segments(
+        deployment,
+        documentsOf(deployment, request, traced, outcome, clock.now()).map((document) => JSON.stringify(document)),
+      );
       return outcome;
     },
   };

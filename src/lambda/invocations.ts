@@ -5,7 +5,7 @@ import type * as client from "@aws-sdk/client-lambda";
 import { CommonFault, Fault } from "../aws/fault.ts";
 import type { Context, Input, Operations } from "../aws/operations.ts";
 import { formatTrace, newTrace, parseTrace } from "../base/trace-header.ts";
-import type { InvocationRequest, Outcome } from "../pool/invocation.ts";
+import type { Deployment, InvocationRequest, Outcome } from "../pool/invocation.ts";
 import type { ResponseStream } from "../pool/response-stream.ts";
 import { limits } from "../limits.ts";
 import { invalidParameter } from "./faults.ts";
@@ -39,8 +39,8 @@ export function invocations(lambda: Lambda) {
     async InvokeAsync(context, { FunctionName = "", InvokeArgs }) {
       const reference = functionReference(context, FunctionName);
       const payload = eventOf(InvokeArgs === undefined ? undefined : await buffer(InvokeArgs), limits.invokeAsyncBytesMax);
-      await lambda.ready(reference);
-      await accept(lambda, context, { reference, payload, traceHeader: traceOf(lambda, context, reference) });
+      const deployment = await lambda.ready(reference);
+      await accept(lambda, context, { reference, payload, traceHeader: traceOf(lambda, context, deployment) });
       return { Status: 202 };
     },
   } satisfies Pick<Operations<typeof client>, "Invoke" | "InvokeWithResponseStream" | "InvokeAsync">;
@@ -72,7 +72,7 @@ async function prepare(lambda: Lambda, context: Context, input: Asked, payloadBy
   const clientContext = clientContextOf(input.ClientContext);
   if (input.InvocationType === "DryRun") return undefined;
   const deployment = await lambda.ready(reference, input.TenantId);
-  const traceHeader = traceOf(lambda, context, reference);
+  const traceHeader = traceOf(lambda, context, deployment);
   if (input.InvocationType !== "Event" && isStopped(lambda, reference, traceHeader)) throw recursive();
   const request: InvocationRequest = {
     requestId: context.requestId,
@@ -130,10 +130,10 @@ function clientContextOf(base64: string | undefined): string | undefined {
 }
 
 /** The trace that the caller named, or a new one; the caller learns its root. Functions with active tracing decide where nobody has. */
-function traceOf(lambda: Lambda, { traceHeader, responseHeaders }: Context, reference: FunctionReference): string {
+function traceOf(lambda: Lambda, { traceHeader, responseHeaders }: Context, { functionArn: arn, isTraced }: Deployment): string {
   const given = parseTrace(traceHeader);
-  const isOpen = given?.isSampled === undefined && runnableOf(lambda, reference).deployed.configuration.TracingMode === "Active";
-  const isSampled = isOpen && lambda.sampler.samples(functionArn(reference));
+  const isOpen = given?.isSampled === undefined && isTraced === true;
+  const isSampled = isOpen && lambda.sampler.samples(arn);
   const made = given === undefined ? newTrace(lambda.clock.now(), isSampled) : { ...given, isSampled };
   const header = traceHeader !== undefined && given !== undefined && !isOpen ? traceHeader : formatTrace(made);
   responseHeaders?.set("x-amzn-trace-id", given === undefined ? header : `Root=${given.root}${isSampled ? ";Sampled=1" : ""}`);

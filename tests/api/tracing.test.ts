@@ -15,7 +15,7 @@ async function start(t: TestContext, mayTrace = true): Promise<Started & { reado
     clock: { ...systemClock, monotonic: () => 0 },
     chance: () => 0.99,
     mayTrace: () => mayTrace,
-    segments: (_owner, document) => void origins.push((JSON.parse(document) as { origin: string }).origin),
+    segments: (_owner, documents) => void origins.push(...documents.map((document) => (JSON.parse(document) as { origin: string }).origin)),
   });
   return { ...started, origins };
 }

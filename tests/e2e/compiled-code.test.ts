@@ -19,10 +19,9 @@ import { after, before, test } from "node:test";
 import { DeleteFunctionCommand } from "@aws-sdk/client-lambda";
 import { systemClock } from "../../src/base/clock.ts";
 import { requestId } from "../../src/base/id.ts";
-import { silentLog } from "../../src/base/log.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { Deployment, Outcome } from "../../src/pool/invocation.ts";
-import { dataPlane, type DataPlane } from "../../src/pool/invoke.ts";
+import type { DataPlane } from "../../src/pool/invoke.ts";
 import { codeTrees, compileTree, type CodeTree } from "../../src/runtime/compiled-code.ts";
 import { runtimeCatalog } from "../../src/runtime/managed.ts";
 import type { RuntimeLayout } from "../../src/runtime/settings.ts";
@@ -32,6 +31,7 @@ import { eventually } from "../support/eventually.ts";
 import { call as invoke, makeFunction, makeRole } from "../support/functions.ts";
 import { startLambent } from "../support/lambent-process.ts";
 import { zipOf } from "../support/zip.ts";
+import { deploymentOf, planeOf } from "./deployment.fixture.ts";
 
 const RUNTIME = "python3.11";
 /** Some 60 KB. */
@@ -121,17 +121,12 @@ let host: SandboxHost;
 let planes: { without: DataPlane; direct: DataPlane; prepared: DataPlane };
 
 function open(preparedMax: number, hasMemory?: () => boolean): DataPlane {
-  return dataPlane({
+  return planeOf({
     sandboxes: host,
     runtimes: catalog,
     logs: { append: (_, records) => void logged.push(...records.map(({ message }) => message)) },
-    credentials: () =>
-      Promise.resolve({ accessKeyId: "ASIATEST", secretAccessKey: "s", sessionToken: "t", expiresMs: systemClock.now() + 3_600_000 }),
-    endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },
     ...(hasMemory === undefined ? {} : { hasMemory }),
-    clock: systemClock,
-    log: silentLog,
-    limits: { accountConcurrency: 1000, environmentsMax: 40, idleExpiryMs: 600_000, preparedMax },
+    limits: { preparedMax },
   });
 }
 
@@ -172,25 +167,15 @@ after(async () => {
 let deployments = 0;
 
 function deployment(code: string, changes: Partial<Deployment> = {}): Deployment {
-  return {
-    key: `${code}-${++deployments}`,
-    account: "000000000000",
-    region: "us-east-1",
+  const key = `${code}-${++deployments}`;
+  return deploymentOf({
+    key,
     functionName: code,
-    version: "$LATEST",
-    functionArn: `arn:aws:lambda:us-east-1:000000000000:function:${code}`,
     runtime: RUNTIME,
     handler: "app.handler",
     codeDirectory: join(directory, code),
-    memoryMiB: 256,
-    timeoutMs: 60_000,
-    ephemeralStorageMiB: 512,
-    architecture: "x86_64",
-    variables: {},
-    roleArn: "arn:aws:iam::000000000000:role/r",
-    logging: { format: "Text", group: `/aws/lambda/${code}` },
     ...changes,
-  };
+  });
 }
 
 /** Once, in an environment of its own. */

@@ -4,16 +4,16 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { systemClock } from "../../src/base/clock.ts";
 import { requestId } from "../../src/base/id.ts";
 import { silentLog } from "../../src/base/log.ts";
 import type { Deployment } from "../../src/pool/invocation.ts";
-import { dataPlane, type DataPlane } from "../../src/pool/invoke.ts";
+import type { DataPlane } from "../../src/pool/invoke.ts";
 import { runtimeCatalog } from "../../src/runtime/managed.ts";
 import { linuxSandboxHost } from "../../src/sandbox/linux/host.ts";
 import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
 import { skip as noSandboxes } from "../acceptance/containment/sandbox.fixture.ts";
 import { eventually } from "../support/eventually.ts";
+import { deploymentOf, planeOf } from "./deployment.fixture.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const LAUNCHER = join(ROOT, "native", "build", "launcher");
@@ -124,16 +124,11 @@ before(async () => {
   put("node/index.mjs", NODE, 0o644);
   for (const [name, text] of Object.entries(EXTENSIONS)) put(`layers/${name}/extensions/${name}`, text, name === "broken" ? 0o644 : 0o755);
   host = await linuxSandboxHost({ launcherPath: LAUNCHER, log: silentLog });
-  plane = dataPlane({
+  plane = planeOf({
     sandboxes: host,
     runtimes: catalog,
     logs: { append: (_name, events) => void lines.push(...events.map(({ message }) => message.trimEnd())) },
-    credentials: () =>
-      Promise.resolve({ accessKeyId: "A", secretAccessKey: "s", sessionToken: "t", expiresMs: systemClock.now() + 3_600_000 }),
-    endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },
-    clock: systemClock,
-    log: silentLog,
-    limits: { accountConcurrency: 100, environmentsMax: 20, idleExpiryMs: 600_000, preparedMax: 0 },
+    limits: { environmentsMax: 20, preparedMax: 0 },
   });
 });
 
@@ -147,27 +142,14 @@ after(async () => {
 });
 
 function deployment(code: "python" | "node", extension?: keyof typeof EXTENSIONS, changes: Partial<Deployment> = {}): Deployment {
-  const functionName = `${code}-${extension ?? "alone"}-${changes.memoryMiB ?? 256}-${changes.timeoutMs ?? 60_000}`;
-  return {
-    key: functionName,
-    account: "000000000000",
-    region: "us-east-1",
-    functionName,
-    version: "$LATEST",
-    functionArn: `arn:aws:lambda:us-east-1:000000000000:function:${functionName}`,
+  return deploymentOf({
+    functionName: `${code}-${extension ?? "alone"}-${changes.memoryMiB ?? 256}-${changes.timeoutMs ?? 60_000}`,
     runtime: code === "python" ? "python3.11" : "nodejs24.x",
     handler: "index.handler",
     codeDirectory: join(directory, code),
     ...(extension === undefined ? {} : { layersDirectory: join(directory, "layers", extension) }),
-    memoryMiB: 256,
-    timeoutMs: 60_000,
-    ephemeralStorageMiB: 512,
-    architecture: "x86_64",
-    variables: {},
-    roleArn: "arn:aws:iam::000000000000:role/r",
-    logging: { format: "Text", group: `/aws/lambda/${functionName}` },
     ...changes,
-  };
+  });
 }
 
 async function invoke(target: Deployment, event: unknown = {}) {

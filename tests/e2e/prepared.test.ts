@@ -4,16 +4,15 @@ import { copyFileSync, existsSync, globSync, mkdirSync, mkdtempSync, chmodSync, 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { systemClock } from "../../src/base/clock.ts";
 import { requestId } from "../../src/base/id.ts";
-import { silentLog } from "../../src/base/log.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { Deployment, Outcome } from "../../src/pool/invocation.ts";
-import { dataPlane, type DataPlane } from "../../src/pool/invoke.ts";
+import type { DataPlane } from "../../src/pool/invoke.ts";
 import { runtimeCatalog } from "../../src/runtime/managed.ts";
 import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
 import { eventually } from "../support/eventually.ts";
 import { LAUNCHER, launcherOf, processes, skip as withoutSandboxes, startHost } from "../acceptance/containment/sandbox.fixture.ts";
+import { deploymentOf, planeOf } from "./deployment.fixture.ts";
 
 const NODE = `
   import fs from "node:fs";
@@ -110,19 +109,7 @@ let host: SandboxHost;
 let direct: DataPlane;
 let pooled: DataPlane;
 
-function open(preparedMax: number): DataPlane {
-  return dataPlane({
-    sandboxes: host,
-    runtimes: catalog,
-    logs: { append: () => undefined },
-    credentials: () =>
-      Promise.resolve({ accessKeyId: "ASIATEST", secretAccessKey: "s", sessionToken: "t", expiresMs: systemClock.now() + 3_600_000 }),
-    endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },
-    clock: systemClock,
-    log: silentLog,
-    limits: { accountConcurrency: 1000, environmentsMax: 40, idleExpiryMs: 600_000, preparedMax },
-  });
-}
+const open = (preparedMax: number): DataPlane => planeOf({ sandboxes: host, runtimes: catalog, limits: { preparedMax } });
 
 before(async () => {
   if (skip !== false) return;
@@ -157,25 +144,9 @@ after(async () => {
 let deployments = 0;
 
 function deployment(code: keyof typeof FILES, changes: Partial<Deployment> = {}): Deployment {
-  return {
-    key: `${code}-${++deployments}`,
-    account: "000000000000",
-    region: "us-east-1",
-    functionName: code,
-    version: "$LATEST",
-    functionArn: `arn:aws:lambda:us-east-1:000000000000:function:${code}`,
-    runtime: code === "node" ? "nodejs24.x" : "python3.11",
-    handler: "index.handler",
-    codeDirectory: join(directory, code),
-    memoryMiB: 256,
-    timeoutMs: 60_000,
-    ephemeralStorageMiB: 512,
-    architecture: "x86_64",
-    variables: {},
-    roleArn: "arn:aws:iam::000000000000:role/r",
-    logging: { format: "Text", group: `/aws/lambda/${code}` },
-    ...changes,
-  };
+  const runtime = code === "node" ? "nodejs24.x" : "python3.11";
+  const key = `${code}-${++deployments}`;
+  return deploymentOf({ key, functionName: code, runtime, handler: "index.handler", codeDirectory: join(directory, code), ...changes });
 }
 
 /** Once: what has answered is not kept. */

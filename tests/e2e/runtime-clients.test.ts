@@ -15,6 +15,7 @@ import type { RuntimeLayout } from "../../src/runtime/settings.ts";
 import { linuxSandboxHost } from "../../src/sandbox/linux/host.ts";
 import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
 import { BUILD_MS_MAX, built, type Recipe } from "./built.fixture.ts";
+import { deploymentOf } from "./deployment.fixture.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const LAUNCHER = join(ROOT, "native", "build", "launcher");
@@ -172,24 +173,8 @@ function build(t: TestContext, name: string, ...what: Recipe): boolean {
   return directory !== undefined;
 }
 
-const deployment = (name: string, handler = "bootstrap"): Deployment => ({
-  key: name,
-  account: "000000000000",
-  region: "us-east-1",
-  functionName: name,
-  version: "$LATEST",
-  functionArn: `arn:aws:lambda:us-east-1:000000000000:function:${name}`,
-  runtime: "provided.al2023",
-  handler,
-  codeDirectory: directories.get(name) ?? "",
-  memoryMiB: 256,
-  timeoutMs: 60_000,
-  ephemeralStorageMiB: 512,
-  architecture: "x86_64",
-  variables: {},
-  roleArn: "arn:aws:iam::000000000000:role/r",
-  logging: { format: "Text", group: `/aws/lambda/${name}` },
-});
+const deployment = (functionName: string, handler = "bootstrap"): Deployment =>
+  deploymentOf({ functionName, runtime: "provided.al2023", handler, codeDirectory: directories.get(functionName) ?? "" });
 
 async function invoke(target: Deployment, event: object) {
   const id = requestId();

@@ -4,17 +4,17 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { systemClock } from "../../src/base/clock.ts";
 import { requestId } from "../../src/base/id.ts";
 import { silentLog, type Log } from "../../src/base/log.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { Deployment } from "../../src/pool/invocation.ts";
-import { dataPlane, type DataPlane } from "../../src/pool/invoke.ts";
+import type { DataPlane } from "../../src/pool/invoke.ts";
 import { runtimeCatalog } from "../../src/runtime/managed.ts";
 import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
 import { skip as withoutSandboxes, startHost } from "../acceptance/containment/sandbox.fixture.ts";
 import { eventually } from "../support/eventually.ts";
 import { BUILD_MS_MAX, built } from "./built.fixture.ts";
+import { deploymentOf, planeOf } from "./deployment.fixture.ts";
 
 const PYTHON_SDK = "2.15.0";
 const NODE_SDK = "3.12.0";
@@ -114,17 +114,12 @@ let socketsAtStart = 0;
 
 function open(preparedMax: number): DataPlane {
   const log: Log = { ...silentLog, warn: (_, fields) => void strange.push(fields?.["problem"]) };
-  return dataPlane({
+  return planeOf({
     sandboxes: host,
     runtimes: catalog,
-    logs: { append: () => undefined },
-    credentials: () =>
-      Promise.resolve({ accessKeyId: "ASIATEST", secretAccessKey: "s", sessionToken: "t", expiresMs: systemClock.now() + 3_600_000 }),
-    endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },
     segments: ({ account, region, functionName }, document) => void taken.push({ from: `${account} ${region} ${functionName}`, document }),
-    clock: systemClock,
     log,
-    limits: { accountConcurrency: 100, environmentsMax: 40, idleExpiryMs: 600_000, preparedMax },
+    limits: { preparedMax },
   });
 }
 
@@ -152,27 +147,17 @@ after(async () => {
 let deployments = 0;
 
 function deployment(language: Language, changes: Partial<Deployment> = {}): Deployment {
-  const name = `${language}-${++deployments}`;
-  return {
-    key: name,
-    account: "000000000000",
+  const functionName = `${language}-${++deployments}`;
+  return deploymentOf({
+    functionName,
     region: "eu-central-1",
-    functionName: name,
-    version: "$LATEST",
-    functionArn: `arn:aws:lambda:eu-central-1:000000000000:function:${name}`,
     runtime: RUNTIMES[language],
     handler: "index.handler",
     codeDirectory: join(directory, language),
     memoryMiB: 512,
-    timeoutMs: 60_000,
-    ephemeralStorageMiB: 512,
-    architecture: "x86_64",
-    variables: {},
-    roleArn: "arn:aws:iam::000000000000:role/r",
-    logging: { format: "Text", group: `/aws/lambda/${name}` },
     isTraced: true,
     ...changes,
-  };
+  });
 }
 
 const ROOT = "1-581cf771-a006649127e371903a2de979";

@@ -3,42 +3,19 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { TraceStore } from "../trace-store.ts";
+import { BatchedPuts } from "./batched-puts.ts";
 import { callThread, type Call } from "./call-thread.ts";
 import type { TracePut } from "./trace-database.ts";
 import type { TraceCalls } from "./trace-worker.ts";
-
-type Put = TracePut & PromiseWithResolvers<readonly number[]>;
 
 export function sqliteTraces({ directory }: { readonly directory: string }): TraceStore {
   const path = join(directory, "traces.db");
   const begin = () => callThread<TraceCalls>(new URL("./trace-worker.ts", import.meta.url), path);
   let thread: Call<TraceCalls> | undefined = existsSync(path) ? begin() : undefined;
   const call: Call<TraceCalls> = (method, ...words) => (thread ??= begin())(method, ...words);
-  let waiting: Put[] = [];
-  let writing: Promise<void> | undefined;
-  const write = async () => {
-    while (waiting.length > 0) {
-      const puts = waiting;
-      waiting = [];
-      try {
-        const refused = await call(
-          "putAll",
-          puts.map(({ segments, nowMs }) => ({ segments, nowMs })),
-        );
-        for (const [index, { resolve }] of puts.entries()) resolve(refused[index] ?? []);
-      } catch (cause) {
-        for (const { reject } of puts) reject(cause);
-      }
-    }
-    writing = undefined;
-  };
+  const puts = new BatchedPuts<TracePut, readonly number[]>((all) => call("putAll", all));
   return {
-    put(segments, nowMs) {
-      const put: Put = { segments, nowMs, ...Promise.withResolvers<readonly number[]>() };
-      waiting.push(put);
-      writing ??= write();
-      return put.promise;
-    },
+    put: (segments, nowMs) => puts.put({ segments, nowMs }),
     ofTraces: (account, region, traceIds) => call("ofTraces", account, region, traceIds),
     list: (list) => call("list", list),
     async expire(beforeMs) {
@@ -46,7 +23,7 @@ export function sqliteTraces({ directory }: { readonly directory: string }): Tra
       if (thread !== undefined) while (await thread("expire", beforeMs));
     },
     async close() {
-      await writing;
+      await puts.settled();
       if (thread === undefined) thread = () => Promise.reject(new Error("traces.db is closed"));
       else await thread("close");
     },
