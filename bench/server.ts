@@ -9,7 +9,8 @@ import { ZipFile } from "yazl";
 import { silentLog } from "../src/base/log.ts";
 import { ensureRole } from "../src/cli/role.ts";
 import { loadConfig } from "../src/config.ts";
-import { startServer, type Parts } from "../src/server.ts";
+import type { Parts } from "../src/parts.ts";
+import { startServer } from "../src/server.ts";
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
