@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync, mkdirSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { silentLog, type Log } from "../base/log.ts";
 import type { RuntimeLayout } from "../runtime/settings.ts";
 import type { FakeProgram, FakeScript } from "../sandbox/fake.ts";
 import { deployment, describe, eventually, plane, request } from "./data-plane.fixture.ts";
@@ -85,20 +86,28 @@ void test("what is small, what is no source and what lies elsewhere in a layer i
   assert.deepEqual(all.made(), ["last.nodejs24.x.task"]);
 });
 
-void test("what has failed is not tried again, and the function runs", async (t) => {
-  let tries = 0;
-  const all = open(t, () => {
-    tries++;
-    return 1;
-  });
-  for (const key of ["f-1", "f-2"]) {
-    const target = all.code("f", { "one.py": LARGE }, { key, variables: { KEY: key } });
-    assert.equal(describe(await all.plane.invoke(target, request())), `returned "${key}"`);
-    all.plane.retire([key]);
+void test("what has failed is told once and not tried again, and the function runs", async (t) => {
+  const told: unknown[] = [];
+  const log: Log = { ...silentLog, warn: (_, fields) => void told.push(fields?.["directory"]) };
+  const all = open(t, () => 1, { log });
+  const [f, again, g] = [
+    all.code("f", { "one.py": LARGE }, { key: "f-1", variables: { KEY: "f-1" } }),
+    all.code("f", { "one.py": LARGE }, { key: "f-2", variables: { KEY: "f-2" } }),
+    all.code("g", { "one.py": LARGE }),
+  ];
+  const start = async (target: Deployment) => {
+    assert.equal(describe(await all.plane.invoke(target, request())), `returned "${target.key}"`);
+    all.plane.retire([target.key]);
     all.clock.advance(100);
-    await eventually(() => tries === 1 && all.compilers().length === 0, "it has failed");
-  }
-  assert.deepEqual(all.made(), []);
+  };
+  await start(f);
+  await eventually(() => told.length === 1, "it has failed");
+  await start(again);
+  // Whatever is wanted has its turn in the order in which it was.
+  await start(g);
+  await eventually(() => told.length > 1, "the next has failed");
+  assert.deepEqual(told, [f.codeDirectory, g.codeDirectory]);
+  assert.deepEqual([all.compilers(), all.made()], [[], []]);
 });
 
 void test("without memory to spare nothing is compiled, and when there is some again the next cold start asks", async (t) => {
