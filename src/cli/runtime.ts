@@ -1,7 +1,6 @@
 // `lambent runtime list|install`: what is there, what can be, and what demo and tests need.
 import type { Config } from "../config.ts";
 import { runtimeCatalog } from "../runtime/managed.ts";
-import { NODE_VERSIONS } from "../runtime/pins.ts";
 import { HERE, type Architecture } from "../runtime/program-machine.ts";
 import type { ChooseRuntime } from "./deploy.ts";
 import { installFromImage, installNodeSdk, installPythonSdk, installRuntime } from "./runtime-install.ts";
@@ -49,6 +48,8 @@ export async function installRuntimes(
   return 0;
 }
 
+const NODE_BY_DEFAULT = "nodejs24.x";
+
 /** Picks the newest runtime of a family that is ready and no preview. */
 export function chooser(config: Config): ChooseRuntime {
   const ready = catalogOf(config)
@@ -56,7 +57,7 @@ export function chooser(config: Config): ChooseRuntime {
     .filter((one) => one.state === "ready" && one.architecture === HERE)
     .map((one) => one.runtime);
   return (family) => {
-    if (family === "nodejs" && ready.includes("nodejs24.x")) return "nodejs24.x";
+    if (family === "nodejs" && ready.includes(NODE_BY_DEFAULT)) return NODE_BY_DEFAULT;
     return ready
       .filter((runtime) => runtime.startsWith(family))
       .toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }))
@@ -64,10 +65,14 @@ export function chooser(config: Config): ChooseRuntime {
   };
 }
 
-/** What demo and tests need: every Node runtime, its SDK, and boto3. */
-export async function ensureRuntimes(config: Config, terminal: Terminal): Promise<ChooseRuntime> {
+/** What the demo needs: one Node, its SDK, and boto3. `nodes`: other Node runtimes instead. */
+export async function ensureRuntimes(
+  config: Config,
+  terminal: Terminal,
+  nodes: Iterable<string> = [NODE_BY_DEFAULT],
+): Promise<ChooseRuntime> {
   const options = installOptions(config, terminal);
-  for (const runtime of NODE_VERSIONS.keys()) await installRuntime(runtime, options);
+  for (const runtime of nodes) await installRuntime(runtime, options);
   await installNodeSdk(options);
   await installPythonSdk(options);
   return chooser(config);

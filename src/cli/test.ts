@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
+import { NODE_VERSIONS } from "../runtime/pins.ts";
 import { ensureTestTools } from "./test-tools.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 import { ensureRuntimes } from "./runtime.ts";
@@ -28,7 +29,7 @@ async function step(title: string, command: string, words: readonly string[], te
 }
 
 export async function runTests(config: Config, terminal: Terminal): Promise<number> {
-  await ensureRuntimes(config, terminal);
+  await ensureRuntimes(config, terminal, NODE_VERSIONS.keys());
   await ensureTestTools(config, terminal);
   const directory = await mkdtemp(join(tmpdir(), "lambent-tests-"));
   const failures = join(directory, "failures");
