@@ -4,12 +4,12 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { NODE_SDK_VERSION, NODE_VERSIONS } from "../runtime/pins.ts";
+import { NODE_SDK_VERSION, NODE_VERSIONS, pythonBootstrapName } from "../runtime/pins.ts";
 import { runtimeCatalog } from "../runtime/managed.ts";
 import { HERE } from "../runtime/program-machine.ts";
 import type { RawTarEntry } from "../images/tar.fixture.ts";
 import { writeLayout } from "../../tests/support/oci-layout.ts";
-import { installFromImage, installRuntime } from "./runtime-install.ts";
+import { installFromImage, installRuntime, renewPythonBootstrap } from "./runtime-install.ts";
 import { CliError } from "./terminal.ts";
 
 const VERSION = NODE_VERSIONS.get("nodejs24.x") ?? "";
@@ -203,4 +203,39 @@ test("a runtime from an image on this disk: its root with places to mount over, 
     /^CliError: .*can't be installed: there is no .*nowhere$/,
   );
   await assert.rejects(installFromImage("ruby3.3", work, given), /neither index.json nor manifest.json/);
+});
+
+/** Compiles nothing: it writes the file that says so, and its calls. */
+const PYTHON = (calls: string) => `#!/bin/sh
+echo "$*" >> ${calls}
+for last; do :; done
+case $last in *.py) mkdir -p "$(dirname "$last")/__pycache__"; touch "$(dirname "$last")/__pycache__/runtime.cpython-312.pyc" ;; esac
+`;
+
+test("a bootstrap that an update has changed is compiled anew, once, beside the one that another server may run on", async () => {
+  const given = { ...(await options()), pythonSearchPath: [join(bin, "pythons")], bootstrapsDirectory: join(bin, "repo") };
+  const source = join(given.bootstrapsDirectory, "python");
+  for (const directory of [source, join(bin, "pythons/3.12.1/bin"), given.runtimesDirectory]) await mkdir(directory, { recursive: true });
+  await writeFile(join(source, "runtime.py"), "# of today\n");
+  await writeFile(join(bin, "pythons/3.12.1/bin/python3.12"), PYTHON(join(bin, "calls")), { mode: 0o755 });
+  // Where Python has never been installed, there is nothing to renew.
+  await renewPythonBootstrap(given);
+  assert.deepEqual(await readdir(given.runtimesDirectory), []);
+  await mkdir(join(given.runtimesDirectory, "python-sdk"));
+  await renewPythonBootstrap(given);
+  const [first = ""] = await readdir(given.runtimesDirectory);
+  assert.equal(first, pythonBootstrapName(given.bootstrapsDirectory));
+  assert.deepEqual(told, [
+    "installing the Python bootstrap",
+    `compiling ${join(given.runtimesDirectory, first, "runtime")} and the rest for python3.12`,
+  ]);
+  await renewPythonBootstrap(given);
+  assert.equal(told.length, 2);
+  await writeFile(join(source, "runtime.py"), "# of tomorrow\n");
+  await renewPythonBootstrap(given);
+  assert.equal(told.length, 4);
+  const second = pythonBootstrapName(given.bootstrapsDirectory);
+  assert.deepEqual((await readdir(given.runtimesDirectory)).toSorted(), [first, second, "python-sdk"].toSorted());
+  assert.equal(await readFile(join(given.runtimesDirectory, first, "runtime.py"), "utf8"), "# of today\n");
+  assert.equal(await readFile(join(given.runtimesDirectory, second, "runtime.py"), "utf8"), "# of tomorrow\n");
 });

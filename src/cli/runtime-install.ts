@@ -25,8 +25,8 @@ import {
   NODE_SDK,
   NODE_SDK_VERSION,
   NODE_VERSIONS,
-  PYTHON_BOOTSTRAP,
   PYTHON_SDKS,
+  pythonBootstrapName,
   pythonBootstrapSource,
   pythonBootstrapVersion,
   pythonMinor,
@@ -186,9 +186,16 @@ async function installPythonBootstrap(pythons: readonly HostPython[], options: I
     await cp(pythonBootstrapSource(options.bootstrapsDirectory), made, { recursive: true, filter: isSource });
     return made;
   };
+  const name = pythonBootstrapName(options.bootstrapsDirectory);
   const version = pythonBootstrapVersion(options.bootstrapsDirectory);
-  await place(options, { name: PYTHON_BOOTSTRAP, version, title: "the Python bootstrap", fill });
-  for (const python of pythons) await compile(python, join(options.runtimesDirectory, PYTHON_BOOTSTRAP), "runtime", options);
+  await place(options, { name, version, title: "the Python bootstrap", fill });
+  await Promise.all(pythons.map((python) => compile(python, join(options.runtimesDirectory, name), "runtime", options)));
+}
+
+/** What an update of Lambent, or a Python that came since, makes needful before a start: nothing is fetched for it, and mostly there is nothing. */
+export async function renewPythonBootstrap(options: InstallOptions): Promise<void> {
+  const isUsed = PYTHON_SDKS.some(({ name }) => existsSync(join(options.runtimesDirectory, name)));
+  if (isUsed) await installPythonBootstrap(findHostPythons(options.pythonSearchPath), options);
 }
 
 /**

@@ -4,7 +4,7 @@ import { runtimeCatalog } from "../runtime/managed.ts";
 import { NODE_VERSIONS } from "../runtime/pins.ts";
 import { HERE, type Architecture } from "../runtime/program-machine.ts";
 import type { ChooseRuntime } from "./deploy.ts";
-import { installFromImage, installNodeSdk, installPythonSdk, installRuntime } from "./runtime-install.ts";
+import { installFromImage, installNodeSdk, installPythonSdk, installRuntime, renewPythonBootstrap } from "./runtime-install.ts";
 import { CliError, columns, type Terminal } from "./terminal.ts";
 
 const catalogOf = (config: Config) => runtimeCatalog(config);
@@ -71,4 +71,19 @@ export async function ensureRuntimes(config: Config, terminal: Terminal): Promis
   await installNodeSdk(options);
   await installPythonSdk(options);
   return chooser(config);
+}
+
+/** Before a server starts, so that its first cold start has it. Without it Python works all the same: a failure is told and stops nobody. */
+export async function renewBootstraps(config: Config, terminal: Terminal): Promise<void> {
+  try {
+    await renewPythonBootstrap(installOptions(config, terminal));
+  } catch (error) {
+    const again = "run  lambent runtime install python3.X  (one that  lambent runtime list  names) as who may write there";
+    terminal.note(
+      terminal.style(
+        "yellow",
+        `Python starts some milliseconds slower, for its bootstrap is not compiled: ${(error as Error).message}\n${again}`,
+      ),
+    );
+  }
 }

@@ -1,8 +1,10 @@
 // `lambent up`: serves until Ctrl-C and stops cleanly.
 import { once } from "node:events";
 import type { Config } from "../config.ts";
+import type { RuntimeState } from "../runtime/managed.ts";
 import { HERE } from "../runtime/program-machine.ts";
 import { startServer, type Server } from "../server.ts";
+import { renewBootstraps } from "./runtime.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 
 /** Starts the server, with a sentence instead of a stack for what people run into. */
@@ -37,8 +39,17 @@ function banner(terminal: Terminal, config: Config, server: Server): void {
         `Time runs ${config.timeScale} times faster for events and deliveries (ages, retries, delays): for tests only, with a data directory of their own.`,
       ),
     );
-  const missing = server.runtimes().filter((runtime) => runtime.state === "ready" && runtime.architecture === HERE);
-  terminal.note(`runtimes ${missing.map((runtime) => runtime.runtime).join(" ") || "none: see  lambent runtime list"}`);
+  const runtimes = server.runtimes().filter(({ architecture }) => architecture === HERE);
+  const inState = (wanted: RuntimeState["state"]) => runtimes.filter(({ state }) => state === wanted).map(({ runtime }) => runtime);
+  terminal.note(`runtimes ${inState("ready").join(" ") || "none: see  lambent runtime list"}`);
+  const outdated = inState("outdated");
+  if (outdated.length > 0)
+    terminal.note(
+      terminal.style(
+        "yellow",
+        `Installed by another version of Lambent, and not to be used: run  lambent runtime install ${outdated.join(" ")}`,
+      ),
+    );
   terminal.out(`ready on ${server.endpoint}`);
 }
 
@@ -46,6 +57,7 @@ const exitNow = () => process.exit(130);
 
 /** Resolves with the exit code after the first SIGINT or SIGTERM; a second one ends the process at once. */
 export async function up(config: Config, terminal: Terminal): Promise<number> {
+  await renewBootstraps(config, terminal);
   const server = await startOrExplain(config);
   banner(terminal, config, server);
   const asked = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
