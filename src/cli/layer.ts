@@ -141,11 +141,20 @@ export async function layerVersionArn(lambda: LambdaClient, text: string): Promi
   const [LayerName = "", version] = text.split(":");
   if (version !== undefined) {
     if (!/^\d+$/.test(version)) throw new CliError(`--layer ${text}: write NAME, NAME:VERSION or an ARN`, 2);
-    return (await lambda.send(new GetLayerVersionCommand({ LayerName, VersionNumber: Number(version) }))).LayerVersionArn ?? "";
+    return await numberedVersion(lambda, LayerName, Number(version));
   }
   const { LayerVersions = [] } = await lambda.send(new ListLayerVersionsCommand({ LayerName, MaxItems: 1 }));
   const newest = LayerVersions[0]?.LayerVersionArn;
   if (newest === undefined)
     throw new CliError(`there is no layer ${LayerName}: publish it with  lambent layer publish ${LayerName} DIR`, 2);
   return newest;
+}
+
+async function numberedVersion(lambda: LambdaClient, LayerName: string, VersionNumber: number): Promise<string> {
+  try {
+    return (await lambda.send(new GetLayerVersionCommand({ LayerName, VersionNumber }))).LayerVersionArn ?? "";
+  } catch (cause) {
+    if ((cause as Error).name !== "ResourceNotFoundException") throw cause;
+    throw new CliError(`there is no version ${VersionNumber} of a layer ${LayerName}: see  lambent layer list`, 2, { cause });
+  }
 }

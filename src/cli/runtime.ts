@@ -64,6 +64,14 @@ export function chooser(config: Config): ChooseRuntime {
   };
 }
 
+/** What to do before a function can run here; undefined: nothing, or nothing that is known here. */
+export function whatRuntimeNeeds(config: Config, runtime: string | undefined, architecture: Architecture = HERE): string | undefined {
+  const found = catalogOf(config)
+    .list()
+    .find((one) => one.runtime === runtime && one.architecture === architecture);
+  return found === undefined || found.state === "ready" ? undefined : found.detail;
+}
+
 /** What demo and tests need: every Node runtime, its SDK, and boto3. */
 export async function ensureRuntimes(config: Config, terminal: Terminal): Promise<ChooseRuntime> {
   const options = installOptions(config, terminal);

@@ -5,7 +5,7 @@ import type { RuntimeState } from "../runtime/managed.ts";
 import { HERE } from "../runtime/program-machine.ts";
 import { startServer, type Server } from "../server.ts";
 import { renewBootstraps } from "./runtime.ts";
-import { CliError, type Terminal } from "./terminal.ts";
+import { CliError, fileProblem, type Terminal } from "./terminal.ts";
 
 /** Starts the server, with a sentence instead of a stack for what people run into. */
 export async function startOrExplain(config: Config): Promise<Server> {
@@ -20,6 +20,8 @@ export async function startOrExplain(config: Config): Promise<Server> {
     if (known.code === "EACCES" && known.syscall === "listen")
       throw new CliError(`port ${config.port} needs root: choose one above 1023 with --port`, 1, { cause });
     if (known.code === "EADDRNOTAVAIL") throw new CliError(`${config.host} is no address of this machine`, 1, { cause });
+    const refused = fileProblem(cause);
+    if (refused !== undefined) throw refused;
     // A bug keeps its stack; everything else (a locked or newer directory, a missing layer of isolation) is told in its own sentence.
     if (!(cause instanceof Error) || cause instanceof TypeError || cause instanceof ReferenceError) throw cause;
     throw new CliError(cause.message, 1, { cause });
