@@ -16,7 +16,7 @@ import {
   type RepositoryName,
 } from "./model.ts";
 import { page } from "./page.ts";
-import { deleteImage, deleteTag, putManifest } from "./push.ts";
+import { deleteImage, deleteTag, indexesOf, putManifest } from "./push.ts";
 
 type Names = "BatchDeleteImage" | "BatchGetImage" | "DescribeImages" | "ListImages" | "PutImage";
 
@@ -148,19 +148,32 @@ async function batchDeleteImage(
   const failures: client.ImageFailure[] = [];
   for (const imageId of imageIds) {
     const image = findBy(ecr, name, imageId);
-    const { imageDigest, imageTag } = imageId;
-    if (image === undefined) failures.push(failureOf(imageId));
-    else if (imageTag !== undefined && imageDigest === undefined) {
-      await deleteTag(ecr, name, imageTag);
-      // An image goes with its last tag.
-      if (tagsOf(ecr, name).every(({ value }) => value.sha256 !== image.sha256)) await deleteImage(ecr, name, image.sha256);
-      deleted.push({ imageDigest: digestOf(image.sha256), imageTag });
-    } else {
-      await deleteImage(ecr, name, image.sha256);
-      deleted.push({ imageDigest: digestOf(image.sha256), ...(imageTag === undefined ? {} : { imageTag }) });
-    }
+    const failure = image === undefined ? failureOf(imageId) : await deleteOne(ecr, name, imageId, image.sha256);
+    if (failure !== undefined) failures.push(failure);
+    else if (image !== undefined) deleted.push({ ...imageId, imageDigest: digestOf(image.sha256) });
   }
   return { imageIds: deleted, failures };
+}
+
+/** A tag alone, or the image with all of its tags; an image goes with its last tag. */
+async function deleteOne(
+  ecr: Ecr,
+  name: RepositoryName,
+  imageId: client.ImageIdentifier,
+  sha256: string,
+): Promise<client.ImageFailure | undefined> {
+  const { imageDigest, imageTag } = imageId;
+  const isOneOfTags = imageDigest === undefined && tagsOf(ecr, name).filter(({ value }) => value.sha256 === sha256).length > 1;
+  const indexes = isOneOfTags ? [] : indexesOf(ecr, name, sha256);
+  if (indexes.length > 0)
+    return {
+      imageId,
+      failureCode: "ImageReferencedByManifestList",
+      failureReason: `Requested image referenced by manifest list: [${indexes.join(", ")}]`,
+    };
+  if (isOneOfTags && imageTag !== undefined) await deleteTag(ecr, name, imageTag);
+  else await deleteImage(ecr, name, sha256);
+  return undefined;
 }
 
 async function putImage(ecr: Ecr, context: Context, input: client.PutImageCommandInput) {
