@@ -1,6 +1,6 @@
 // Installing with a program in npm's place: what is there afterwards, and what is said when it fails.
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
@@ -73,6 +73,16 @@ test("another version in the place is replaced", async () => {
   await installRuntime("nodejs24.x", given);
   assert.equal(await readFile(join(given.runtimesDirectory, "nodejs24.x/version"), "utf8"), `${VERSION}\n`);
   assert.deepEqual((await readdir(given.runtimesDirectory)).toSorted(), ["node-sdk", "nodejs24.x"]);
+});
+
+test("what a killed installation has left is removed by a later one, but not what another is at work on", async () => {
+  await npmWith(VERSION);
+  const given = await options();
+  for (const name of [".new-old", ".old-old", ".new-now", "mine"])
+    await mkdir(join(given.runtimesDirectory, name, "x"), { recursive: true });
+  for (const name of [".new-old", ".old-old", "mine"]) await utimes(join(given.runtimesDirectory, name), 0, 0);
+  await installRuntime("nodejs24.x", given);
+  assert.deepEqual((await readdir(given.runtimesDirectory)).toSorted(), [".new-now", "mine", "node-sdk", "nodejs24.x"]);
 });
 
 test("two at once both succeed", async () => {

@@ -1,9 +1,10 @@
 // Installs interpreters and SDKs with npm and pip: exact versions, complete or not at all.
 import { createHash, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { access, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock } from "../base/clock.ts";
 import { openImage, type LocalImage } from "../images/layout.ts";
 import { BadImage, checkArchitecture, readConfiguration } from "../images/manifest.ts";
 import { mergeLayers } from "../images/merge-layers.ts";
@@ -38,6 +39,7 @@ import { HERE, type Architecture } from "../runtime/program-machine.ts";
 import { linkInterpreter, type ImageInterpreter } from "./image-interpreter.ts";
 import { run } from "./run.ts";
 import { CliError } from "./terminal.ts";
+import { inWorkDirectory } from "./work-directory.ts";
 
 const NPM_INSTALL = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"];
 const PIP_INSTALL = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"];
@@ -80,15 +82,25 @@ async function place(options: InstallOptions, wanted: Wanted): Promise<void> {
   if ((await versionIn(target)) === wanted.version) return;
   options.onProgress(`installing ${wanted.title}`);
   await mkdir(options.runtimesDirectory, { recursive: true });
-  const work = await mkdtemp(join(options.runtimesDirectory, ".new-"));
-  try {
+  await removeAbandoned(options.runtimesDirectory);
+  await inWorkDirectory(join(options.runtimesDirectory, ".new-"), async (work) => {
     const made = await wanted.fill(work);
     await writeFile(join(made, "version"), `${wanted.version}\n`);
     // Whatever the umask is: the sandbox's user has to read it.
     await run("chmod", ["-R", "a+rX", made], work);
     await replace(target, made, wanted.version);
-  } finally {
-    await rm(work, { recursive: true, force: true });
+  });
+}
+
+/** What an installation leaves that is killed: longer than this none of them takes. */
+const ABANDONED_MS = 24 * 3_600_000;
+
+async function removeAbandoned(runtimesDirectory: string): Promise<void> {
+  for (const name of await readdir(runtimesDirectory)) {
+    if (!/^\.(?:new|old)-/.test(name)) continue;
+    const path = join(runtimesDirectory, name);
+    const found = await stat(path).catch(() => undefined); // its installation has just ended
+    if (found !== undefined && systemClock.now() - found.mtimeMs > ABANDONED_MS) await rm(path, { recursive: true, force: true });
   }
 }
 
@@ -263,35 +275,36 @@ export async function installFromImage(
   architecture: Architecture = HERE,
 ): Promise<void> {
   if (!KNOWN_RUNTIMES.has(runtime)) throw new CliError(`${runtime} is no runtime of Lambda's`, 2);
-  const work = await mkdtemp(join(tmpdir(), "lambent-image-"));
   try {
-    const image = await openImage(from, work, architecture);
-    const { Entrypoint, Env, ...built } = readConfiguration(await readFile(image.config.path));
-    checkArchitecture(built.architecture, architecture);
-    const isOwn = Entrypoint.length === 0;
-    if (!isOwn && Entrypoint[0]?.startsWith("/") !== true) throw new BadImage("its ENTRYPOINT is no absolute path");
-    const variables = Env.map((line) => [line.split("=", 1)[0] ?? "", line.slice(line.indexOf("=") + 1)] as const);
-    const name = imageDirectory(runtime, architecture);
-    await mkdir(join(options.runtimesDirectory, name, ".."), { recursive: true });
-    const fill = async (below: string) => {
-      const made = join(below, "image");
-      await mkdir(join(made, "root"), { recursive: true });
-      await unpackImage(image, join(below, "layers"), join(made, "root"));
-      const interpreter = isOwn ? await interpreterOf(runtime, join(made, "root")) : undefined;
-      const installed: InstalledImage = { Entrypoint, Env: Object.fromEntries(variables), ...interpreter };
-      await writeFile(join(made, "image.json"), JSON.stringify(installed));
-      return made;
-    };
-    const version = createHash("sha256").update(image.manifestBytes).update(ROOT_PLACES.join(" ")).digest("hex").slice(0, 16);
-    await place(options, { name, version, title: `${runtime} from ${from}`, fill });
-    if (isOwn && JAVA_RUNTIMES.has(runtime)) await installJavaClient(options);
+    await inWorkDirectory(join(tmpdir(), "lambent-image-"), (work) => placeImage(runtime, from, options, architecture, work));
   } catch (cause) {
     if (cause instanceof BadImage || cause instanceof BadTar)
       throw new CliError(`${from} can't be installed: ${cause.message}`, 2, { cause });
     throw cause;
-  } finally {
-    await rm(work, { recursive: true, force: true });
   }
+}
+
+async function placeImage(runtime: string, from: string, options: InstallOptions, architecture: Architecture, work: string): Promise<void> {
+  const image = await openImage(from, work, architecture);
+  const { Entrypoint, Env, ...built } = readConfiguration(await readFile(image.config.path));
+  checkArchitecture(built.architecture, architecture);
+  const isOwn = Entrypoint.length === 0;
+  if (!isOwn && Entrypoint[0]?.startsWith("/") !== true) throw new BadImage("its ENTRYPOINT is no absolute path");
+  const variables = Env.map((line) => [line.split("=", 1)[0] ?? "", line.slice(line.indexOf("=") + 1)] as const);
+  const name = imageDirectory(runtime, architecture);
+  await mkdir(join(options.runtimesDirectory, name, ".."), { recursive: true });
+  const fill = async (below: string) => {
+    const made = join(below, "image");
+    await mkdir(join(made, "root"), { recursive: true });
+    await unpackImage(image, join(below, "layers"), join(made, "root"));
+    const interpreter = isOwn ? await interpreterOf(runtime, join(made, "root")) : undefined;
+    const installed: InstalledImage = { Entrypoint, Env: Object.fromEntries(variables), ...interpreter };
+    await writeFile(join(made, "image.json"), JSON.stringify(installed));
+    return made;
+  };
+  const version = createHash("sha256").update(image.manifestBytes).update(ROOT_PLACES.join(" ")).digest("hex").slice(0, 16);
+  await place(options, { name, version, title: `${runtime} from ${from}`, fill });
+  if (isOwn && JAVA_RUNTIMES.has(runtime)) await installJavaClient(options);
 }
 
 /** Nothing of it is needed for a custom runtime: the function brings what is started. */

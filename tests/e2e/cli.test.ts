@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -326,6 +326,25 @@ test("Ctrl-C in the middle of an invocation ends the command alone", async () =>
   await once(child, "close");
   assert.ok(child.exitCode === 130 || child.signalCode === "SIGINT", `${child.exitCode} ${child.signalCode}`);
   assert.equal(lambent("invoke", "slow").stdout, '"done"\n');
+});
+
+test("Ctrl-C in the middle of the demo ends its server, and leaves none of its data", async () => {
+  const temporary = await mkdtemp(join(tmpdir(), "lambent-demo-test-"));
+  const child = spawn(process.execPath, [MAIN, "demo"], {
+    env: { ...environment(), TMPDIR: temporary },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  await eventually("it invokes", () => stderr.includes("lambent invoke greeter"));
+  child.kill("SIGINT");
+  await once(child, "close");
+  assert.deepEqual([child.exitCode, stderr.trimEnd().split("\n").at(-1)], [130, "lambent: interrupted"]);
+  assert.deepEqual(
+    (await readdir(temporary)).filter((name) => name.startsWith("lambent")),
+    [],
+  );
+  await rm(temporary, { recursive: true });
 });
 
 test("a second server is told what is in its way", async () => {
