@@ -190,6 +190,14 @@ test("images by the API: upload in parts, put, list, describe, get, delete", asy
     untagged.imageDetails?.map((one) => [one.imageDigest, one.imageSizeInBytes]),
     [[digestOf(manifestOf("3")), layer.length + config.length]],
   );
+  for (const [imageStatus, count] of [
+    ["ACTIVE", 4],
+    ["ANY", 4],
+    ["ARCHIVED", 0],
+  ] as const) {
+    const some = await client.send(new ecr.ListImagesCommand({ ...name, filter: { imageStatus } }));
+    assert.equal(some.imageIds?.length, count, imageStatus);
+  }
   const byTag = await client.send(new ecr.DescribeImagesCommand({ ...name, imageIds: [{ imageTag: "v1" }] }));
   assert.deepEqual(byTag.imageDetails?.[0]?.imageTags?.toSorted(), ["also", "v1"]);
   await assertRefused(
@@ -313,6 +321,11 @@ test("an image that an index refers to is not deleted before the index, by any o
   const index = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests });
   for (const tag of ["one", "two"]) assert.equal((await putManifest(registry, "app", tag, manifest)).status, 201);
   assert.equal((await putManifest(registry, "app", "all", index, INDEX)).status, 201);
+  const { imageDetails } = await client.send(
+    new ecr.DescribeImagesCommand({ repositoryName: "app", imageIds: [{ imageTag: "all" }, { imageTag: "one" }] }),
+  );
+  const sizes = imageDetails?.map((one) => one.imageSizeInBytes) ?? [];
+  assert.ok((sizes[0] ?? 0) > layer.length && sizes[0] === sizes[1], "an index is as large as its largest image");
   const remove = (...imageIds: ecr.ImageIdentifier[]) => client.send(new ecr.BatchDeleteImageCommand({ repositoryName: "app", imageIds }));
   const byDigest = { imageDigest: digestOf(manifest) };
   const { imageIds, failures } = await remove({ imageTag: "one" }, { imageTag: "two" }, byDigest);
@@ -327,6 +340,11 @@ test("an image that an index refers to is not deleted before the index, by any o
   ]);
   assert.deepEqual(await codeOf(await registry.send("DELETE", `app/manifests/${digestOf(manifest)}`)), [405, "UNSUPPORTED"]);
   assert.equal((await registry.send("GET", `app/manifests/${digestOf(manifest)}`)).status, 200);
+  const mixed = await remove({ imageTag: "all", ...byDigest });
+  assert.deepEqual(
+    mixed.failures?.map((one) => one.failureCode),
+    ["ImageTagDoesNotMatchDigest"],
+  );
   assert.deepEqual((await remove({ imageTag: "all" }, byDigest)).failures, []);
 });
 
