@@ -235,15 +235,13 @@ test("a bootstrap that an update has changed is compiled anew, once, beside the 
   await renewPythonBootstrap(given);
   const [first = ""] = await readdir(given.runtimesDirectory);
   assert.equal(first, pythonBootstrapName(given.bootstrapsDirectory));
-  assert.deepEqual(told, [
-    "installing the Python bootstrap",
-    `compiling ${join(given.runtimesDirectory, first, "runtime")} and the rest for python3.12`,
-  ]);
+  assert.deepEqual(told, ["installing the Python bootstrap, compiled for each Python"]);
+  assert.ok((await readdir(join(given.runtimesDirectory, first, "__pycache__"))).includes("runtime.cpython-312.pyc"));
   await renewPythonBootstrap(given);
-  assert.equal(told.length, 2);
+  assert.equal(told.length, 1);
   await writeFile(join(source, "runtime.py"), "# of tomorrow\n");
   await renewPythonBootstrap(given);
-  assert.equal(told.length, 4);
+  assert.equal(told.length, 2);
   const second = pythonBootstrapName(given.bootstrapsDirectory);
   assert.deepEqual((await readdir(given.runtimesDirectory)).toSorted(), [first, second, "python-sdk"].toSorted());
   assert.equal(await readFile(join(given.runtimesDirectory, first, "runtime.py"), "utf8"), "# of today\n");
