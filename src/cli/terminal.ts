@@ -89,7 +89,7 @@ interface Known {
 
 function hintFor(name: string | undefined, message: string): string {
   if (name === "UnrecognizedClientException" || name === "InvalidClientTokenId")
-    return '\nThe keys are not this server\'s: run  eval "$(./lambent env)"  or unset AWS_ACCESS_KEY_ID';
+    return '\nThe keys are not this server\'s: name its data directory with --data, or run  eval "$(./lambent env)"  with it, or unset AWS_ACCESS_KEY_ID';
   return message.startsWith("Function not found") ? "\nSee  ./lambent list" : "";
 }
 
