@@ -192,20 +192,20 @@ export async function onePip(pythons: readonly HostPython[], work: string): Prom
 }
 
 async function installPythonBootstrap(pythons: readonly HostPython[], options: InstallOptions): Promise<void> {
-  const compileAll = (directory: string, onProgress: InstallOptions["onProgress"]) =>
-    Promise.all(pythons.map((python) => compile(python, directory, "runtime", { onProgress })));
+  const compileAll = (directory: string, told: Pick<InstallOptions, "onProgress">) =>
+    Promise.all(pythons.map((python) => compile(python, directory, "runtime", told)));
   const fill = async (work: string) => {
     const made = join(work, "bootstrap");
     const isSource = (path: string) => !path.endsWith("__pycache__");
     await cp(pythonBootstrapSource(options.bootstrapsDirectory), made, { recursive: true, filter: isSource });
-    await compileAll(made, () => undefined);
+    await compileAll(made, { onProgress: () => undefined });
     return made;
   };
   const name = pythonBootstrapName(options.bootstrapsDirectory);
   const version = pythonBootstrapVersion(options.bootstrapsDirectory);
   await place(options, { name, version, title: "the Python bootstrap, compiled for each Python", fill });
   // For those that came since.
-  await compileAll(join(options.runtimesDirectory, name), options.onProgress);
+  await compileAll(join(options.runtimesDirectory, name), options);
 }
 
 /** What an update of Lambent makes needful before a start, where Python is used: nothing is fetched for it, and mostly there is nothing to do. */
@@ -220,12 +220,7 @@ export async function renewPythonBootstrap(options: InstallOptions): Promise<voi
  * Nothing can be written beside the modules in a sandbox, and to compile boto3 at every cold start takes 200 ms. The compiled files do
  * not look at the sources' times, which a copy may change. `last` is a module whose compiled file says that all the others are there.
  */
-async function compile(
-  python: HostPython,
-  directory: string,
-  last: string,
-  { onProgress }: Pick<InstallOptions, "onProgress">,
-): Promise<void> {
+async function compile(python: HostPython, directory: string, last: string, told: Pick<InstallOptions, "onProgress">): Promise<void> {
   const [name = "", ...parents] = last.split("/").toReversed();
   const mark = join(directory, ...parents, "__pycache__", `${name}.cpython-3${pythonMinor(python.runtime)}.pyc`);
   const isCompiled = await access(mark).then(
@@ -233,7 +228,7 @@ async function compile(
     () => false, // not yet for this version
   );
   if (isCompiled) return;
-  onProgress(`compiling ${join(directory, last)} and the rest for ${python.runtime}`);
+  told.onProgress(`compiling ${join(directory, last)} and the rest for ${python.runtime}`);
   const words = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"];
   await run(python.interpreter, [...words, "-x", `/${last}[.]py$`, directory], directory);
   await run(python.interpreter, [...words, join(directory, `${last}.py`)], directory);
