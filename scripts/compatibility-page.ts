@@ -120,7 +120,8 @@ with KMS or a client's key is refused.`,
 - Version 1 of the AWS CLI has endpoints of its own for SQS and does not look at AWS_ENDPOINT_URL: give it \`--endpoint-url\`.
 - Every call is signed: a policy does not open a queue to callers without credentials.`,
   ecr: `Beside the API, the registry's own protocol below \`/v2/\` of the same port: docs/images.md. Repository URIs name the host by which the server was
-reached. Encryption with KMS and exclusion filters of tag mutability are refused; \`scanOnPush\` is stored and returned without effect.`,
+reached. Encryption with KMS and exclusion filters of tag mutability are refused; \`scanOnPush\` is stored and returned without effect.
+A manifest is answered as it was pushed: \`acceptedMediaTypes\` translates nothing, where AWS turns OCI's into Docker's for clients that know no other.`,
   iam: "`aws:SecureTransport` is true of what does not leave the machine (loopback, functions), although it is http. Permissions boundaries and instance profiles are not built; simulations tell which policies matched, not where in them; AWS's managed policies are those of src/services/iam/aws-managed-policies.ts.",
   sns: `How it delivers, what it calls and how signatures are verified: [notifications.md](notifications.md). Differs from AWS, or is left out:
 - Protocols: \`lambda\`, \`sqs\`, \`http\`, \`https\`; \`email\` and \`email-json\` are told to the server's log; \`sms\`, \`firehose\` and \`application\` are refused by Subscribe, PhoneNumber by Publish.

@@ -14,6 +14,11 @@ export interface InstallSecrets extends InstallKeys {
   readonly sealingKey: Uint8Array;
 }
 
+/** The keys that are there can't be used; the message says what to do. */
+export class KeysError extends Error {
+  override readonly name = "KeysError";
+}
+
 const FILE = "keys.json";
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -26,12 +31,24 @@ async function readSecrets(directory: string): Promise<InstallSecrets | undefine
     text = await readFile(path, "utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new Error(`the keys of this installation can't be read: ${path}`, { cause });
+    const instead = 'run it as their owner, name another directory with --data, or take over its  eval "$(lambent env)"';
+    throw new KeysError(`the keys of this installation can't be read: ${path}: ${instead}`, { cause });
   }
   const mode = (await stat(path)).mode & 0o077;
-  if (mode !== 0) throw new Error(`${path} can be read by others: run  chmod 600 ${path}  and consider new keys`);
-  const stored = JSON.parse(text) as { accessKeyId: string; secretAccessKey: string; sealingKey: string };
-  return { accessKeyId: stored.accessKeyId, secretAccessKey: stored.secretAccessKey, sealingKey: Buffer.from(stored.sealingKey, "base64") };
+  if (mode !== 0) throw new KeysError(`${path} can be read by others: run  chmod 600 ${path}  and consider new keys`);
+  return parseSecrets(text, path);
+}
+
+function parseSecrets(text: string, path: string): InstallSecrets {
+  try {
+    const { accessKeyId, secretAccessKey, sealingKey } = JSON.parse(text) as Readonly<Record<string, string>>;
+    if (accessKeyId === undefined || secretAccessKey === undefined || sealingKey === undefined) throw new Error("a key is missing");
+    return { accessKeyId, secretAccessKey, sealingKey: Buffer.from(sealingKey, "base64") };
+  } catch (cause) {
+    throw new KeysError(`${path} is damaged: put it back from a backup, or move it away to have new keys made at the next start`, {
+      cause,
+    });
+  }
 }
 
 /** The key pair that `lambent env` prints; `undefined` when no server has been started on this directory. */

@@ -65,7 +65,15 @@ export async function startNeighbours(exchange: Exchange, life: Lifecycle, endpo
   const xray = xrayService({ traces: parts.traces, clock, log });
   life.onStop("xray", () => xray.stop());
   add(xray.definition);
-  const ecr = await ecrService({ meta, blobs, clock, log, identities: iam.identities, sealingKey: parts.secrets.sealingKey });
+  const ecr = await ecrService({
+    meta,
+    blobs,
+    clock,
+    log,
+    identities: iam.identities,
+    sealingKey: parts.secrets.sealingKey,
+    downloadUrl: (context, sha256) => downloads.urlOf(context, sha256),
+  });
   life.onStop("ecr", () => ecr.stop());
   add(ecr.definition);
   return { s3, sqs, sns, ecr, cloudWatch, xray, events, scheduler, downloads };

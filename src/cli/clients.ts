@@ -18,6 +18,8 @@ export const endpointOf = (config: Config): string =>
 /** The environment's settings win as long as they are complete, so that `eval "$(lambent env)"` decides which server is meant. */
 export async function connection(config: Config): Promise<Connection> {
   const { endpoint, accessKeyId, secretAccessKey, sessionToken, region } = clientEnvironment();
+  if (endpoint !== undefined && !/^https?:$/.test(URL.parse(endpoint)?.protocol ?? ""))
+    throw new CliError(`AWS_ENDPOINT_URL: "${endpoint}" is no URL such as http://127.0.0.1:4566`, 2);
   if (endpoint !== undefined && accessKeyId !== undefined && secretAccessKey !== undefined)
     return {
       endpoint,

@@ -1,12 +1,14 @@
 // `lambent demo`: a server of its own on a free port, two functions of which one calls the other, their answer, log and timings.
+import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../config.ts";
+import type { Server } from "../server.ts";
 import { clientsFor, type Clients } from "./clients.ts";
 import { deploy, describeDeployed, type ChooseRuntime } from "./deploy.ts";
 import { describeInvoked, invoke, type Invoked } from "./invoke.ts";
-import type { Terminal } from "./terminal.ts";
+import { CliError, type Terminal } from "./terminal.ts";
 import { startOrExplain } from "./up.ts";
 
 const EXAMPLES = join(import.meta.dirname, "..", "..", "examples");
@@ -51,33 +53,51 @@ function whatNext(terminal: Terminal): void {
   for (const [command, what] of steps) terminal.note(`  ${terminal.style("cyan", command.padEnd(44))} ${what}`);
 }
 
+/** Rejects at Ctrl-C, so that what is begun is ended; a second one ends the process at once. */
+function interruption(): Promise<never> {
+  const interrupted = once(process, "SIGINT").then(() => {
+    throw new CliError("interrupted", 130);
+  });
+  // It may come before anybody waits for it.
+  interrupted.catch(() => undefined);
+  return interrupted;
+}
+
 export async function demo(config: Config, choose: ChooseRuntime, terminal: Terminal): Promise<number> {
+  const interrupted = interruption();
   const dataDirectory = await mkdtemp(join(tmpdir(), "lambent-demo-"));
-  const server = await startOrExplain({ ...config, dataDirectory, host: "127.0.0.1", port: 0, logLevel: "warn" });
   try {
-    terminal.note(`Lambent is ready on ${server.endpoint} (for this demo only)\n`);
-    const clients = clientsFor({ endpoint: server.endpoint, region: config.region, credentials: server.keys });
-    for (const deployed of await deployBoth(clients, choose, 1)) describeDeployed(terminal, deployed);
-    const answers = [
-      await show(clients, "greeter", '{"name":"world"}', terminal),
-      await show(clients, "concierge", '{"name":"world"}', terminal),
-      await show(clients, "concierge", '{"name":"again"}', terminal),
-    ];
-    terminal.note(`\n${terminal.style("bold", `${WARM_INVOKES} warm invokes each, one after the other, SDK, signature and log included`)}`);
-    for (const name of ["greeter", "concierge"]) {
-      const { p50, p99 } = await warmTimes(clients, name, '{"name":"world"}');
-      terminal.note(`  ${name.padEnd(10)} p50 ${p50.toFixed(2)} ms   p99 ${p99.toFixed(2)} ms`);
+    const server = await startOrExplain({ ...config, dataDirectory, host: "127.0.0.1", port: 0, logLevel: "warn" });
+    try {
+      return await Promise.race([present(server, config, choose, terminal), interrupted]);
+    } finally {
+      await server.stop();
     }
-    await deployBoth(clients, choose, 2);
-    terminal.note(`\n${terminal.style("bold", "A cold start each, of a new deployment, in a sandbox that was prepared meanwhile")}`);
-    for (const name of ["greeter", "concierge"]) {
-      const { elapsedMs } = await invoke(clients.lambda, name, '{"name":"world"}');
-      terminal.note(`  ${name.padEnd(10)} ${elapsedMs.toFixed(1)} ms`);
-    }
-    whatNext(terminal);
-    return answers.every((answer) => answer.functionError === undefined) ? 0 : 1;
   } finally {
-    await server.stop();
     await rm(dataDirectory, { recursive: true, force: true });
   }
+}
+
+async function present(server: Server, config: Config, choose: ChooseRuntime, terminal: Terminal): Promise<number> {
+  terminal.note(`Lambent is ready on ${server.endpoint} (for this demo only)\n`);
+  const clients = clientsFor({ endpoint: server.endpoint, region: config.region, credentials: server.keys });
+  for (const deployed of await deployBoth(clients, choose, 1)) describeDeployed(terminal, deployed);
+  const answers = [
+    await show(clients, "greeter", '{"name":"world"}', terminal),
+    await show(clients, "concierge", '{"name":"world"}', terminal),
+    await show(clients, "concierge", '{"name":"again"}', terminal),
+  ];
+  terminal.note(`\n${terminal.style("bold", `${WARM_INVOKES} warm invokes each, one after the other, SDK, signature and log included`)}`);
+  for (const name of ["greeter", "concierge"]) {
+    const { p50, p99 } = await warmTimes(clients, name, '{"name":"world"}');
+    terminal.note(`  ${name.padEnd(10)} p50 ${p50.toFixed(2)} ms   p99 ${p99.toFixed(2)} ms`);
+  }
+  await deployBoth(clients, choose, 2);
+  terminal.note(`\n${terminal.style("bold", "A cold start each, of a new deployment, in a sandbox that was prepared meanwhile")}`);
+  for (const name of ["greeter", "concierge"]) {
+    const { elapsedMs } = await invoke(clients.lambda, name, '{"name":"world"}');
+    terminal.note(`  ${name.padEnd(10)} ${elapsedMs.toFixed(1)} ms`);
+  }
+  whatNext(terminal);
+  return answers.every((answer) => answer.functionError === undefined) ? 0 : 1;
 }

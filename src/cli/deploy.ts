@@ -117,16 +117,17 @@ async function present(clients: Clients, FunctionName: string): Promise<Function
 // The SDK's own waiters poll once a second; a local server is ready in milliseconds.
 const WAIT = { maxWaitTime: 60, minDelay: 0.02, maxDelay: 0.2 } as const;
 
+function whatIsMissing({ family }: Package, runtime: string | undefined, handler: string | undefined): string {
+  if (family !== undefined) return `no ${family} runtime is installed: see  lambent runtime list`;
+  if (handler !== undefined) return `what ${handler} is written in was not found: name it with --runtime, e.g. --runtime nodejs24.x`;
+  if (runtime !== undefined) return "no handler was found: name it with --handler, e.g. --handler index.handler";
+  return "no handler was found: name it with --runtime and --handler, e.g. --runtime nodejs24.x --handler index.handler";
+}
+
 async function create(clients: Clients, FunctionName: string, code: Package, options: DeployOptions, choose: ChooseRuntime): Promise<void> {
   const runtime = options.runtime ?? (code.family === undefined ? undefined : choose(code.family));
   const handler = options.handler ?? code.handler;
-  if (runtime === undefined || handler === undefined)
-    throw new CliError(
-      code.family === undefined
-        ? "no handler was found: name it with --runtime and --handler, e.g. --runtime nodejs24.x --handler index.handler"
-        : `no ${code.family} runtime is installed: see  lambent runtime list`,
-      2,
-    );
+  if (runtime === undefined || handler === undefined) throw new CliError(whatIsMissing(code, runtime, handler), 2);
   const given = settings(options);
   const makesRole = options.role === undefined && !(await hasRole(clients.iam, FunctionName));
   try {

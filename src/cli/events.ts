@@ -2,7 +2,7 @@
 import { signedHeaders } from "../aws/sign.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Connection } from "./clients.ts";
-import { CliError, columns, type Terminal } from "./terminal.ts";
+import { CliError, columns, notLambent, type Terminal } from "./terminal.ts";
 
 export interface EventsOptions {
   readonly function?: string;
@@ -26,12 +26,13 @@ const ERROR_SHOWN_MAX = 60;
 async function ask<T>(to: Connection, method: "GET" | "POST", path: string, body = ""): Promise<T> {
   const url = new URL(`/_lambent/events/${path}`, to.endpoint);
   const headers = signedHeaders({ method, url, body, ...to, service: "lambent", nowMs: systemClock.now() });
-  const answer = await fetch(url, { method, headers, ...(method === "POST" ? { body } : {}) }).catch((cause: unknown) => {
-    throw new CliError(`no Lambent server answers at ${to.endpoint}: start one with  ./lambent up`, 1, { cause });
-  });
-  const document = (await answer.json()) as T & Readonly<Record<"__type" | "message", string>>;
-  const { __type: code, message } = document;
-  if (!answer.ok) throw new CliError(`${code}: ${message} (request ${answer.headers.get("x-amzn-requestid")})`);
+  const answer = await fetch(url, { method, headers, ...(method === "POST" ? { body } : {}) });
+  const document = (await answer.json().catch((cause: unknown) => {
+    throw notLambent(to.endpoint, cause);
+  })) as T & Readonly<Record<"__type" | "message", string>>;
+  const { __type: name, message } = document;
+  const requestId = answer.headers.get("x-amzn-requestid");
+  if (!answer.ok) throw Object.assign(new Error(message), { name, $metadata: { requestId } });
   return document;
 }
 

@@ -1,16 +1,16 @@
 // `lambent image push`: an image from this disk into a server's registry, for machines without Docker and its kin.
 import { createReadStream } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { CreateRepositoryCommand, ECRClient, GetAuthorizationTokenCommand } from "@aws-sdk/client-ecr";
-import { openImage, type LocalBlob } from "../images/layout.ts";
+import { openImage, type LocalBlob, type LocalImage } from "../images/layout.ts";
 import { BadImage } from "../images/manifest.ts";
 import { BadTar } from "../images/tar.ts";
 import { HERE, type Architecture } from "../runtime/program-machine.ts";
 import type { Connection } from "./clients.ts";
 import { CliError, type Terminal } from "./terminal.ts";
+import { inWorkDirectory } from "./work-directory.ts";
 
 export interface PushOptions {
   readonly from: string;
@@ -49,25 +49,36 @@ export async function pushImage(
 ): Promise<string> {
   const [name = "", tag = "latest"] = target.split(":");
   const ecr = new ECRClient({ endpoint: to.endpoint, region: to.region, credentials: to.credentials, maxAttempts: 1 });
-  const work = await mkdtemp(join(tmpdir(), "lambent-image-"));
   try {
-    const image = await openImage(from, work, architecture, wanted);
-    await ecr.send(new CreateRepositoryCommand({ repositoryName: name })).catch((cause: unknown) => {
-      if ((cause as Error).name !== "RepositoryAlreadyExistsException") throw cause;
+    return await inWorkDirectory(join(tmpdir(), "lambent-image-"), async (work) => {
+      const image = await openImage(from, work, architecture, wanted);
+      return await pushOpened(image, { ecr, to, name, tag }, terminal);
     });
-    const { authorizationData } = await ecr.send(new GetAuthorizationTokenCommand({}));
-    const registry = { endpoint: to.endpoint, authorization: `Basic ${authorizationData?.[0]?.authorizationToken}` };
-    for (const blob of [image.config, ...image.layers]) await pushBlob(registry, name, blob);
-    const headers = { authorization: registry.authorization, "content-type": image.manifest.mediaType };
-    const put = { method: "PUT", headers, body: new Uint8Array(image.manifestBytes) };
-    const answer = await expectStatus(await fetch(`${to.endpoint}/v2/${name}/manifests/${tag}`, put), 201);
-    terminal.note(`pushed  ${answer.headers.get("docker-content-digest")}`);
-    return `${new URL(to.endpoint).host}/${name}:${tag}`;
   } catch (cause) {
     if (cause instanceof BadImage || cause instanceof BadTar) throw new CliError(`${from} can't be pushed: ${cause.message}`, 2, { cause });
     throw cause;
   } finally {
     ecr.destroy();
-    await rm(work, { recursive: true, force: true });
   }
+}
+
+interface Target {
+  readonly ecr: ECRClient;
+  readonly to: Connection;
+  readonly name: string;
+  readonly tag: string;
+}
+
+async function pushOpened(image: LocalImage, { ecr, to, name, tag }: Target, terminal: Terminal): Promise<string> {
+  await ecr.send(new CreateRepositoryCommand({ repositoryName: name })).catch((cause: unknown) => {
+    if ((cause as Error).name !== "RepositoryAlreadyExistsException") throw cause;
+  });
+  const { authorizationData } = await ecr.send(new GetAuthorizationTokenCommand({}));
+  const registry = { endpoint: to.endpoint, authorization: `Basic ${authorizationData?.[0]?.authorizationToken}` };
+  for (const blob of [image.config, ...image.layers]) await pushBlob(registry, name, blob);
+  const headers = { authorization: registry.authorization, "content-type": image.manifest.mediaType };
+  const put = { method: "PUT", headers, body: new Uint8Array(image.manifestBytes) };
+  const answer = await expectStatus(await fetch(`${to.endpoint}/v2/${name}/manifests/${tag}`, put), 201);
+  terminal.note(`pushed  ${answer.headers.get("docker-content-digest")}`);
+  return `${new URL(to.endpoint).host}/${name}:${tag}`;
 }

@@ -39,7 +39,8 @@ export async function eventText(argument: string | undefined): Promise<string> {
   try {
     JSON.parse(event);
   } catch (cause) {
-    throw new CliError(`the event is not JSON: ${(cause as Error).message}`, 2, { cause });
+    const instead = argument === "-" ? "" : "; of a file:  lambent invoke NAME - < FILE";
+    throw new CliError(`the event is not JSON: ${(cause as Error).message}${instead}`, 2, { cause });
   }
   return event;
 }

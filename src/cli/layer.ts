@@ -9,7 +9,7 @@ import {
   type PublishLayerVersionResponse,
   type Runtime,
 } from "@aws-sdk/client-lambda";
-import { cp, mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { cp, readFile, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HERE } from "../runtime/program-machine.ts";
@@ -17,6 +17,7 @@ import type { ChooseRuntime } from "./deploy.ts";
 import { familyOf, installDependencies } from "./layer-dependencies.ts";
 import { packageDirectory } from "./package-directory.ts";
 import { CliError, columns, type Terminal } from "./terminal.ts";
+import { inWorkDirectory } from "./work-directory.ts";
 
 export interface PublishOptions {
   readonly requirements?: string;
@@ -80,16 +81,13 @@ async function layerZip(
   }
   if (requirements === undefined) return await zipOf(path ?? "", machine);
   await found(requirements);
-  const work = await mkdtemp(join(tmpdir(), "lambent-layer-"));
-  try {
+  return await inWorkDirectory(join(tmpdir(), "lambent-layer-"), async (work) => {
     machine.note(`installing ${requirements} for ${runtime}`);
     await installDependencies(requirements, runtime, work, machine);
     // Over them, so that npm removes nothing of it as not named.
     if (path !== undefined) await cp(path, work, { recursive: true, verbatimSymlinks: true });
     return await zipOf(work, machine);
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  });
 }
 
 async function found(path: string) {
@@ -141,11 +139,20 @@ export async function layerVersionArn(lambda: LambdaClient, text: string): Promi
   const [LayerName = "", version] = text.split(":");
   if (version !== undefined) {
     if (!/^\d+$/.test(version)) throw new CliError(`--layer ${text}: write NAME, NAME:VERSION or an ARN`, 2);
-    return (await lambda.send(new GetLayerVersionCommand({ LayerName, VersionNumber: Number(version) }))).LayerVersionArn ?? "";
+    return await numberedVersion(lambda, LayerName, Number(version));
   }
   const { LayerVersions = [] } = await lambda.send(new ListLayerVersionsCommand({ LayerName, MaxItems: 1 }));
   const newest = LayerVersions[0]?.LayerVersionArn;
   if (newest === undefined)
     throw new CliError(`there is no layer ${LayerName}: publish it with  lambent layer publish ${LayerName} DIR`, 2);
   return newest;
+}
+
+async function numberedVersion(lambda: LambdaClient, LayerName: string, VersionNumber: number): Promise<string> {
+  try {
+    return (await lambda.send(new GetLayerVersionCommand({ LayerName, VersionNumber }))).LayerVersionArn ?? "";
+  } catch (cause) {
+    if ((cause as Error).name !== "ResourceNotFoundException") throw cause;
+    throw new CliError(`there is no version ${VersionNumber} of a layer ${LayerName}: see  lambent layer list`, 2, { cause });
+  }
 }

@@ -2,7 +2,7 @@
 import { DeleteFunctionCommand, ListFunctionsCommand, type FunctionConfiguration } from "@aws-sdk/client-lambda";
 import { Command, CommanderError, Option } from "commander";
 import { clientEnvironment, ConfigError, loadConfig, type Config, type Flags } from "../config.ts";
-import { installSecrets } from "../install-keys.ts";
+import { installSecrets, KeysError } from "../install-keys.ts";
 import { clientsFor, connection, endpointOf, type Clients, type Connection } from "./clients.ts";
 import { demo } from "./demo.ts";
 import { deploy, describeDeployed, watchAndDeploy, type DeployOptions } from "./deploy.ts";
@@ -13,8 +13,8 @@ import { pushImage, type PushOptions } from "./image.ts";
 import { describeLayers, describePublished, listLayers, publishLayer, type PublishOptions } from "./layer.ts";
 import { logs, type LogsOptions } from "./logs.ts";
 import { removeRole } from "./role.ts";
-import { chooser, ensureRuntimes, installRuntimes, listRuntimes, type InstallFrom } from "./runtime.ts";
-import { CliError, columns, explain, terminal as makeTerminal, type Terminal } from "./terminal.ts";
+import { chooser, ensureRuntimes, installRuntimes, listRuntimes, whatRuntimeNeeds, type InstallFrom } from "./runtime.ts";
+import { CliError, columns, explain, fileProblem, terminal as makeTerminal, type Terminal } from "./terminal.ts";
 import { runTests } from "./test.ts";
 import { up } from "./up.ts";
 
@@ -225,7 +225,12 @@ async function withClients(config: Config, use: (clients: Clients) => Promise<un
 }
 
 async function withServer(config: Config, use: (to: Connection) => Promise<void>): Promise<number> {
-  await use(await connection(config));
+  const to = await connection(config);
+  try {
+    await use(to);
+  } catch (error) {
+    throw explain(error, to.endpoint);
+  }
   return 0;
 }
 
@@ -264,6 +269,9 @@ async function deployCommand(
       const once = async () => {
         const deployed = await deploy(clients, path, options, choose);
         describeDeployed(terminal, deployed);
+        const { Runtime, Architectures } = deployed.configuration;
+        const needed = whatRuntimeNeeds(config, Runtime, Architectures?.[0]);
+        if (needed !== undefined) terminal.note(terminal.style("yellow", needed));
         if (options.json) terminal.out(JSON.stringify(deployed.configuration));
       };
       if (!options.watch) return await once();
@@ -388,9 +396,10 @@ export async function runCli(words: readonly string[]): Promise<number> {
     await program.parseAsync(words, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (!(error instanceof CliError) && !(error instanceof ConfigError)) throw error;
-    terminal.note(`${terminal.style("red", "lambent:")} ${error.message}`);
-    return error instanceof CliError ? error.exitCode : 2;
+    const told = error instanceof CliError || error instanceof ConfigError || error instanceof KeysError ? error : fileProblem(error);
+    if (told === undefined) throw error;
+    terminal.note(`${terminal.style("red", "lambent:")} ${told.message}`);
+    return told instanceof CliError ? told.exitCode : told instanceof ConfigError ? 2 : 1;
   }
   return exitCode;
 }

@@ -1,15 +1,15 @@
 // Installing with a program in npm's place: what is there afterwards, and what is said when it fails.
 import assert from "node:assert/strict";
-import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, test } from "node:test";
-import { NODE_SDK_VERSION, NODE_VERSIONS } from "../runtime/pins.ts";
+import { NODE_SDK_VERSION, NODE_VERSIONS, pythonBootstrapName } from "../runtime/pins.ts";
 import { runtimeCatalog } from "../runtime/managed.ts";
 import { HERE } from "../runtime/program-machine.ts";
 import type { RawTarEntry } from "../images/tar.fixture.ts";
 import { writeLayout } from "../../tests/support/oci-layout.ts";
-import { installFromImage, installRuntime } from "./runtime-install.ts";
+import { installFromImage, installRuntime, renewPythonBootstrap } from "./runtime-install.ts";
 import { CliError } from "./terminal.ts";
 
 const VERSION = NODE_VERSIONS.get("nodejs24.x") ?? "";
@@ -73,6 +73,16 @@ test("another version in the place is replaced", async () => {
   await installRuntime("nodejs24.x", given);
   assert.equal(await readFile(join(given.runtimesDirectory, "nodejs24.x/version"), "utf8"), `${VERSION}\n`);
   assert.deepEqual((await readdir(given.runtimesDirectory)).toSorted(), ["node-sdk", "nodejs24.x"]);
+});
+
+test("what a killed installation has left is removed by a later one, but not what another is at work on", async () => {
+  await npmWith(VERSION);
+  const given = await options();
+  for (const name of [".new-old", ".old-old", ".new-now", "mine"])
+    await mkdir(join(given.runtimesDirectory, name, "x"), { recursive: true });
+  for (const name of [".new-old", ".old-old", "mine"]) await utimes(join(given.runtimesDirectory, name), 0, 0);
+  await installRuntime("nodejs24.x", given);
+  assert.deepEqual((await readdir(given.runtimesDirectory)).toSorted(), [".new-now", "mine", "node-sdk", "nodejs24.x"]);
 });
 
 test("two at once both succeed", async () => {
@@ -203,4 +213,37 @@ test("a runtime from an image on this disk: its root with places to mount over, 
     /^CliError: .*can't be installed: there is no .*nowhere$/,
   );
   await assert.rejects(installFromImage("ruby3.3", work, given), /neither index.json nor manifest.json/);
+});
+
+/** Compiles nothing: it writes the file that says so, and its calls. */
+const PYTHON = (calls: string) => `#!/bin/sh
+echo "$*" >> ${calls}
+for last; do :; done
+case $last in *.py) mkdir -p "$(dirname "$last")/__pycache__"; touch "$(dirname "$last")/__pycache__/runtime.cpython-312.pyc" ;; esac
+`;
+
+test("a bootstrap that an update has changed is compiled anew, once, beside the one that another server may run on", async () => {
+  const given = { ...(await options()), pythonSearchPath: [join(bin, "pythons")], bootstrapsDirectory: join(bin, "repo") };
+  const source = join(given.bootstrapsDirectory, "python");
+  for (const directory of [source, join(bin, "pythons/3.12.1/bin"), given.runtimesDirectory]) await mkdir(directory, { recursive: true });
+  await writeFile(join(source, "runtime.py"), "# of today\n");
+  await writeFile(join(bin, "pythons/3.12.1/bin/python3.12"), PYTHON(join(bin, "calls")), { mode: 0o755 });
+  // Where Python has never been installed, there is nothing to renew.
+  await renewPythonBootstrap(given);
+  assert.deepEqual(await readdir(given.runtimesDirectory), []);
+  await mkdir(join(given.runtimesDirectory, "python-sdk"));
+  await renewPythonBootstrap(given);
+  const [first = ""] = await readdir(given.runtimesDirectory);
+  assert.equal(first, pythonBootstrapName(given.bootstrapsDirectory));
+  assert.deepEqual(told, ["installing the Python bootstrap, compiled for each Python"]);
+  assert.ok((await readdir(join(given.runtimesDirectory, first, "__pycache__"))).includes("runtime.cpython-312.pyc"));
+  await renewPythonBootstrap(given);
+  assert.equal(told.length, 1);
+  await writeFile(join(source, "runtime.py"), "# of tomorrow\n");
+  await renewPythonBootstrap(given);
+  assert.equal(told.length, 2);
+  const second = pythonBootstrapName(given.bootstrapsDirectory);
+  assert.deepEqual((await readdir(given.runtimesDirectory)).toSorted(), [first, second, "python-sdk"].toSorted());
+  assert.equal(await readFile(join(given.runtimesDirectory, first, "runtime.py"), "utf8"), "# of today\n");
+  assert.equal(await readFile(join(given.runtimesDirectory, second, "runtime.py"), "utf8"), "# of tomorrow\n");
 });

@@ -1,9 +1,10 @@
 // Installs interpreters and SDKs with npm and pip: exact versions, complete or not at all.
 import { createHash, randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { access, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock } from "../base/clock.ts";
 import { openImage, type LocalImage } from "../images/layout.ts";
 import { BadImage, checkArchitecture, readConfiguration } from "../images/manifest.ts";
 import { mergeLayers } from "../images/merge-layers.ts";
@@ -25,8 +26,8 @@ import {
   NODE_SDK,
   NODE_SDK_VERSION,
   NODE_VERSIONS,
-  PYTHON_BOOTSTRAP,
   PYTHON_SDKS,
+  pythonBootstrapName,
   pythonBootstrapSource,
   pythonBootstrapVersion,
   pythonMinor,
@@ -38,6 +39,7 @@ import { HERE, type Architecture } from "../runtime/program-machine.ts";
 import { linkInterpreter, type ImageInterpreter } from "./image-interpreter.ts";
 import { run } from "./run.ts";
 import { CliError } from "./terminal.ts";
+import { inWorkDirectory } from "./work-directory.ts";
 
 const NPM_INSTALL = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"];
 const PIP_INSTALL = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--only-binary=:all:"];
@@ -80,15 +82,25 @@ async function place(options: InstallOptions, wanted: Wanted): Promise<void> {
   if ((await versionIn(target)) === wanted.version) return;
   options.onProgress(`installing ${wanted.title}`);
   await mkdir(options.runtimesDirectory, { recursive: true });
-  const work = await mkdtemp(join(options.runtimesDirectory, ".new-"));
-  try {
+  await removeAbandoned(options.runtimesDirectory);
+  await inWorkDirectory(join(options.runtimesDirectory, ".new-"), async (work) => {
     const made = await wanted.fill(work);
     await writeFile(join(made, "version"), `${wanted.version}\n`);
     // Whatever the umask is: the sandbox's user has to read it.
     await run("chmod", ["-R", "a+rX", made], work);
     await replace(target, made, wanted.version);
-  } finally {
-    await rm(work, { recursive: true, force: true });
+  });
+}
+
+/** What an installation leaves that is killed: longer than this none of them takes. */
+const ABANDONED_MS = 24 * 3_600_000;
+
+async function removeAbandoned(runtimesDirectory: string): Promise<void> {
+  for (const name of await readdir(runtimesDirectory)) {
+    if (!/^\.(?:new|old)-/.test(name)) continue;
+    const path = join(runtimesDirectory, name);
+    const found = await stat(path).catch(() => undefined); // its installation has just ended
+    if (found !== undefined && systemClock.now() - found.mtimeMs > ABANDONED_MS) await rm(path, { recursive: true, force: true });
   }
 }
 
@@ -180,22 +192,35 @@ export async function onePip(pythons: readonly HostPython[], work: string): Prom
 }
 
 async function installPythonBootstrap(pythons: readonly HostPython[], options: InstallOptions): Promise<void> {
+  const compileAll = (directory: string, told: Pick<InstallOptions, "onProgress">) =>
+    Promise.all(pythons.map((python) => compile(python, directory, "runtime", told)));
   const fill = async (work: string) => {
     const made = join(work, "bootstrap");
     const isSource = (path: string) => !path.endsWith("__pycache__");
     await cp(pythonBootstrapSource(options.bootstrapsDirectory), made, { recursive: true, filter: isSource });
+    await compileAll(made, { onProgress: () => undefined });
     return made;
   };
+  const name = pythonBootstrapName(options.bootstrapsDirectory);
   const version = pythonBootstrapVersion(options.bootstrapsDirectory);
-  await place(options, { name: PYTHON_BOOTSTRAP, version, title: "the Python bootstrap", fill });
-  for (const python of pythons) await compile(python, join(options.runtimesDirectory, PYTHON_BOOTSTRAP), "runtime", options);
+  await place(options, { name, version, title: "the Python bootstrap, compiled for each Python", fill });
+  // For those that came since.
+  await compileAll(join(options.runtimesDirectory, name), options);
+}
+
+/** What an update of Lambent makes needful before a start, where Python is used: nothing is fetched for it, and mostly there is nothing to do. */
+export async function renewPythonBootstrap(options: InstallOptions): Promise<void> {
+  const { runtimesDirectory, bootstrapsDirectory, pythonSearchPath } = options;
+  const isThere = (name: string) => existsSync(join(runtimesDirectory, name));
+  if (isThere(pythonBootstrapName(bootstrapsDirectory)) || !PYTHON_SDKS.some(({ name }) => isThere(name))) return;
+  await installPythonBootstrap(findHostPythons(pythonSearchPath), options);
 }
 
 /**
  * Nothing can be written beside the modules in a sandbox, and to compile boto3 at every cold start takes 200 ms. The compiled files do
  * not look at the sources' times, which a copy may change. `last` is a module whose compiled file says that all the others are there.
  */
-async function compile(python: HostPython, directory: string, last: string, options: InstallOptions): Promise<void> {
+async function compile(python: HostPython, directory: string, last: string, told: Pick<InstallOptions, "onProgress">): Promise<void> {
   const [name = "", ...parents] = last.split("/").toReversed();
   const mark = join(directory, ...parents, "__pycache__", `${name}.cpython-3${pythonMinor(python.runtime)}.pyc`);
   const isCompiled = await access(mark).then(
@@ -203,7 +228,7 @@ async function compile(python: HostPython, directory: string, last: string, opti
     () => false, // not yet for this version
   );
   if (isCompiled) return;
-  options.onProgress(`compiling ${join(directory, last)} and the rest for ${python.runtime}`);
+  told.onProgress(`compiling ${join(directory, last)} and the rest for ${python.runtime}`);
   const words = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"];
   await run(python.interpreter, [...words, "-x", `/${last}[.]py$`, directory], directory);
   await run(python.interpreter, [...words, join(directory, `${last}.py`)], directory);
@@ -256,35 +281,36 @@ export async function installFromImage(
   architecture: Architecture = HERE,
 ): Promise<void> {
   if (!KNOWN_RUNTIMES.has(runtime)) throw new CliError(`${runtime} is no runtime of Lambda's`, 2);
-  const work = await mkdtemp(join(tmpdir(), "lambent-image-"));
   try {
-    const image = await openImage(from, work, architecture);
-    const { Entrypoint, Env, ...built } = readConfiguration(await readFile(image.config.path));
-    checkArchitecture(built.architecture, architecture);
-    const isOwn = Entrypoint.length === 0;
-    if (!isOwn && Entrypoint[0]?.startsWith("/") !== true) throw new BadImage("its ENTRYPOINT is no absolute path");
-    const variables = Env.map((line) => [line.split("=", 1)[0] ?? "", line.slice(line.indexOf("=") + 1)] as const);
-    const name = imageDirectory(runtime, architecture);
-    await mkdir(join(options.runtimesDirectory, name, ".."), { recursive: true });
-    const fill = async (below: string) => {
-      const made = join(below, "image");
-      await mkdir(join(made, "root"), { recursive: true });
-      await unpackImage(image, join(below, "layers"), join(made, "root"));
-      const interpreter = isOwn ? await interpreterOf(runtime, join(made, "root")) : undefined;
-      const installed: InstalledImage = { Entrypoint, Env: Object.fromEntries(variables), ...interpreter };
-      await writeFile(join(made, "image.json"), JSON.stringify(installed));
-      return made;
-    };
-    const version = createHash("sha256").update(image.manifestBytes).update(ROOT_PLACES.join(" ")).digest("hex").slice(0, 16);
-    await place(options, { name, version, title: `${runtime} from ${from}`, fill });
-    if (isOwn && JAVA_RUNTIMES.has(runtime)) await installJavaClient(options);
+    await inWorkDirectory(join(tmpdir(), "lambent-image-"), (work) => placeImage(runtime, from, options, architecture, work));
   } catch (cause) {
     if (cause instanceof BadImage || cause instanceof BadTar)
       throw new CliError(`${from} can't be installed: ${cause.message}`, 2, { cause });
     throw cause;
-  } finally {
-    await rm(work, { recursive: true, force: true });
   }
+}
+
+async function placeImage(runtime: string, from: string, options: InstallOptions, architecture: Architecture, work: string): Promise<void> {
+  const image = await openImage(from, work, architecture);
+  const { Entrypoint, Env, ...built } = readConfiguration(await readFile(image.config.path));
+  checkArchitecture(built.architecture, architecture);
+  const isOwn = Entrypoint.length === 0;
+  if (!isOwn && Entrypoint[0]?.startsWith("/") !== true) throw new BadImage("its ENTRYPOINT is no absolute path");
+  const variables = Env.map((line) => [line.split("=", 1)[0] ?? "", line.slice(line.indexOf("=") + 1)] as const);
+  const name = imageDirectory(runtime, architecture);
+  await mkdir(join(options.runtimesDirectory, name, ".."), { recursive: true });
+  const fill = async (below: string) => {
+    const made = join(below, "image");
+    await mkdir(join(made, "root"), { recursive: true });
+    await unpackImage(image, join(below, "layers"), join(made, "root"));
+    const interpreter = isOwn ? await interpreterOf(runtime, join(made, "root")) : undefined;
+    const installed: InstalledImage = { Entrypoint, Env: Object.fromEntries(variables), ...interpreter };
+    await writeFile(join(made, "image.json"), JSON.stringify(installed));
+    return made;
+  };
+  const version = createHash("sha256").update(image.manifestBytes).update(ROOT_PLACES.join(" ")).digest("hex").slice(0, 16);
+  await place(options, { name, version, title: `${runtime} from ${from}`, fill });
+  if (isOwn && JAVA_RUNTIMES.has(runtime)) await installJavaClient(options);
 }
 
 /** Nothing of it is needed for a custom runtime: the function brings what is started. */

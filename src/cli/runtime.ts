@@ -3,7 +3,7 @@ import type { Config } from "../config.ts";
 import { runtimeCatalog } from "../runtime/managed.ts";
 import { HERE, type Architecture } from "../runtime/program-machine.ts";
 import type { ChooseRuntime } from "./deploy.ts";
-import { installFromImage, installNodeSdk, installPythonSdk, installRuntime } from "./runtime-install.ts";
+import { installFromImage, installNodeSdk, installPythonSdk, installRuntime, renewPythonBootstrap } from "./runtime-install.ts";
 import { CliError, columns, type Terminal } from "./terminal.ts";
 
 const catalogOf = (config: Config) => runtimeCatalog(config);
@@ -65,6 +65,14 @@ export function chooser(config: Config): ChooseRuntime {
   };
 }
 
+/** What to do before a function can run here; undefined: nothing, or nothing that is known here. */
+export function whatRuntimeNeeds(config: Config, runtime: string | undefined, architecture: Architecture = HERE): string | undefined {
+  const found = catalogOf(config)
+    .list()
+    .find((one) => one.runtime === runtime && one.architecture === architecture);
+  return found === undefined || found.state === "ready" ? undefined : found.detail;
+}
+
 /** What the demo needs: one Node, its SDK, and boto3. `nodes`: other Node runtimes instead. */
 export async function ensureRuntimes(
   config: Config,
@@ -76,4 +84,19 @@ export async function ensureRuntimes(
   await installNodeSdk(options);
   await installPythonSdk(options);
   return chooser(config);
+}
+
+/** Before a server starts, so that its first cold start has it. Without it Python works all the same: a failure is told and stops nobody. */
+export async function renewBootstraps(config: Config, terminal: Terminal): Promise<void> {
+  try {
+    await renewPythonBootstrap(installOptions(config, terminal));
+  } catch (error) {
+    const again = "run  lambent runtime install python3.X  (one that  lambent runtime list  names) as who may write there";
+    terminal.note(
+      terminal.style(
+        "yellow",
+        `Python starts some milliseconds slower, for its bootstrap is not compiled: ${(error as Error).message}\n${again}`,
+      ),
+    );
+  }
 }

@@ -1,9 +1,11 @@
 // `lambent up`: serves until Ctrl-C and stops cleanly.
 import { once } from "node:events";
 import type { Config } from "../config.ts";
+import type { RuntimeState } from "../runtime/managed.ts";
 import { HERE } from "../runtime/program-machine.ts";
 import { startServer, type Server } from "../server.ts";
-import { CliError, type Terminal } from "./terminal.ts";
+import { renewBootstraps } from "./runtime.ts";
+import { CliError, fileProblem, type Terminal } from "./terminal.ts";
 
 /** Starts the server, with a sentence instead of a stack for what people run into. */
 export async function startOrExplain(config: Config): Promise<Server> {
@@ -18,6 +20,8 @@ export async function startOrExplain(config: Config): Promise<Server> {
     if (known.code === "EACCES" && known.syscall === "listen")
       throw new CliError(`port ${config.port} needs root: choose one above 1023 with --port`, 1, { cause });
     if (known.code === "EADDRNOTAVAIL") throw new CliError(`${config.host} is no address of this machine`, 1, { cause });
+    const refused = fileProblem(cause);
+    if (refused !== undefined) throw refused;
     // A bug keeps its stack; everything else (a locked or newer directory, a missing layer of isolation) is told in its own sentence.
     if (!(cause instanceof Error) || cause instanceof TypeError || cause instanceof ReferenceError) throw cause;
     throw new CliError(cause.message, 1, { cause });
@@ -37,8 +41,17 @@ function banner(terminal: Terminal, config: Config, server: Server): void {
         `Time runs ${config.timeScale} times faster for events and deliveries (ages, retries, delays): for tests only, with a data directory of their own.`,
       ),
     );
-  const missing = server.runtimes().filter((runtime) => runtime.state === "ready" && runtime.architecture === HERE);
-  terminal.note(`runtimes ${missing.map((runtime) => runtime.runtime).join(" ") || "none: see  lambent runtime list"}`);
+  const runtimes = server.runtimes().filter(({ architecture }) => architecture === HERE);
+  const inState = (wanted: RuntimeState["state"]) => runtimes.filter(({ state }) => state === wanted).map(({ runtime }) => runtime);
+  terminal.note(`runtimes ${inState("ready").join(" ") || "none: see  lambent runtime list"}`);
+  const outdated = inState("outdated");
+  if (outdated.length > 0)
+    terminal.note(
+      terminal.style(
+        "yellow",
+        `Installed by another version of Lambent, and not to be used: run  lambent runtime install ${outdated.join(" ")}`,
+      ),
+    );
   terminal.out(`ready on ${server.endpoint}`);
 }
 
@@ -46,6 +59,7 @@ const exitNow = () => process.exit(130);
 
 /** Resolves with the exit code after the first SIGINT or SIGTERM; a second one ends the process at once. */
 export async function up(config: Config, terminal: Terminal): Promise<number> {
+  await renewBootstraps(config, terminal);
   const server = await startOrExplain(config);
   banner(terminal, config, server);
   const asked = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);

@@ -53,7 +53,11 @@ async function unpacked(archive: string, work: string): Promise<string> {
 
 /** Links lead to other files of the same directory, or nowhere. */
 async function pathIn(directory: string, name: string): Promise<string | undefined> {
-  const [top, path] = await Promise.all([realpath(directory), realpath(join(directory, name)).catch(() => undefined)]);
+  const absent = (error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" || error.code === "ENOTDIR") return undefined;
+    throw new BadImage(error.message);
+  };
+  const [top, path] = await Promise.all([realpath(directory), realpath(join(directory, name)).catch(absent)]);
   if (path !== undefined && !path.startsWith(top + sep)) throw new BadImage(`${name} is not in ${directory}`);
   return path;
 }

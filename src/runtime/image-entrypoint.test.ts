@@ -16,6 +16,9 @@ before(async () => {
     ["usr/bin/app", "#!/bin/sh", 0o755],
     ["usr/bin/plain", "", 0o644],
     ["usr/bin/foreign", elf, 0o755],
+    ["usr/bin/script", "#! /bin/foreign -x\n", 0o755],
+    ["usr/bin/again", "#!/bin/script", 0o755],
+    ["usr/bin/endless", "#!/usr/bin/endless\n", 0o755],
     ["work/run", "", 0o755],
     ["work/private", "", 0o700],
   ] as const) {
@@ -49,6 +52,7 @@ test("a program is found by its path, below the working directory, or along PATH
     ["app", "/bin/app"],
     ["alias", "/bin/alias"],
     ["up", "/bin/up"],
+    ["endless", "/bin/endless"],
   ] as const)
     assert.deepEqual(await entrypoint([word, "x"]), { argv: [program, "x"] }, word);
   assert.deepEqual(await entrypoint(["run"], "", { PATH: "/none:/work" }), { argv: ["/work/run"] });
@@ -66,6 +70,8 @@ test("what can't be started is told in Go's words, and nothing of the host is ev
     ["host", 'exec: "host": executable file not found in $PATH'],
     ["kernel", 'exec: "kernel": executable file not found in $PATH'],
     ["foreign", "fork/exec /bin/foreign: exec format error"],
+    ["script", "fork/exec /bin/script: exec format error"],
+    ["again", "fork/exec /bin/again: exec format error"],
     ["", "the image has neither an ENTRYPOINT nor a CMD"],
   ] as const)
     assert.deepEqual(await entrypoint(word === "" ? [] : [word]), { problem }, word);

@@ -1,11 +1,13 @@
 // What an image starts: its program found as inside of the sandbox, or what is wrong with it, in the words of Go's os/exec, which AWS's are.
 import { lstat, readlink } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { isForAnotherMachine } from "./program-machine.ts";
+import { interpreterOf, isForAnotherMachine, type Architecture } from "./program-machine.ts";
 import type { FunctionSettings, ImageSettings } from "./settings.ts";
 
 /** As many as Linux follows. */
 const LINKS_MAX = 40;
+/** As many scripts Linux takes for the interpreters of one another. */
+const SCRIPTS_MAX = 4;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** What is mounted over the image. */
 const NOT_THE_IMAGES = /^\/(?:dev|proc|sys|tmp)(?:\/|$)/;
@@ -61,6 +63,15 @@ async function programOf(root: string, word: string, directory: string, path: st
   return { problem: `exec: ${JSON.stringify(word)}: executable file not found in $PATH` };
 }
 
+/** A script is for the machine of its interpreter, which may be a script. */
+async function isForeign(root: string, program: string, architecture: Architecture, scriptsLeft: number): Promise<boolean> {
+  const path = await resolved(root, program);
+  if (path === undefined || !(await lstat(path)).isFile()) return false;
+  if (await isForAnotherMachine(path, architecture)) return true;
+  const interpreter = scriptsLeft === 0 ? undefined : await interpreterOf(path);
+  return interpreter !== undefined && (await isForeign(root, posix.resolve("/", interpreter), architecture, scriptsLeft - 1));
+}
+
 /** The command with its program as an absolute path, or the problem that the invocation gets. */
 export async function imageEntrypoint(image: ImageSettings, settings: Settings): Promise<{ readonly argv: readonly string[] } | Problem> {
   const { architecture, codeDirectory: root, variables } = settings;
@@ -74,9 +85,7 @@ export async function imageEntrypoint(image: ImageSettings, settings: Settings):
   }
   const found = await programOf(root, word, directory, variables["PATH"] ?? image.env["PATH"] ?? DEFAULT_PATH);
   if ("problem" in found) return found;
-  const path = await resolved(root, found.program);
   // The kernel would refuse it in the last moment only, or run it after all where the machine can do both.
-  if (path !== undefined && (await isForAnotherMachine(path, architecture)))
-    return { problem: `fork/exec ${found.program}: exec format error` };
+  if (await isForeign(root, found.program, architecture, SCRIPTS_MAX)) return { problem: `fork/exec ${found.program}: exec format error` };
   return { argv: [found.program, ...rest] };
 }

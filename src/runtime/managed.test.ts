@@ -11,9 +11,8 @@ import {
   JAVA_CLIENT_VERSION,
   NODE_SDK_VERSION,
   NODE_VERSIONS,
-  PYTHON_BOOTSTRAP,
   PYTHON_SDKS,
-  pythonBootstrapVersion,
+  pythonBootstrapName,
   pythonSdkOf,
   pythonSdkVersion,
 } from "./pins.ts";
@@ -57,8 +56,8 @@ const settings = (memoryMiB: number, variables: Readonly<Record<string, string>>
 test("Node is ready when exactly the pinned interpreter and SDK are there", async () => {
   const missing = { missing: "The runtime nodejs24.x is not installed: run  lambent runtime install nodejs24.x" };
   assert.deepEqual((await machine({})).catalog.resolve("nodejs24.x"), missing);
-  assert.deepEqual((await machine({ ...NODE_READY, "runtimes/nodejs24.x/version": "24.0.0" })).catalog.resolve("nodejs24.x"), missing);
-  assert.deepEqual((await machine({ ...NODE_READY, "runtimes/node-sdk/version": "old" })).catalog.resolve("nodejs24.x"), missing);
+  for (const part of ["runtimes/nodejs24.x/version", "runtimes/node-sdk/version"] as const)
+    assert.deepEqual((await machine({ [part]: NODE_READY[part] })).catalog.resolve("nodejs24.x"), missing);
   const { catalog, options } = await machine(NODE_READY);
   const { argv, mounts, env, protocol, version } = layout(catalog.resolve("nodejs24.x"));
   assert.deepEqual(argv, ["/var/lang/bin/node", "/var/rapid/bootstrap.cjs"]);
@@ -72,6 +71,24 @@ test("Node is ready when exactly the pinned interpreter and SDK are there", asyn
     "/opt/nodejs/node24/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task",
   );
   assert.deepEqual([protocol, version], ["framed", NODE_VERSIONS.get("nodejs24.x")]);
+});
+
+test("what another version of Lambent has installed is told apart from what is not there", async () => {
+  const jdk = { "jvm/java-17/bin/java": "", "jvm/java-17/release": 'JAVA_VERSION="17.0.1"\n', "runtimes/java-17/version": "17.0.0" };
+  for (const [runtime, files] of [
+    ["nodejs24.x", { ...NODE_READY, "runtimes/nodejs24.x/version": "24.0.0" }],
+    ["nodejs24.x", { ...NODE_READY, "runtimes/node-sdk/version": "others" }],
+    ["python3.12", { "pyenv/3.12.1/bin/python3.12": "", "runtimes/python-sdk/version": "others" }],
+    ["java17", { ...jdk, "runtimes/java-client/version": "others" }],
+  ] as const) {
+    const { catalog } = await machine(files);
+    const detail = `The runtime ${runtime} was installed by another version of Lambent: run  lambent runtime install ${runtime}`;
+    assert.deepEqual(catalog.resolve(runtime), { missing: detail });
+    assert.deepEqual(
+      catalog.list().find((one) => one.runtime === runtime && one.architecture === HERE),
+      { runtime, architecture: HERE, state: "outdated", detail },
+    );
+  }
 });
 
 test("what is installed later is found, and what was found is not looked for again", async () => {
@@ -141,9 +158,9 @@ test("the compiled bootstrap is used only when it is of the present text", async
   const { options, root } = await machine({ "pyenv/3.12.1/bin/python3.12": "", ...SDKS_READY });
   const rapid = () => layout(runtimeCatalog(options).resolve("python3.12")).mounts[1]?.source;
   assert.equal(rapid(), join(root, "repo/python"));
-  const installed = join(root, "runtimes", PYTHON_BOOTSTRAP);
+  const installed = join(root, "runtimes", pythonBootstrapName(options.bootstrapsDirectory));
   await mkdir(installed);
-  await writeFile(join(installed, "version"), pythonBootstrapVersion(options.bootstrapsDirectory));
+  await writeFile(join(installed, "version"), "complete");
   assert.equal(rapid(), installed);
   await writeFile(join(root, "repo/python/bootstrap.py"), "# newer\n");
   assert.equal(rapid(), join(root, "repo/python"));

@@ -8,15 +8,14 @@ import { KNOWN_RUNTIMES } from "./identifiers.ts";
 import { imageDirectory, installedVersion, readInstalledImage } from "./installed.ts";
 import { javaLayout } from "./java-layout.ts";
 import { MANAGED_ENV, SYSTEM_LIBRARIES, SYSTEM_PATH, wrapped, type Interpreter } from "./managed-environment.ts";
-import { notHere, notInstalled, type Missing } from "./missing.ts";
+import { notHere, notInstalled, outdated, type Missing } from "./missing.ts";
 import {
   JAVA_CLIENT_DIRECTORY,
   JAVA_CLIENT_VERSION,
   NODE_SDK_VERSION,
   NODE_VERSIONS,
-  PYTHON_BOOTSTRAP,
+  pythonBootstrapName,
   pythonBootstrapSource,
-  pythonBootstrapVersion,
   pythonMinor,
   pythonSdkOf,
   pythonSdkVersion,
@@ -29,7 +28,8 @@ import { systemLinks } from "./system-links.ts";
 export interface RuntimeState {
   readonly runtime: string;
   readonly architecture: Architecture;
-  readonly state: "ready" | "missing";
+  /** `outdated`: it was installed by a version of Lambent that has others. */
+  readonly state: "ready" | "outdated" | "missing";
   /** Version and place, or what to do. */
   readonly detail: string;
 }
@@ -130,14 +130,14 @@ function layoutOf(options: CatalogOptions, runtime: string): RuntimeLayout | Mis
   if (own !== undefined) return own;
   const nodeVersion = NODE_VERSIONS.get(runtime);
   if (nodeVersion !== undefined)
-    return isNodeInstalled(options, runtime, nodeVersion) ? node(options, runtime, nodeVersion) : notInstalled(runtime);
+    return isNodeInstalled(options, runtime, nodeVersion) ? node(options, runtime, nodeVersion) : notReady(options, runtime);
   if (PYTHON_RUNTIMES.includes(runtime)) {
     const host = findHostPython(options.pythonSearchPath, runtime);
     if (host === undefined) return notHere(runtime);
-    return isPythonSdkInstalled(options, runtime) ? python(options, host) : notInstalled(runtime);
+    return isPythonSdkInstalled(options, runtime) ? python(options, host) : notReady(options, runtime);
   }
   if (JAVA_RUNTIMES.has(runtime) && javaState(options, runtime) !== "absent")
-    return javaState(options, runtime) === "ready" ? java(options, runtime) : notInstalled(runtime);
+    return javaState(options, runtime) === "ready" ? java(options, runtime) : notReady(options, runtime);
   const host = hostRuby(options, runtime);
   if (host !== undefined) return ruby(options, runtime, host);
   return KNOWN_RUNTIMES.has(runtime) ? notHere(runtime) : undefined;
@@ -158,8 +158,26 @@ function stateOf(options: CatalogOptions, runtime: string): Omit<RuntimeState, "
   const host = nodeVersion === undefined ? findHostPython(options.pythonSearchPath, runtime) : undefined;
   if (nodeVersion === undefined && host === undefined) return { runtime, state: "missing", detail: notHere(runtime).missing };
   const isReady = nodeVersion === undefined ? isPythonSdkInstalled(options, runtime) : isNodeInstalled(options, runtime, nodeVersion);
-  if (!isReady) return { runtime, state: "missing", detail: notInstalled(runtime).missing };
+  if (!isReady) return stateToInstall(options, runtime);
   return { runtime, state: "ready", detail: host?.interpreter ?? `${nodeVersion}  ${join(options.runtimesDirectory, runtime)}` };
+}
+
+/** All is there that it takes, and something of it is not as it is wanted. */
+function wasInstalled({ runtimesDirectory }: CatalogOptions, runtime: string): boolean {
+  const parts = PYTHON_RUNTIMES.includes(runtime)
+    ? [pythonSdkOf(runtime).name]
+    : JAVA_RUNTIMES.has(runtime)
+      ? [javaDirectory(runtime), JAVA_CLIENT_DIRECTORY]
+      : [runtime, "node-sdk"];
+  return parts.every((name) => installedVersion(runtimesDirectory, name) !== undefined);
+}
+
+const notReady = (options: CatalogOptions, runtime: string): Missing =>
+  wasInstalled(options, runtime) ? outdated(runtime) : notInstalled(runtime);
+
+function stateToInstall(options: CatalogOptions, runtime: string): Omit<RuntimeState, "architecture"> {
+  const state = wasInstalled(options, runtime) ? "outdated" : "missing";
+  return { runtime, state, detail: notReady(options, runtime).missing };
 }
 
 /** A copy of the machine's own, whose files may lie all over it. */
@@ -175,7 +193,7 @@ function javaState(options: CatalogOptions, runtime: string): "ready" | "install
 }
 
 function stateOfJava(options: CatalogOptions, runtime: string): Omit<RuntimeState, "architecture"> {
-  if (javaState(options, runtime) !== "ready") return { runtime, state: "missing", detail: notInstalled(runtime).missing };
+  if (javaState(options, runtime) !== "ready") return stateToInstall(options, runtime);
   const directory = javaDirectory(runtime);
   return {
     runtime,
@@ -311,9 +329,10 @@ function python(options: CatalogOptions, host: HostPython): RuntimeLayout {
 }
 
 /** The installer's compiled copy, which saves 5 ms of each cold start, where it is of the present text. */
-function pythonBootstrap(options: CatalogOptions): string {
-  const isCurrent = installedVersion(options.runtimesDirectory, PYTHON_BOOTSTRAP) === pythonBootstrapVersion(options.bootstrapsDirectory);
-  return isCurrent ? join(options.runtimesDirectory, PYTHON_BOOTSTRAP) : pythonBootstrapSource(options.bootstrapsDirectory);
+function pythonBootstrap({ runtimesDirectory, bootstrapsDirectory }: CatalogOptions): string {
+  const name = pythonBootstrapName(bootstrapsDirectory);
+  const isThere = installedVersion(runtimesDirectory, name) !== undefined;
+  return isThere ? join(runtimesDirectory, name) : pythonBootstrapSource(bootstrapsDirectory);
 }
 
 /** Then every sandbox has it. */

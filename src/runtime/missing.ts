@@ -12,6 +12,11 @@ export const notInstalled = (runtime: string): Missing => ({
   missing: `The runtime ${runtime} is not installed: run  lambent runtime install ${runtime}`,
 });
 
+/** An update of Lambent comes with other versions of interpreters and SDKs now and then. */
+export const outdated = (runtime: string): Missing => ({
+  missing: `The runtime ${runtime} was installed by another version of Lambent: run  lambent runtime install ${runtime}`,
+});
+
 /** Neither this machine nor an image that was installed has its interpreter. */
 export function notHere(runtime: string): Missing {
   const install = `lambent runtime install ${runtime}`;

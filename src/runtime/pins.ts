@@ -114,9 +114,6 @@ export const NODE_SDK_VERSION: string = fingerprint(NODE_SDK);
 export const JAVA_CLIENT_VERSION: string = fingerprint(JAVA_CLIENT);
 export const pythonSdkVersion = (sdk: PythonSdk): string => fingerprint(sdk.packages);
 
-/** Directory below the runtimes directory: our Python bootstrap with its compiled files. */
-export const PYTHON_BOOTSTRAP = "python-bootstrap";
-
 export const pythonBootstrapSource = (bootstrapsDirectory: string): string => join(bootstrapsDirectory, "python");
 
 /** Names the exact text of the bootstrap: compiled files of another text must not be used. */
@@ -125,3 +122,10 @@ export function pythonBootstrapVersion(bootstrapsDirectory: string): string {
   const names = readdirSync(directory).filter((name) => name.endsWith(".py"));
   return fingerprint(names.toSorted().map((name) => [name, readFileSync(join(directory, name), "utf8")]));
 }
+
+/**
+ * Directory below the runtimes directory: our Python bootstrap of this text, with its compiled files. Each text has one of its own: servers of
+ * several versions of Lambent may run on the same runtimes.
+ */
+export const pythonBootstrapName = (bootstrapsDirectory: string): string =>
+  `python-bootstrap-${pythonBootstrapVersion(bootstrapsDirectory)}`;

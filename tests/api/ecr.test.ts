@@ -7,6 +7,7 @@ import { CreateAccessKeyCommand, CreateUserCommand, DeleteAccessKeyCommand, PutU
 import { assertRefused } from "../../src/aws/fake-service.ts";
 import { tarOfEntries } from "../../src/images/tar.fixture.ts";
 import { startApi } from "../support/api.ts";
+import { eventually } from "../support/eventually.ts";
 import { codeOf, digestOf, INDEX, MANIFEST, pushBlob, pushLayers, putManifest, registryClient } from "../support/registry.ts";
 
 const ACCOUNT = "000000000000";
@@ -189,6 +190,14 @@ test("images by the API: upload in parts, put, list, describe, get, delete", asy
     untagged.imageDetails?.map((one) => [one.imageDigest, one.imageSizeInBytes]),
     [[digestOf(manifestOf("3")), layer.length + config.length]],
   );
+  for (const [imageStatus, count] of [
+    ["ACTIVE", 4],
+    ["ANY", 4],
+    ["ARCHIVED", 0],
+  ] as const) {
+    const some = await client.send(new ecr.ListImagesCommand({ ...name, filter: { imageStatus } }));
+    assert.equal(some.imageIds?.length, count, imageStatus);
+  }
   const byTag = await client.send(new ecr.DescribeImagesCommand({ ...name, imageIds: [{ imageTag: "v1" }] }));
   assert.deepEqual(byTag.imageDetails?.[0]?.imageTags?.toSorted(), ["also", "v1"]);
   await assertRefused(
@@ -291,6 +300,111 @@ test("the protocol: uploads in one piece, in parts and by mounting; reads, range
   assert.deepEqual(await codeOf(await send("DELETE", `app/blobs/${digestOf(layer)}`)), [405, "UNSUPPORTED"]);
 });
 
+test("a layer has an address from which it can be fetched, once an image has it", async (t) => {
+  const { client, registry } = await start(t);
+  const urlOf = (layerDigest: string) => client.send(new ecr.GetDownloadUrlForLayerCommand({ repositoryName: "app", layerDigest }));
+  await pushBlob(registry, "app", layer);
+  await assertRefused(urlOf(digestOf(layer)), "LayerInaccessibleException", 400, /not associated with an image/);
+  assert.equal((await putManifest(registry, "app", "v1", await pushLayers(registry, "app", [layer]))).status, 201);
+  const { downloadUrl = "", layerDigest } = await urlOf(digestOf(layer));
+  assert.equal(layerDigest, digestOf(layer));
+  const fetched = await fetch(downloadUrl);
+  assert.deepEqual([fetched.status, Buffer.from(await fetched.arrayBuffer())], [200, layer]);
+  await assertRefused(urlOf(digestOf("no")), "LayersNotFoundException", 400, new RegExp(digestOf("no")));
+  await assertRefused(urlOf("md5:00"), "InvalidParameterException", 400, /layerDigest/);
+});
+
+test("an image that an index refers to is not deleted before the index, by any of its names", async (t) => {
+  const { client, registry } = await start(t);
+  const manifest = await pushLayers(registry, "app", [layer]);
+  const manifests = [{ mediaType: MANIFEST, digest: digestOf(manifest), size: manifest.length }];
+  const index = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests });
+  for (const tag of ["one", "two"]) assert.equal((await putManifest(registry, "app", tag, manifest)).status, 201);
+  assert.equal((await putManifest(registry, "app", "all", index, INDEX)).status, 201);
+  const { imageDetails } = await client.send(
+    new ecr.DescribeImagesCommand({ repositoryName: "app", imageIds: [{ imageTag: "all" }, { imageTag: "one" }] }),
+  );
+  const sizes = imageDetails?.map((one) => one.imageSizeInBytes) ?? [];
+  assert.ok((sizes[0] ?? 0) > layer.length && sizes[0] === sizes[1], "an index is as large as its largest image");
+  const remove = (...imageIds: ecr.ImageIdentifier[]) => client.send(new ecr.BatchDeleteImageCommand({ repositoryName: "app", imageIds }));
+  const byDigest = { imageDigest: digestOf(manifest) };
+  const { imageIds, failures } = await remove({ imageTag: "one" }, { imageTag: "two" }, byDigest);
+  assert.deepEqual(imageIds, [{ ...byDigest, imageTag: "one" }]);
+  const failure = {
+    failureCode: "ImageReferencedByManifestList",
+    failureReason: `Requested image referenced by manifest list: [${digestOf(index)}]`,
+  };
+  assert.deepEqual(failures, [
+    { imageId: { imageTag: "two" }, ...failure },
+    { imageId: byDigest, ...failure },
+  ]);
+  assert.deepEqual(await codeOf(await registry.send("DELETE", `app/manifests/${digestOf(manifest)}`)), [405, "UNSUPPORTED"]);
+  assert.equal((await registry.send("GET", `app/manifests/${digestOf(manifest)}`)).status, 200);
+  const mixed = await remove({ imageTag: "all", ...byDigest });
+  assert.deepEqual(
+    mixed.failures?.map((one) => one.failureCode),
+    ["ImageTagDoesNotMatchDigest"],
+  );
+  assert.deepEqual((await remove({ imageTag: "all" }, byDigest)).failures, []);
+});
+
+test("an upload that breaks off goes on where it ended; a blob is read in part", async (t) => {
+  const { server, registry } = await start(t);
+  const { send } = registry;
+  const begun = await send("POST", "app/blobs/uploads/");
+  const path = (begun.headers.get("location") ?? "").slice("/v2/".length);
+  const there = async () => (await send("GET", path)).headers.get("range");
+  const body = new ReadableStream({
+    start(controller) {
+      controller.enqueue(layer.subarray(0, 100));
+      const arrived = eventually("it has arrived", async () => (await there()) === "0-99");
+      void arrived.finally(() => controller.error(new Error("the client goes away")));
+    },
+  });
+  const broken: RequestInit & { duplex: "half" } = {
+    method: "PATCH",
+    headers: { authorization: registry.authorization },
+    body,
+    duplex: "half",
+  };
+  await assert.rejects(fetch(`${server.endpoint}/v2/${path}`, broken));
+  const rest = () => send("PATCH", path, layer.subarray(100), { "content-range": `100-${layer.length - 1}` });
+  const goneOn = await eventually("nobody sends to it any more", async () => {
+    const answer = await rest();
+    return answer.status === 202 && answer;
+  });
+  assert.equal(goneOn.headers.get("range"), `0-${layer.length - 1}`);
+  assert.equal((await send("PUT", `${path}?digest=${digestOf(layer)}`)).status, 201);
+
+  const part = (range: string) => send("GET", `app/blobs/${digestOf(layer)}`, undefined, { range });
+  for (const [range, from, to] of [
+    ["bytes=0-9", 0, 9],
+    ["bytes=1000-", 1000, layer.length - 1],
+    ["bytes=10-9999999", 10, layer.length - 1],
+    ["bytes=-5", layer.length - 5, layer.length - 1],
+  ] as const) {
+    const answer = await part(range);
+    assert.deepEqual([answer.status, answer.headers.get("content-range")], [206, `bytes ${from}-${to}/${layer.length}`], range);
+    assert.deepEqual(Buffer.from(await answer.arrayBuffer()), layer.subarray(from, to + 1));
+  }
+  assert.equal((await part(`bytes=${layer.length}-`)).status, 416);
+  for (const whole of ["bytes=0-1,5-6", "bytes=9-1", "lines=1-2"]) assert.equal((await part(whole)).status, 200, whole);
+});
+
+test("lists by the protocol: none for a page of 0, and a number that is none is refused", async (t) => {
+  const { registry } = await start(t);
+  assert.equal((await putManifest(registry, "app", "v1", await pushLayers(registry, "app", [layer]))).status, 201);
+  for (const [path, document] of [
+    ["_catalog", { repositories: [] }],
+    ["app/tags/list", { name: "app", tags: [] }],
+  ] as const) {
+    const none = await registry.send("GET", `${path}?n=0`);
+    assert.deepEqual([none.status, none.headers.get("link"), await none.json()], [200, null, document]);
+    for (const wrong of ["x", "-1", "1.5"])
+      assert.deepEqual(await codeOf(await registry.send("GET", `${path}?n=${wrong}`)), [400, "PAGINATION_NUMBER_INVALID"]);
+  }
+});
+
 test("who may: a token, its key and IAM on every call", async (t) => {
   const started = await start(t);
   const { server, registry, iam } = started;
@@ -356,6 +470,7 @@ const NAMED = {
   DeleteRepository: {},
   DeleteRepositoryPolicy: {},
   DescribeImages: {},
+  GetDownloadUrlForLayer: { layerDigest: digestOf("x") },
   GetRepositoryPolicy: {},
   InitiateLayerUpload: {},
   ListImages: {},

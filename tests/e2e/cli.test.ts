@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -225,6 +225,10 @@ test("what can't be deployed is told before anything is made, and nothing is lef
   for (const [words, exitCode, pattern] of [
     [["empty"], 2, /empty is empty/],
     [["prose"], 2, /no handler was found: name it with --runtime and --handler/],
+    [["prose", "--handler", "a.b"], 2, /what a\.b is written in was not found: name it with --runtime/],
+    [["prose", "--runtime", "nodejs24.x"], 2, /no handler was found: name it with --handler/],
+    [["refused", "--layer", "none"], 2, /there is no layer none: publish it/],
+    [["refused", "--layer", "none:7"], 2, /there is no version 7 of a layer none: see {2}lambent layer list/],
     [["refused/index.mjs"], 2, /refused\/index\.mjs is not a zip: name the directory that has the code/],
     [["refused", "--memory", "lots"], 2, /--memory lots: write a whole number/],
     [["refused", "--env", "NAME"], 2, /--env NAME: write NAME=VALUE/],
@@ -244,6 +248,16 @@ test("what can't be deployed is told before anything is made, and nothing is lef
     roles.Roles?.some(({ RoleName }) => RoleName === "lambent-refused"),
     false,
   );
+});
+
+test("a function whose runtime is not there is made, and told what it needs", () => {
+  const { status, stderr } = lambent("deploy", "refused", "--name", "needs", "--runtime", "dotnet8", "--handler", "a::b.c");
+  assert.equal(status, 0, stderr);
+  assert.match(
+    stderr,
+    /created needs.*\nThe runtime dotnet8 comes only with AWS's own image: run {2}lambent runtime install dotnet8 --from IMAGE/,
+  );
+  assert.equal(lambent("delete", "needs").status, 0);
 });
 
 test("a function that is missing, or an event that is none, is told in a sentence", () => {
@@ -312,6 +326,25 @@ test("Ctrl-C in the middle of an invocation ends the command alone", async () =>
   await once(child, "close");
   assert.ok(child.exitCode === 130 || child.signalCode === "SIGINT", `${child.exitCode} ${child.signalCode}`);
   assert.equal(lambent("invoke", "slow").stdout, '"done"\n');
+});
+
+test("Ctrl-C in the middle of the demo ends its server, and leaves none of its data", async () => {
+  const temporary = await mkdtemp(join(tmpdir(), "lambent-demo-test-"));
+  const child = spawn(process.execPath, [MAIN, "demo"], {
+    env: { ...environment(), TMPDIR: temporary },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  await eventually("it invokes", () => stderr.includes("lambent invoke greeter"));
+  child.kill("SIGINT");
+  await once(child, "close");
+  assert.deepEqual([child.exitCode, stderr.trimEnd().split("\n").at(-1)], [130, "lambent: interrupted"]);
+  assert.deepEqual(
+    (await readdir(temporary)).filter((name) => name.startsWith("lambent")),
+    [],
+  );
+  await rm(temporary, { recursive: true });
 });
 
 test("a second server is told what is in its way", async () => {

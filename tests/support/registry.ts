@@ -5,6 +5,8 @@ import { GetAuthorizationTokenCommand, type ECRClient } from "@aws-sdk/client-ec
 export const digestOf = (bytes: Uint8Array | string): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 export interface RegistryClient {
+  /** The header's value. */
+  readonly authorization: string;
   readonly send: (
     method: string,
     path: string,
@@ -17,6 +19,7 @@ export async function registryClient(endpoint: string, ecr: ECRClient): Promise<
   const { authorizationData } = await ecr.send(new GetAuthorizationTokenCommand({}));
   const authorization = `Basic ${authorizationData?.[0]?.authorizationToken}`;
   return {
+    authorization,
     send: (method, path, body, headers = {}) =>
       fetch(`${endpoint}/v2/${path}`, {
         method,

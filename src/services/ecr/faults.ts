@@ -7,6 +7,7 @@ import {
   InvalidLayerException$,
   InvalidLayerPartException$,
   InvalidParameterException$,
+  LayerInaccessibleException$,
   LayersNotFoundException$,
   ReferencedImagesNotFoundException$,
   RepositoryAlreadyExistsException$,
@@ -72,3 +73,7 @@ export const wrongPart = (lastByteReceived: number) =>
     lastByteReceived,
   });
 export const invalidLayer = (message: string) => new Fault(InvalidLayerException$, message);
+export const layerInaccessible = (digest: string) =>
+  new Fault(LayerInaccessibleException$, `The layer with digest '${digest}' is not available because it is not associated with an image.`);
+export const layerNotFound = (name: RepositoryName, digest: string) =>
+  new Fault(LayersNotFoundException$, `Layers with digests '[${digest}]' could not be found in ${ofRepository(name)}`);

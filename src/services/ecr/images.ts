@@ -16,7 +16,7 @@ import {
   type RepositoryName,
 } from "./model.ts";
 import { page } from "./page.ts";
-import { deleteImage, deleteTag, putManifest } from "./push.ts";
+import { deleteImage, deleteTag, indexesOf, putManifest } from "./push.ts";
 
 type Names = "BatchDeleteImage" | "BatchGetImage" | "DescribeImages" | "ListImages" | "PutImage";
 
@@ -35,17 +35,25 @@ function listed(ecr: Ecr, name: RepositoryName): readonly Listed[] {
   });
 }
 
-const matches = ({ tags }: Listed, status: string | undefined): boolean =>
-  status === "TAGGED" ? tags.length > 0 : status === "UNTAGGED" ? tags.length === 0 : true;
+/** Nothing is ever archived. */
+const matches = ({ tags }: Listed, { tagStatus, imageStatus = "ACTIVE" }: client.ListImagesFilter = {}): boolean =>
+  (imageStatus === "ACTIVE" || imageStatus === "ANY") &&
+  (tagStatus === "TAGGED" ? tags.length > 0 : tagStatus === "UNTAGGED" ? tags.length === 0 : true);
 
-function detail(name: RepositoryName, { sha256, record, tags }: Listed): client.ImageDetail {
+/** Of an index, that of the largest of its images. */
+function sizeOf(ecr: Ecr, name: RepositoryName, { bytes, images: parts }: ImageRecord): number {
+  return Math.max(bytes, ...parts.map((sha256) => findImage(ecr, name, { sha256 })?.record.bytes ?? 0));
+}
+
+function detail(ecr: Ecr, name: RepositoryName, { sha256, record, tags }: Listed): client.ImageDetail {
   return {
     registryId: name.account,
     repositoryName: name.name,
     imageDigest: digestOf(sha256),
     ...(tags.length === 0 ? {} : { imageTags: [...tags] }),
-    imageSizeInBytes: record.bytes,
+    imageSizeInBytes: sizeOf(ecr, name, record),
     imagePushedAt: new Date(record.pushedAtMs),
+    imageStatus: "ACTIVE",
     imageManifestMediaType: record.mediaType,
     ...(record.artifactType === undefined ? {} : { artifactMediaType: record.artifactType }),
   };
@@ -56,7 +64,7 @@ export function images(ecr: Ecr) {
     ListImages(context, { registryId, repositoryName, filter, maxResults, nextToken }) {
       const name = existingRepository(ecr, nameOf(context, registryId, repositoryName));
       const ids = listed(ecr, name)
-        .filter((one) => matches(one, filter?.tagStatus))
+        .filter((one) => matches(one, filter))
         .flatMap((one) => (one.tags.length === 0 ? [""] : one.tags).map((tag) => ({ id: `${one.sha256} ${tag}`, one, tag })));
       const { found, more } = page(`images/${name.name}`, ids, { maxResults, nextToken });
       const imageIds = found.map(({ one, tag }) => ({ imageDigest: digestOf(one.sha256), ...(tag === "" ? {} : { imageTag: tag }) }));
@@ -68,14 +76,14 @@ export function images(ecr: Ecr) {
       const all = listed(ecr, name);
       if (imageIds !== undefined && imageIds.length > 0) {
         const wanted = new Set(imageIds.map((one) => existing(ecr, name, one)));
-        return { imageDetails: all.filter(({ sha256 }) => wanted.has(sha256)).map((one) => detail(name, one)) };
+        return { imageDetails: all.filter(({ sha256 }) => wanted.has(sha256)).map((one) => detail(ecr, name, one)) };
       }
       const { found, more } = page(
         `details/${name.name}`,
-        all.filter((one) => matches(one, filter?.tagStatus)),
+        all.filter((one) => matches(one, filter)),
         { maxResults, nextToken },
       );
-      return { imageDetails: found.map((one) => detail(name, one)), ...more };
+      return { imageDetails: found.map((one) => detail(ecr, name, one)), ...more };
     },
 
     BatchGetImage: (context, input) => batchGetImage(ecr, context, input),
@@ -95,7 +103,7 @@ function existing(ecr: Ecr, name: RepositoryName, { imageDigest, imageTag }: cli
   return found.sha256;
 }
 
-const failureOf = (imageId: client.ImageIdentifier): client.ImageFailure => {
+const failureOf = (ecr: Ecr, name: RepositoryName, imageId: client.ImageIdentifier): client.ImageFailure => {
   const { imageDigest, imageTag } = imageId;
   if (imageDigest === undefined && imageTag === undefined)
     return { imageId, failureCode: "MissingDigestAndTag", failureReason: "Invalid request parameters: both tag and digest cannot be null" };
@@ -107,6 +115,14 @@ const failureOf = (imageId: client.ImageIdentifier): client.ImageFailure => {
     };
   if (imageTag !== undefined && !TAG.test(imageTag))
     return { imageId, failureCode: "InvalidImageTag", failureReason: "Invalid request parameters: image tag is not valid" };
+  const isThere = (found: { readonly sha256?: string | undefined; readonly tag?: string | undefined }) =>
+    findImage(ecr, name, found) !== undefined;
+  if (imageDigest !== undefined && imageTag !== undefined && isThere({ sha256: sha256Of(imageDigest) }) && isThere({ tag: imageTag }))
+    return {
+      imageId,
+      failureCode: "ImageTagDoesNotMatchDigest",
+      failureReason: "Invalid request parameters: the tag is of another image than the digest",
+    };
   return { imageId, failureCode: "ImageNotFound", failureReason: "Requested image not found" };
 };
 
@@ -124,7 +140,7 @@ async function batchGetImage(ecr: Ecr, context: Context, { registryId, repositor
     const image = findBy(ecr, name, imageId);
     const body = image === undefined ? undefined : await ecr.blobs.read(image.sha256);
     if (image === undefined || body === undefined) {
-      failures.push(failureOf(imageId));
+      failures.push(failureOf(ecr, name, imageId));
       continue;
     }
     found.push({
@@ -148,19 +164,32 @@ async function batchDeleteImage(
   const failures: client.ImageFailure[] = [];
   for (const imageId of imageIds) {
     const image = findBy(ecr, name, imageId);
-    const { imageDigest, imageTag } = imageId;
-    if (image === undefined) failures.push(failureOf(imageId));
-    else if (imageTag !== undefined && imageDigest === undefined) {
-      await deleteTag(ecr, name, imageTag);
-      // An image goes with its last tag.
-      if (tagsOf(ecr, name).every(({ value }) => value.sha256 !== image.sha256)) await deleteImage(ecr, name, image.sha256);
-      deleted.push({ imageDigest: digestOf(image.sha256), imageTag });
-    } else {
-      await deleteImage(ecr, name, image.sha256);
-      deleted.push({ imageDigest: digestOf(image.sha256), ...(imageTag === undefined ? {} : { imageTag }) });
-    }
+    const failure = image === undefined ? failureOf(ecr, name, imageId) : await deleteOne(ecr, name, imageId, image.sha256);
+    if (failure !== undefined) failures.push(failure);
+    else if (image !== undefined) deleted.push({ ...imageId, imageDigest: digestOf(image.sha256) });
   }
   return { imageIds: deleted, failures };
+}
+
+/** A tag alone, or the image with all of its tags; an image goes with its last tag. */
+async function deleteOne(
+  ecr: Ecr,
+  name: RepositoryName,
+  imageId: client.ImageIdentifier,
+  sha256: string,
+): Promise<client.ImageFailure | undefined> {
+  const { imageDigest, imageTag } = imageId;
+  const isOneOfTags = imageDigest === undefined && tagsOf(ecr, name).filter(({ value }) => value.sha256 === sha256).length > 1;
+  const indexes = isOneOfTags ? [] : indexesOf(ecr, name, sha256);
+  if (indexes.length > 0)
+    return {
+      imageId,
+      failureCode: "ImageReferencedByManifestList",
+      failureReason: `Requested image referenced by manifest list: [${indexes.join(", ")}]`,
+    };
+  if (isOneOfTags && imageTag !== undefined) await deleteTag(ecr, name, imageTag);
+  else await deleteImage(ecr, name, sha256);
+  return undefined;
 }
 
 async function putImage(ecr: Ecr, context: Context, input: client.PutImageCommandInput) {

@@ -2,15 +2,15 @@
 import type * as client from "@aws-sdk/client-ecr";
 import type { Operations } from "../../aws/operations.ts";
 import { sha256Of } from "../../images/manifest.ts";
-import { invalidLayer } from "./faults.ts";
-import { digestOf, existingRepository, imageId, nameOf, type Ecr } from "./model.ts";
+import { invalidLayer, invalidParameter, layerInaccessible, layerNotFound } from "./faults.ts";
+import { digestOf, existingRepository, imageId, imagesOf, nameOf, type Ecr } from "./model.ts";
 import { hasLayer } from "./push.ts";
 import type { Uploads } from "./uploads.ts";
 
 /** What clients should send at once. */
 const PART_BYTES = 10 * 2 ** 20;
 
-type Names = "BatchCheckLayerAvailability" | "CompleteLayerUpload" | "InitiateLayerUpload" | "UploadLayerPart";
+type Names = "BatchCheckLayerAvailability" | "CompleteLayerUpload" | "GetDownloadUrlForLayer" | "InitiateLayerUpload" | "UploadLayerPart";
 
 export function layers(ecr: Ecr, uploads: Uploads) {
   return {
@@ -28,6 +28,16 @@ export function layers(ecr: Ecr, uploads: Uploads) {
         } else found.push({ layerDigest, layerAvailability: "UNAVAILABLE" });
       }
       return { layers: found, failures };
+    },
+
+    async GetDownloadUrlForLayer(context, { registryId, repositoryName, layerDigest = "" }) {
+      const name = existingRepository(ecr, nameOf(context, registryId, repositoryName));
+      const sha256 = sha256Of(layerDigest);
+      if (sha256 === undefined)
+        throw invalidParameter("Invalid parameter at 'layerDigest' failed to satisfy constraint: 'must be a SHA-256 digest'");
+      if (!(await hasLayer(ecr, name, sha256))) throw layerNotFound(name, layerDigest);
+      if (!imagesOf(ecr, name).some(({ value }) => value.layers.includes(sha256))) throw layerInaccessible(layerDigest);
+      return { downloadUrl: ecr.downloadUrl(context, sha256), layerDigest };
     },
 
     async InitiateLayerUpload(context, { registryId, repositoryName }) {

@@ -55,6 +55,8 @@ export interface EcrDeps {
   readonly identities: Identities;
   /** 32 bytes: authorization tokens are sealed with it. */
   readonly sealingKey: Uint8Array;
+  /** Where a blob can be fetched, for some minutes, by whoever is told. */
+  downloadUrl(context: Context, sha256: string): string;
 }
 
 export interface Ecr extends EcrDeps {

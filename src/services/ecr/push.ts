@@ -18,6 +18,7 @@ import {
   findRepository,
   IMAGE_KIND,
   imageId,
+  imagesOf,
   isConflict,
   keyOf,
   LAYER_KIND,
@@ -153,6 +154,12 @@ export async function rememberLayer(ecr: Ecr, name: RepositoryName, sha256: stri
       throw isConflict(cause) ? noSuchRepository(name) : cause;
     });
 }
+
+/** Those of the repository that have the image: it does not go before them. */
+export const indexesOf = (ecr: Ecr, name: RepositoryName, sha256: string): readonly string[] =>
+  imagesOf(ecr, name)
+    .filter(({ value }) => value.images.includes(sha256))
+    .map(({ key }) => digestOf(key.id.slice(name.name.length + 1)));
 
 /** With its tags; false: there is none. */
 export async function deleteImage(ecr: Ecr, name: RepositoryName, sha256: string): Promise<boolean> {

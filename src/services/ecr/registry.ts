@@ -2,6 +2,7 @@
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 import type { Readable } from "node:stream";
 import { authorise } from "../../aws/authorise.ts";
+import { byteRange } from "../../aws/byte-range.ts";
 import { CommonFault, Fault } from "../../aws/fault.ts";
 import type { Context } from "../../aws/operations.ts";
 import { parseQuery, type WireRequest, type WireResponse } from "../../aws/request.ts";
@@ -10,7 +11,7 @@ import { MANIFEST_BYTES_MAX, sha256Of } from "../../images/manifest.ts";
 import { needOn } from "./access.ts";
 import { invalidManifest, noSuchImage } from "./faults.ts";
 import { digestOf, existingRepository, findImage, isRepositoryName, TAG, tagsOf, type Ecr, type RepositoryName } from "./model.ts";
-import { deleteImage, deleteTag, hasLayer, putManifest, rememberLayer } from "./push.ts";
+import { deleteImage, deleteTag, hasLayer, indexesOf, putManifest, rememberLayer } from "./push.ts";
 import { tokenOf } from "./tokens.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -170,6 +171,8 @@ export class Registry {
         return await this.#putManifest(call, named);
       case "DELETE":
         this.#allow(call, "ecr:BatchDeleteImage");
+        if (sha256 !== undefined && indexesOf(this.#ecr, name, sha256).length > 0)
+          throw new CommonFault("UNSUPPORTED", "An image that an index refers to is not deleted before the index.", 405);
         if (!(sha256 === undefined ? await deleteTag(this.#ecr, name, reference) : await deleteImage(this.#ecr, name, sha256)))
           throw noSuchImage(name, sha256 === undefined ? { tag: reference } : { digest: reference });
         return empty(202);
@@ -220,15 +223,21 @@ export class Registry {
     const sha256 = sha256Of(reference);
     const layer = sha256 === undefined ? undefined : this.#ecr.layers.get(name.account, name.region, `${name.name}@${sha256}`);
     if (sha256 === undefined || layer === undefined) throw noSuchBlob();
-    const body = request.method === "GET" ? await this.#ecr.blobs.read(sha256) : undefined;
+    const { bytes } = layer.value;
+    const wanted = request.headers.get("range");
+    const range = wanted === undefined || request.method === "HEAD" ? undefined : byteRange(wanted, bytes);
+    if (range === "unsatisfiable") return empty(416, { "content-range": `bytes */${bytes}` });
+    const body = request.method === "GET" ? await this.#ecr.blobs.read(sha256, range) : undefined;
     if (request.method === "GET" ? body === undefined : !(await this.#ecr.blobs.has(sha256))) throw noSuchBlob();
     const headers = {
       ...VERSION,
+      "accept-ranges": "bytes",
       "content-type": "application/octet-stream",
-      "content-length": String(layer.value.bytes),
+      "content-length": String(range === undefined ? bytes : range.end - range.start),
       "docker-content-digest": reference,
+      ...(range === undefined ? {} : { "content-range": `bytes ${range.start}-${range.end - 1}/${bytes}` }),
     };
-    return { status: 200, headers, ...(body === undefined ? {} : { body }) };
+    return { status: range === undefined ? 200 : 206, headers, ...(body === undefined ? {} : { body }) };
   }
 
   async #blobUploads(call: Call): Promise<WireResponse> {
@@ -262,7 +271,13 @@ export class Registry {
     const digest = query.get("digest")?.[0];
     if (digest === undefined) return this.#uploadAt(call, id, 0, 202);
     this.#allow(call, "ecr:UploadLayerPart", "ecr:CompleteLayerUpload");
-    await this.#append(call, id);
+    try {
+      await this.#append(call, id);
+    } catch (cause) {
+      // Nobody was told its name.
+      await this.#uploads.abort(id);
+      throw cause;
+    }
     return this.#created(call, (await this.#uploads.complete(name, id, digest)).sha256);
   }
 
@@ -311,8 +326,10 @@ const registryOf = ({ hostBucket }: WireRequest): string | undefined => /^(\d{12
 
 function paged(member: string, more: object, ids: readonly string[], path: string, query: Call["query"]): WireResponse {
   const last = query.get("last")?.[0];
-  const given = Number(query.get("n")?.[0] ?? PAGE_MAX);
-  const limit = Number.isInteger(given) && given > 0 ? Math.min(given, PAGE_MAX) : PAGE_MAX;
+  const given = query.get("n")?.[0] ?? String(PAGE_MAX);
+  if (!/^\d+$/.test(given)) throw new CommonFault("PAGINATION_NUMBER_INVALID", "The number of results is not valid.", 400);
+  const limit = Math.min(Number(given), PAGE_MAX);
+  if (limit === 0) return json({ ...more, [member]: [] });
   const rest = last === undefined ? ids : ids.filter((id) => byteOrder(id, last) > 0);
   const page = rest.slice(0, limit);
   const answer = json({ ...more, [member]: page });

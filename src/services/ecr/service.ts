@@ -51,7 +51,6 @@ const NOT_BUILT = {
   DescribeReplicationBackfillResults: notBuilt,
   DescribeRepositoryCreationTemplates: notBuilt,
   GetAccountSetting: notBuilt,
-  GetDownloadUrlForLayer: notBuilt,
   GetLifecyclePolicy: notBuilt,
   GetLifecyclePolicyPreview: notBuilt,
   GetRegistryPolicy: notBuilt,

@@ -46,7 +46,13 @@ export class Uploads {
 
   #find(repository: RepositoryName, id: string): Upload {
     const upload = this.#uploads.get(id);
-    if (upload === undefined || upload.repository !== nameText(repository) || upload.isBusy) throw noSuchUpload(id);
+    if (upload === undefined || upload.repository !== nameText(repository)) throw noSuchUpload(id);
+    return upload;
+  }
+
+  #findIdle(repository: RepositoryName, id: string): Upload {
+    const upload = this.#find(repository, id);
+    if (upload.isBusy) throw noSuchUpload(id);
     return upload;
   }
 
@@ -55,30 +61,39 @@ export class Uploads {
     return this.#find(repository, id).bytes;
   }
 
-  /** `start`: where the part belongs; absent: at the end. A part that breaks off ends the upload. Resolves with the bytes so far. */
+  /**
+   * `start`: where the part belongs; absent: at the end. Of a part that breaks off what has come stays, and whoever asks how much that is may go
+   * on from there. Resolves with the bytes so far.
+   */
   async append(repository: RepositoryName, id: string, part: AsyncIterable<Uint8Array>, start?: number): Promise<number> {
-    const upload = this.#find(repository, id);
+    const upload = this.#findIdle(repository, id);
     if (start !== undefined && start !== upload.bytes) throw wrongPart(upload.bytes);
     upload.isBusy = true;
     upload.timer.cancel();
     try {
-      for await (const piece of part) {
-        upload.bytes += piece.byteLength;
-        if (upload.bytes > LAYER_BYTES_MAX) throw invalidLayer(`A layer can't be larger than ${LAYER_BYTES_MAX} bytes.`);
-        await upload.writer.write(piece);
-      }
+      for await (const piece of part) await this.#take(id, upload, piece);
+    } finally {
+      upload.isBusy = false;
+      if (this.#uploads.has(id)) upload.timer = this.#expiry(id);
+    }
+    return upload.bytes;
+  }
+
+  /** What can't be taken ends the upload: nobody knows how much of it is there. */
+  async #take(id: string, upload: Upload, piece: Uint8Array): Promise<void> {
+    try {
+      if (upload.bytes + piece.byteLength > LAYER_BYTES_MAX) throw invalidLayer(`A layer can't be larger than ${LAYER_BYTES_MAX} bytes.`);
+      await upload.writer.write(piece);
+      upload.bytes += piece.byteLength;
     } catch (cause) {
       await this.abort(id);
       throw cause;
     }
-    upload.isBusy = false;
-    upload.timer = this.#expiry(id);
-    return upload.bytes;
   }
 
   /** Throws when the digest is not that of the bytes; they are nobody's then. */
   async complete(repository: RepositoryName, id: string, digest: string): Promise<BlobInfo> {
-    const upload = this.#find(repository, id);
+    const upload = this.#findIdle(repository, id);
     const wanted = sha256Of(digest);
     upload.isBusy = true;
     upload.timer.cancel();

@@ -1,5 +1,6 @@
 // Objects: put, get, head, delete, and their attributes.
 import type * as client from "@aws-sdk/client-s3";
+import { byteRange } from "../../aws/byte-range.ts";
 import { CommonFault } from "../../aws/fault.ts";
 import type { Context, Input, Operation, Output } from "../../aws/operations.ts";
 import { existingBucket } from "./bucket-lookup.ts";
@@ -53,22 +54,14 @@ interface Selection {
   readonly checksum?: Checksum | undefined;
 }
 
-/** One range of bytes; what is no range, or several, is as if it were not there (RFC 9110 section 14.2). */
 function rangeSelection(range: string, bytes: number): { start: number; end: number } | undefined {
-  const match = /^bytes=(\d{0,19})-(\d{0,19})$/.exec(range.trim());
-  if (match === null || (match[1] === "" && match[2] === "")) return undefined;
-  const unsatisfiable = () =>
-    new CommonFault("InvalidRange", "The requested range is not satisfiable", 416, { RangeRequested: range, ActualObjectSize: bytes });
-  if (match[1] === "") {
-    const length = Math.min(Number(match[2]), bytes);
-    if (length === 0) throw unsatisfiable();
-    return { start: bytes - length, end: bytes };
-  }
-  const start = Number(match[1]);
-  const last = match[2] === "" ? bytes - 1 : Number(match[2]);
-  if (match[2] !== "" && last < start) return undefined;
-  if (start >= bytes) throw unsatisfiable();
-  return { start, end: Math.min(last + 1, bytes) };
+  const found = byteRange(range, bytes);
+  if (found === "unsatisfiable")
+    throw new CommonFault("InvalidRange", "The requested range is not satisfiable", 416, {
+      RangeRequested: range,
+      ActualObjectSize: bytes,
+    });
+  return found;
 }
 
 async function partSelection(store: S3Store, object: ObjectRecord, partNumber: number): Promise<Selection> {
