@@ -126,7 +126,7 @@ reached. Encryption with KMS and exclusion filters of tag mutability are refused
 - Protocols: \`lambda\`, \`sqs\`, \`http\`, \`https\`; \`email\` and \`email-json\` are told to the server's log; \`sms\`, \`firehose\` and \`application\` are refused by Subscribe, PhoneNumber by Publish.
 - Refused: \`KmsMasterKeyId\`, \`ArchivePolicy\`, DataProtectionPolicy, \`ReplayPolicy\`, \`SubscriptionRoleArn\`.
 - Stored and returned without effect: \`TracingConfig\` (the trace header goes on to functions and queues in any case), delivery status attributes (\`…SuccessFeedbackRoleArn\` and their like).
-- Subscribing an endpoint again after unsubscribing gives the subscription the ARN that it had. Subscriptions that confirm themselves (a function or queue of the caller's account) can only be ended with a signed request. No UnsubscribeConfirmation is sent.
+- Subscribing an endpoint again after unsubscribing gives the subscription the ARN that it had. Subscriptions that confirm themselves (a function or queue of the caller's account) can only be ended with a signed request.
 - Filter policies: AWS's limits of keys, combinations and policies per topic; \`wildcard\` works, \`anything-but\` takes values and \`prefix\`. A changed policy holds at once.
 - A topic's default policy opens nothing to services; name the service's principal.`,
   events: `How events and schedules are delivered: [docs/schedules.md](schedules.md). Differs from AWS, or is left out:
