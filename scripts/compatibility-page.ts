@@ -147,7 +147,6 @@ reached. Encryption with KMS and exclusion filters of tag mutability are refused
   \`sns:publish\` and \`eventbridge:putEvents\`. Others, parameters that only they have, and members of a universal target's input that Lambent does not know are
   refused with ValidationException. \`lambda:invoke\` is asynchronous, also with InvocationType RequestResponse.
 - \`KmsKeyArn\` is refused: encrypt the disk.
-- \`<aws.scheduler.attempt-number>\` is 1 in each attempt.
 - A group is deleted with its schedules at once: its State is never DELETING.
 - A client token of a deletion is remembered until the server stops; those of CreateSchedule and CreateScheduleGroup as long as what they made.`,
   xray: `What is kept, for how long, and how to read it: [tracing.md](tracing.md). Differs from AWS, or is left out:

@@ -96,6 +96,24 @@ test("what is refused goes to the dead letters at once, and without them is gone
   assert.deepEqual(await queue.depth(`delivery/${TARGET}`), { visible: 0, claimed: 0, delayed: 0 });
 });
 
+test("event, context and dead letter tell the number of the attempt where they name it", async (t) => {
+  const { outgoing, calls, minute } = setUp(t, (target) => (target === DEAD ? { kind: "delivered" } : BUSY));
+  outgoing.begin();
+  const deadLetter = { target: DEAD, event: Buffer.from("the <n>th") };
+  const retry = { retriesMax: 1, ageMaxMs: 86_400_000 };
+  const context = { ...CONTEXT, subject: "Try <n>" };
+  await outgoing.send([delivery({ event: Buffer.from("<n>, <n>"), context, attemptMark: "<n>", retry, deadLetter })]);
+  await minute();
+  assert.deepEqual(
+    calls.map(({ event, context: { subject } }) => [event, subject]),
+    [
+      ["1, 1", "Try 1"],
+      ["2, 2", "Try 2"],
+      ["the 2th", "Try 2"],
+    ],
+  );
+});
+
 test("a dead letter may have an event of its own, and retries their own pace", async (t) => {
   const { outgoing, calls, minute } = setUp(t, (target) => (target === DEAD ? { kind: "delivered" } : BUSY));
   outgoing.begin();
