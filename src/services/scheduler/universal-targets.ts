@@ -1,7 +1,7 @@
 // Universal targets: an operation of another service, with its parameters as JSON.
 // https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
 import type { Target } from "@aws-sdk/client-scheduler";
-import { parseJson } from "../../aws/json-document.ts";
+import { parseExactly } from "../../aws/exact-json.ts";
 import { Malformed } from "../../aws/scalar.ts";
 import type { DeliveryContext } from "../../aws/deliver.ts";
 import { validation } from "./faults.ts";
@@ -140,7 +140,7 @@ export function requestsOf(target: Target, place: Place, input = target.Input ??
 
 function readJson(text: string): unknown {
   try {
-    return parseJson(text);
+    return parseExactly(text);
   } catch (cause) {
     if (cause instanceof Malformed) throw invalid("It is not JSON.");
     throw cause;
