@@ -72,6 +72,21 @@ test("as many attempts as the rules have, then a dead letter that tells why", as
   });
 });
 
+test("what a queue can't hold of a failure's text does not keep the dead letter from it", async (t) => {
+  const outcome = { kind: "refused", code: "Bad", message: "" } as const;
+  let message = "a \0 in it";
+  const { outgoing, calls, minute } = setUp(t, (target) => (target === DEAD ? { kind: "delivered" } : { ...outcome, message }));
+  outgoing.begin();
+  const deadLetter = { target: DEAD, tellsFailure: "EventBridge" } as const;
+  await outgoing.send([delivery({ deadLetter })]);
+  await minute();
+  assert.deepEqual(calls.at(-1)?.context.attributes?.["ERROR_MESSAGE"], text("a \ufffd in it"));
+  message = "";
+  await outgoing.send([delivery({ deadLetter, context: { ...CONTEXT, id: "0196b2a0-0000-4000-8000-000000000001" } })]);
+  await minute();
+  assert.deepEqual(Object.keys(calls.at(-1)?.context.attributes ?? {}), ["ERROR_CODE"]);
+});
+
 test("what is too old is not tried again", async (t) => {
   const { outgoing, calls, minute } = setUp(t, (target) => (target === DEAD ? { kind: "delivered" } : BUSY));
   outgoing.begin();

@@ -2,6 +2,7 @@
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
 import { createHash } from "node:crypto";
 import type { MessageAttributeValue, MessageSystemAttributeValue } from "@aws-sdk/client-sqs";
+import { hasForbiddenCharacters } from "../../aws/message-text.ts";
 import { invalidParameter, unsupported } from "./faults.ts";
 
 /** As stored: one of both values is there. */
@@ -64,11 +65,6 @@ function storedOne(name: string, given: MessageAttributeValue | MessageSystemAtt
   if (kind === "Number") checkNumber(name, value);
   return { type: DataType, text: value };
 }
-
-/** What XML 1.0 can hold: SQS takes nothing else, whatever the protocol. */
-const FORBIDDEN = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/u;
-
-export const hasForbiddenCharacters = (text: string) => FORBIDDEN.test(text);
 
 function checkText(text: string, what: string): void {
   if (hasForbiddenCharacters(text)) throw invalidParameter(`${what} contains characters that are not allowed.`);

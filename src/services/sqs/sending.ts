@@ -9,6 +9,7 @@ import {
 } from "@aws-sdk/client-sqs";
 import type * as client from "@aws-sdk/client-sqs";
 import { Fault } from "../../aws/fault.ts";
+import { hasForbiddenCharacters } from "../../aws/message-text.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import type { NewMail, SentMail } from "../../store/mailboxes.ts";
 import { numberOf } from "./attributes.ts";
@@ -16,7 +17,6 @@ import { attempted, checkEntries } from "./batch.ts";
 import { invalidParameter, invalidValue, missingParameter, NOT_OF_THIS_TYPE } from "./faults.ts";
 import {
   attributesBytes,
-  hasForbiddenCharacters,
   md5Of,
   md5OfAttributes,
   storedAttributes,
