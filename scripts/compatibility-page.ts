@@ -117,6 +117,7 @@ with KMS or a client's key is refused.`,
 - \`KmsMasterKeyId\` is refused; \`SqsManagedSseEnabled\` is stored and returned without effect: encrypt the disk.
 - \`FifoThroughputLimit\`: the API's rates are not limited, for either value. \`MessageGroupId\` of standard queues is returned with the message, and evens out nothing between groups.
 - A changed DelaySeconds holds for messages sent from then on, in FIFO queues too. Counts are exact.
+- ChangeMessageVisibility after the timeout has ended hides a standard queue's message again, as long as nobody has received it since.
 - Version 1 of the AWS CLI has endpoints of its own for SQS and does not look at AWS_ENDPOINT_URL: give it \`--endpoint-url\`.
 - Every call is signed: a policy does not open a queue to callers without credentials.`,
   ecr: `Beside the API, the registry's own protocol below \`/v2/\` of the same port: docs/images.md. Repository URIs name the host by which the server was

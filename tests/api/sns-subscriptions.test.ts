@@ -159,7 +159,11 @@ test("a web endpoint is asked first, confirms by the link, gets notifications, a
   const { Subscriptions = [] } = await client.send(new sns.ListSubscriptionsCommand({}));
   assert.equal(Subscriptions[0]?.SubscriptionArn, "PendingConfirmation");
   for (const arn of [TopicArn, `${TopicArn}2`])
-    await assert.rejects(client.send(new sns.ConfirmSubscriptionCommand({ TopicArn: arn, Token: "wrong" })), invalid("Token"));
+    await assert.rejects(client.send(new sns.ConfirmSubscriptionCommand({ TopicArn: arn, Token: "0af".repeat(40) })), invalid("Token"));
+  await assert.rejects(client.send(new sns.ConfirmSubscriptionCommand({ TopicArn, Token: "wrong" })), {
+    name: "InvalidParameterException",
+    message: "Invalid token",
+  });
   const confirmed = await (await fetch(question["SubscribeURL"] ?? "")).text();
   const arn = /<SubscriptionArn>(.*)<\/SubscriptionArn>/.exec(confirmed)?.[1] ?? "";
   assert.equal((await attributesOf(client, arn))["ConfirmationWasAuthenticated"], "false");

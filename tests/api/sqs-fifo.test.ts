@@ -144,6 +144,15 @@ test("a FIFO queue asks for a group and a way to tell duplicates", async (t) => 
     400,
     "The request must contain the parameter MessageGroupId.",
   );
+  const whole = { Id: "1", MessageBody: "m", MessageGroupId: "g", MessageDeduplicationId: "d" };
+  const { MessageDeduplicationId: _id, ...without } = { ...whole, Id: "2" };
+  await assertRefused(
+    client.send(new sqs.SendMessageBatchCommand({ QueueUrl, Entries: [whole, without] })),
+    "InvalidParameterValue",
+    400,
+    "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
+  );
+  assert.deepEqual(await receiveAll(started, QueueUrl), []);
 });
 
 test("an attempt to receive can be repeated: the same messages and handles, until one was touched", async (t) => {

@@ -61,8 +61,12 @@ test("ChangeMessageVisibility gives back, lengthens, and is refused for what is 
     /Total VisibilityTimeout for the message is beyond the limit \[43200 seconds\]/,
   );
   clock.advance(1);
-  await assertRefused(change(second?.ReceiptHandle, 5), "MessageNotInflight", 400);
+  // The timeout is over, but nobody has received it since.
+  await change(second?.ReceiptHandle, 5);
+  assert.deepEqual(await receiveAll(started, QueueUrl), []);
+  clock.advance(5000);
   const [third] = await receiveAll(started, QueueUrl);
+  await assertRefused(change(second?.ReceiptHandle, 5), "MessageNotInflight", 400);
   await client.send(new sqs.DeleteMessageCommand({ QueueUrl, ReceiptHandle: third?.ReceiptHandle }));
   await assertRefused(change(third?.ReceiptHandle, 5), "InvalidParameterValue", 400, /Message does not exist or is not available/);
   await assertRefused(change(third?.ReceiptHandle, 43_201), "InvalidParameterValue", 400, /Value 43201 for parameter VisibilityTimeout/);
@@ -169,7 +173,7 @@ const WRONG_MESSAGES: readonly [what: string, input: Partial<sqs.SendMessageComm
     "an empty value",
     { MessageAttributes: { a: value("") } },
     "InvalidParameterValue",
-    /must contain non-empty message attribute value for message attribute type 'String'/,
+    "Message (user) attribute 'a' must contain a non-empty value of type 'String'.",
   ],
   ["a number that is none", { MessageAttributes: { a: value("ten", "Number") } }, "InvalidParameterValue", /to a number/],
   ["39 digits", { MessageAttributes: { a: value("1".repeat(39), "Number.big") } }, "InvalidParameterValue", /to a number/],

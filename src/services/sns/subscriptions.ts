@@ -8,7 +8,7 @@ import { checkEndpoint, ownerOf, protocolOf, shownEndpoint } from "./endpoints.t
 import type { Delivery } from "../../deliveries.ts";
 import { MANAGED_RETRY, webRules } from "./delivery-policy.ts";
 import { contextFor, webContext } from "./fan-out.ts";
-import { invalid, noSuchSubscription } from "./faults.ts";
+import { invalid, malformedToken, noSuchSubscription } from "./faults.ts";
 import {
   changeSubscription,
   existingSubscription,
@@ -132,8 +132,9 @@ async function confirm(parts: SnsParts, context: Context, input: client.ConfirmS
   const { TopicArn, Token = "", AuthenticateOnUnsubscribe: authenticate = "false" } = input;
   const topic = findTopic(parts, topicOf(context, TopicArn));
   if (topic === undefined) throw invalid("Token");
+  if (!/^[0-9a-f]+$/.test(Token)) throw malformedToken();
   if (!/^(?:true|false)$/i.test(authenticate)) throw invalid("AuthenticateOnUnsubscribe");
-  const found = Token === "" ? undefined : subscriptionWith(parts, topic, Token);
+  const found = subscriptionWith(parts, topic, Token);
   if (found === undefined) throw invalid("Token");
   const isSigned = context.caller.kind !== "anonymous";
   await changeSubscription(parts, found.key, ({ record }) => {

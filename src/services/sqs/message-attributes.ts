@@ -57,9 +57,7 @@ function storedOne(name: string, given: MessageAttributeValue | MessageSystemAtt
     );
   const [value, other] = kind === "Binary" ? [binary, text] : [text, binary];
   if (value === undefined || value.length === 0 || other !== undefined)
-    throw invalidParameter(
-      `The message attribute '${name}' must contain non-empty message attribute value for message attribute type '${kind}'.`,
-    );
+    throw invalidParameter(`Message (user) attribute '${name}' must contain a non-empty value of type '${kind}'.`);
   if (typeof value !== "string") return { type: DataType, binary: Buffer.from(value).toString("base64") };
   checkText(value, `The message attribute '${name}'`);
   if (kind === "Number") checkNumber(name, value);

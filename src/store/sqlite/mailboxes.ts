@@ -202,11 +202,12 @@ export function removeMail(sql: Statements, mailbox: string, tokens: readonly st
 function hideOne(sql: Statements, mailbox: string, token: string, visibilityMs: number, totalMs: number, nowMs: number): Hiding {
   const row = rowOf(sql, mailbox, token);
   if (row === undefined) return "gone";
-  if (row.token !== token || !row.isClaimed || row.hiddenMs <= nowMs) return "stale";
+  const isOver = !row.isClaimed || row.hiddenMs <= nowMs;
+  if (row.token !== token || (isOver && row.group !== undefined)) return "stale";
   if (nowMs + visibilityMs > row.receivedMs + totalMs) return "beyond";
   forgetAttempt(sql, row);
   if (visibilityMs === 0) uncoverMail(sql, row, nowMs);
-  else sql.run("UPDATE mail SET hidden_ms = ? WHERE sequence = ?", nowMs + visibilityMs, row.sequence);
+  else sql.run("UPDATE mail SET hidden_ms = ?, claimed = 1 WHERE sequence = ?", nowMs + visibilityMs, row.sequence);
   return "hidden";
 }
 
