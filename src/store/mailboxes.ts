@@ -29,7 +29,7 @@ export interface ReceiveOptions {
   readonly keptMs: number;
   /** Nothing more is received while so many are claimed. */
   readonly claimedMax: number;
-  /** The same key within the time gets the same messages and tokens again, their claims renewed, unless any was touched since. */
+  /** The same key within the time gets the same messages and tokens again, their claims renewed; once any was touched, nothing. */
   readonly attempt?: { readonly key: string; readonly forMs: number };
   /** Messages that were received `receives` times before move there instead. */
   readonly deadLetter?: {
@@ -63,6 +63,8 @@ export interface Received {
   readonly isFull: boolean;
   /** More may be there: the call has done what one call may. */
   readonly isCut: boolean;
+  /** The attempt can't be repeated: something that it got was removed, or its claim changed. */
+  readonly isAttemptOver?: true;
   /** How many went to the dead letters instead. */
   readonly deadLetters: number;
   /** Wall time in ms at which the next hidden message becomes visible, when nothing was received. */

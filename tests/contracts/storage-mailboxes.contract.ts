@@ -156,6 +156,10 @@ function keys(withStorage: WithStorage): void {
     assert.deepEqual((await boxes.receive("m", attempt)).mail, first.mail);
     clock.advance(500);
     await boxes.remove("m", [first.mail[1]?.token ?? ""]);
+    const over = await boxes.receive("m", attempt);
+    assert.deepEqual([ids(over), over.isAttemptOver], [[], true]);
+    // The time of the attempt is over, and that of the claims is not.
+    clock.advance(1);
     assert.deepEqual(ids(await boxes.receive("m", attempt)), ["3"]);
   });
 }

@@ -119,7 +119,14 @@ export function receiving(parts: SqsParts, polls: LongPolls) {
     // Its attributes, and whether it is there, may have changed while somebody waited.
     const now = findQueue(parts, queue);
     if (now?.record.mailbox !== queue.record.mailbox) throw noSuchQueue();
-    return await parts.mailboxes.receive(now.record.mailbox, optionsOf(parts, now, input));
+    const received = await parts.mailboxes.receive(now.record.mailbox, optionsOf(parts, now, input));
+    if (received.isAttemptOver === true)
+      throw invalidValue(
+        input.ReceiveRequestAttemptId,
+        "ReceiveRequestAttemptId",
+        "The receiveRequestAttemptId is not valid anymore since the receive call is not retryable.",
+      );
+    return received;
   };
 
   const receive = async ({ signal }: Context, queue: Queue, input: Input): Promise<Received> => {
