@@ -127,6 +127,18 @@ test("attributes come back with the digest that AWS computes, filtered by name",
   }
 });
 
+test("attributes that a message can't have are refused by name, in either list of names", async (t) => {
+  const started = await startSqs(t);
+  const QueueUrl = await makeQueue(started, "q");
+  await started.client.send(new sqs.SendMessageCommand({ QueueUrl, MessageBody: "m" }));
+  const receive = (names: object) => started.client.send(new sqs.ReceiveMessageCommand({ QueueUrl, VisibilityTimeout: 0, ...names }));
+  for (const names of [{ AttributeNames: ["SenderId", "Colour"] }, { MessageSystemAttributeNames: ["Colour"] }])
+    await assertRefused(receive(names), "InvalidAttributeName", 400, "Unknown Attribute Colour.");
+  // The API's model lists the attributes of queues for it.
+  const { Messages = [] } = await receive({ AttributeNames: ["QueueArn", "ApproximateReceiveCount"] });
+  assert.deepEqual(Messages[0]?.Attributes, { ApproximateReceiveCount: "1" });
+});
+
 test("binary and number attributes, and the trace header as system attribute", async (t) => {
   const started = await startSqs(t);
   const { client } = started;
