@@ -129,9 +129,19 @@ const groupOf = (target: string) => (parseArn(target)?.resource ?? "").replace(/
 /** One for each source. */
 const streamOf = ({ sourceArn }: DeliveryContext) => (parseArn(sourceArn)?.resource ?? sourceArn).replaceAll(/[:*]/g, "-");
 
+/** A transformer can make any JSON of an event, and lines of it. */
+function objectIn(text: string): Input {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Input) : {};
+  } catch {
+    return {};
+  }
+}
+
 /** A transformed event says its time itself. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html */
 function logEventOf(text: string, nowMs: number): Input {
-  const { timestamp, message, ...more } = JSON.parse(text) as { readonly timestamp?: unknown; readonly message?: unknown };
+  const { timestamp, message, ...more } = objectIn(text);
   if (typeof timestamp === "number" && typeof message === "string" && Object.keys(more).length === 0) return { timestamp, message };
   return { timestamp: nowMs, message: text };
 }
@@ -147,6 +157,11 @@ const toLogGroup: Target = {
     logStreamName: streamOf(context),
     logEvents: [logEventOf(Buffer.from(event).toString(), nowMs)],
   }),
+  faultOf(output) {
+    const { rejectedLogEventsInfo: rejected } = output as { readonly rejectedLogEventsInfo?: object };
+    const message = "The log group keeps no event of that time: it is too old, or too far in the future.";
+    return rejected === undefined ? undefined : new CommonFault("InvalidParameterException", message, 400);
+  },
 };
 
 /** By the service in the target's ARN; those that this server does not have are no targets. */
