@@ -23,9 +23,9 @@ function setUp(t: TestContext, answer: (target: string) => DeliveryOutcome) {
   const storage = memoryStorage({ clock });
   const { queue } = storage;
   const calls: { target: string; event: string; context: DeliveryContext }[] = [];
-  const deliver: Deliver = (target, event, context) => {
+  const deliver: Deliver = async (target, event, context) => {
     calls.push({ target, event: Buffer.from(event).toString(), context });
-    return Promise.resolve(answer(target));
+    return await Promise.resolve(answer(target));
   };
   const one = deliveries({ queue, clock, log: silentLog, deliver });
   t.after(async () => {
@@ -85,6 +85,23 @@ test("what a queue can't hold of a failure's text does not keep the dead letter 
   await outgoing.send([delivery({ deadLetter, context: { ...CONTEXT, id: "0196b2a0-0000-4000-8000-000000000001" } })]);
   await minute();
   assert.deepEqual(Object.keys(calls.at(-1)?.context.attributes ?? {}), ["ERROR_CODE"]);
+});
+
+test("a delivery that meets a bug is tried again by its rules, and ends", async (t) => {
+  const { outgoing, calls, minute } = setUp(t, (target) => {
+    if (target !== DEAD) throw new TypeError("no such thing");
+    return { kind: "delivered" };
+  });
+  outgoing.begin();
+  await outgoing.send([
+    delivery({ retry: { retriesMax: 1, ageMaxMs: 86_400_000 }, deadLetter: { target: DEAD, tellsFailure: "EventBridge" } }),
+  ]);
+  await minute();
+  assert.deepEqual(
+    calls.map(({ target }) => target),
+    [TARGET, TARGET, DEAD],
+  );
+  assert.deepEqual(calls.at(-1)?.context.attributes?.["ERROR_CODE"], text("INTERNAL_ERROR"));
 });
 
 test("what is too old is not tried again", async (t) => {

@@ -168,7 +168,7 @@ async function work(deps: Deps, claimed: ClaimedMessage, wake: Deliveries["wake"
   if (event === undefined) throw new RangeError("a delivery without an event");
   const outcome =
     refusal === undefined
-      ? await deliver(target, numberedEvent(head as Head, event, attempt), numberedContext(head as Head, attempt))
+      ? await deliver(target, numberedEvent(head as Head, event, attempt), numberedContext(head as Head, attempt)).catch(bugIn(deps))
       : { kind: "refused" as const, ...refusal };
   if (outcome.kind === "delivered") return { kind: "done" };
   const delayMs = retry.pace === undefined ? backoffMs(attempt, BACKOFF_MS.first, BACKOFF_MS.max) : pacedDelayMs(retry.pace, attempt);
@@ -181,6 +181,14 @@ async function work(deps: Deps, claimed: ClaimedMessage, wake: Deliveries["wake"
   const effects = endOf(deps, claimed, { outcome, attempts: attempt, exhausted });
   return { kind: "done", effects, settled: () => wake(effects.enqueue) };
 }
+
+/** It ends by the rules like everything that can't be delivered: what met it once will meet it again. */
+const bugIn =
+  ({ log }: Deps) =>
+  (cause: unknown): Failure => {
+    log.error("a delivery has met a bug", { cause });
+    return { kind: "unavailable", code: "InternalFailure", message: cause instanceof Error ? cause.message : String(cause) };
+  };
 
 const factsOf = ({ target, context }: Head, outcome: Failure) => ({
   target: isWebAddress(target) ? shownUrl(target) : target,
