@@ -28,6 +28,8 @@ interface Target extends Step {
   readonly place?: Step;
   /** Fails when there is no such target: a policy that is not there admits nobody, which would be no help to who looks for the fault. */
   readonly presence?: Step;
+  /** The operation takes what it is given for a target that is not there, and drops it. */
+  readonly dropsInSilence?: true;
   /** What it answers may say that it was not taken. */
   readonly faultOf?: (output: unknown) => CommonFault | undefined;
 }
@@ -108,6 +110,7 @@ interface WholeEvent {
 
 const toBus: Target = {
   operation: "PutEvents",
+  dropsInSilence: true,
   presence: { operation: "DescribeEventBus", inputOf: (Name) => ({ Name }) },
   inputOf(EventBusName, event, { busEntry, traceHeader }) {
     const text = Buffer.from(event).toString();
@@ -246,11 +249,14 @@ async function send(
     const needs = await service.access(operation, context, input);
     authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
   };
-  const unlessMissing = async (cause: unknown): Promise<never> => {
+  const checkPresence = async (): Promise<void> => {
     const { presence } = target;
     // Of other accounts nobody learns what they have.
     const isOwn = parseArn(arn)?.account === account;
-    if (presence !== undefined && isOwn && sender.role === undefined) await call(presence.operation, presence.inputOf(arn, event, sent, 0));
+    if (presence !== undefined && isOwn) await call(presence.operation, presence.inputOf(arn, event, sent, 0));
+  };
+  const unlessMissing = async (cause: unknown): Promise<never> => {
+    if (sender.role === undefined) await checkPresence();
     throw cause;
   };
   const perform = async ({ operation, inputOf, dryRun }: Step): Promise<unknown> => {
@@ -262,6 +268,7 @@ async function send(
   };
   if (target.place !== undefined) await perform(target.place).catch(unlessThere);
   const output = await perform(target);
+  if (target.dropsInSilence === true && !isDryRun) await checkPresence();
   const fault = isDryRun ? undefined : target.faultOf?.(output);
   if (fault !== undefined) throw fault;
 }
