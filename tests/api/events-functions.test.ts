@@ -88,7 +88,7 @@ test("a log group gets whatever a rule makes of an event, and what it does not k
     const { events: found = [] } = await logs.send(new FilterLogEventsCommand({ logGroupName, logStreamNames: ["rule/r"] }));
     return found.length >= 2 ? found.map(({ message }) => message) : undefined;
   });
-  assert.deepEqual(messages.toSorted(), ['"one"\n"two"', "null"]);
+  assert.deepEqual(new Set(messages), new Set(['"one"\n"two"', "null"]));
 });
 
 test("a rule and a schedule send to topics", async (t) => {
