@@ -117,6 +117,7 @@ with KMS or a client's key is refused.`,
 - \`KmsMasterKeyId\` is refused; \`SqsManagedSseEnabled\` is stored and returned without effect: encrypt the disk.
 - \`FifoThroughputLimit\`: the API's rates are not limited, for either value. \`MessageGroupId\` of standard queues is returned with the message, and evens out nothing between groups.
 - A changed DelaySeconds holds for messages sent from then on, in FIFO queues too. Counts are exact.
+- ChangeMessageVisibility after the timeout has ended hides a standard queue's message again, as long as nobody has received it since.
 - Version 1 of the AWS CLI has endpoints of its own for SQS and does not look at AWS_ENDPOINT_URL: give it \`--endpoint-url\`.
 - Every call is signed: a policy does not open a queue to callers without credentials.`,
   ecr: `Beside the API, the registry's own protocol below \`/v2/\` of the same port: docs/images.md. Repository URIs name the host by which the server was
@@ -127,7 +128,7 @@ A manifest is answered as it was pushed: \`acceptedMediaTypes\` translates nothi
 - Protocols: \`lambda\`, \`sqs\`, \`http\`, \`https\`; \`email\` and \`email-json\` are told to the server's log; \`sms\`, \`firehose\` and \`application\` are refused by Subscribe, PhoneNumber by Publish.
 - Refused: \`KmsMasterKeyId\`, \`ArchivePolicy\`, DataProtectionPolicy, \`ReplayPolicy\`, \`SubscriptionRoleArn\`.
 - Stored and returned without effect: \`TracingConfig\` (the trace header goes on to functions and queues in any case), delivery status attributes (\`…SuccessFeedbackRoleArn\` and their like).
-- Subscribing an endpoint again after unsubscribing gives the subscription the ARN that it had. Subscriptions that confirm themselves (a function or queue of the caller's account) can only be ended with a signed request. No UnsubscribeConfirmation is sent.
+- Subscribing an endpoint again after unsubscribing gives the subscription the ARN that it had. Subscriptions that confirm themselves (a function or queue of the caller's account) can only be ended with a signed request.
 - Filter policies: AWS's limits of keys, combinations and policies per topic; \`wildcard\` works, \`anything-but\` takes values and \`prefix\`. A changed policy holds at once.
 - A topic's default policy opens nothing to services; name the service's principal.`,
   events: `How events and schedules are delivered: [docs/schedules.md](schedules.md). Differs from AWS, or is left out:
@@ -148,7 +149,6 @@ A manifest is answered as it was pushed: \`acceptedMediaTypes\` translates nothi
   \`sns:publish\` and \`eventbridge:putEvents\`. Others, parameters that only they have, and members of a universal target's input that Lambent does not know are
   refused with ValidationException. \`lambda:invoke\` is asynchronous, also with InvocationType RequestResponse.
 - \`KmsKeyArn\` is refused: encrypt the disk.
-- \`<aws.scheduler.attempt-number>\` is 1 in each attempt.
 - A group is deleted with its schedules at once: its State is never DELETING.
 - A client token of a deletion is remembered until the server stops; those of CreateSchedule and CreateScheduleGroup as long as what they made.`,
   xray: `What is kept, for how long, and how to read it: [tracing.md](tracing.md). Differs from AWS, or is left out:

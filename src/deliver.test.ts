@@ -25,7 +25,17 @@ const CONTEXT: DeliveryContext = {
   objectKey: "a/b",
 };
 
-const OPERATIONS = ["Invoke", "PutObject", "SendMessage", "PutEvents", "CreateLogStream", "PutLogEvents", "Publish", "GetQueueAttributes"];
+const OPERATIONS = [
+  "Invoke",
+  "PutObject",
+  "SendMessage",
+  "PutEvents",
+  "CreateLogStream",
+  "PutLogEvents",
+  "Publish",
+  "GetQueueAttributes",
+  "DescribeEventBus",
+];
 
 /** Services with the same operations each, which keep what they were called with or throw what they are told to. */
 function setUp(names: readonly string[], options: { failure?: Error; isStranger?: boolean; resourcePolicy?: PolicyDocument } = {}) {
@@ -110,10 +120,12 @@ test("event buses get a new event or one of another bus, log groups a line in th
         "PutEvents",
         { Entries: [{ EventBusName: bus, Source: "lambda", DetailType: "d", Resources: [bus], Detail: EVENT.toString(), TraceHeader }] },
       ],
+      ["DescribeEventBus", { Name: bus }],
       [
         "PutEvents",
         { Entries: [{ EventBusName: bus, Source: "s", DetailType: "t", Detail: "{}", forwarded: whole.toString(), TraceHeader }] },
       ],
+      ["DescribeEventBus", { Name: bus }],
       ["CreateLogStream", stream],
       ["PutLogEvents", line(manualClock().now(), whole.toString())],
       ["CreateLogStream", stream],

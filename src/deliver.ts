@@ -28,6 +28,8 @@ interface Target extends Step {
   readonly place?: Step;
   /** Fails when there is no such target: a policy that is not there admits nobody, which would be no help to who looks for the fault. */
   readonly presence?: Step;
+  /** The operation takes what it is given for a target that is not there, and drops it. */
+  readonly dropsInSilence?: true;
   /** What it answers may say that it was not taken. */
   readonly faultOf?: (output: unknown) => CommonFault | undefined;
 }
@@ -108,6 +110,7 @@ interface WholeEvent {
 
 const toBus: Target = {
   operation: "PutEvents",
+  dropsInSilence: true,
   presence: { operation: "DescribeEventBus", inputOf: (Name) => ({ Name }) },
   inputOf(EventBusName, event, { busEntry, traceHeader }) {
     const text = Buffer.from(event).toString();
@@ -129,9 +132,19 @@ const groupOf = (target: string) => (parseArn(target)?.resource ?? "").replace(/
 /** One for each source. */
 const streamOf = ({ sourceArn }: DeliveryContext) => (parseArn(sourceArn)?.resource ?? sourceArn).replaceAll(/[:*]/g, "-");
 
+/** A transformer can make any JSON of an event, and lines of it. */
+function objectIn(text: string): Input {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? (value as Input) : {};
+  } catch {
+    return {};
+  }
+}
+
 /** A transformed event says its time itself. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html */
 function logEventOf(text: string, nowMs: number): Input {
-  const { timestamp, message, ...more } = JSON.parse(text) as { readonly timestamp?: unknown; readonly message?: unknown };
+  const { timestamp, message, ...more } = objectIn(text);
   if (typeof timestamp === "number" && typeof message === "string" && Object.keys(more).length === 0) return { timestamp, message };
   return { timestamp: nowMs, message: text };
 }
@@ -147,6 +160,11 @@ const toLogGroup: Target = {
     logStreamName: streamOf(context),
     logEvents: [logEventOf(Buffer.from(event).toString(), nowMs)],
   }),
+  faultOf(output) {
+    const { rejectedLogEventsInfo: rejected } = output as { readonly rejectedLogEventsInfo?: object };
+    const message = "The log group keeps no event of that time: it is too old, or too far in the future.";
+    return rejected === undefined ? undefined : new CommonFault("InvalidParameterException", message, 400);
+  },
 };
 
 /** By the service in the target's ARN; those that this server does not have are no targets. */
@@ -231,11 +249,14 @@ async function send(
     const needs = await service.access(operation, context, input);
     authorise(undefined, context, sender.role === undefined ? needs.map((need) => withSource(need, sent)) : needs, deps);
   };
-  const unlessMissing = async (cause: unknown): Promise<never> => {
+  const checkPresence = async (): Promise<void> => {
     const { presence } = target;
     // Of other accounts nobody learns what they have.
     const isOwn = parseArn(arn)?.account === account;
-    if (presence !== undefined && isOwn && sender.role === undefined) await call(presence.operation, presence.inputOf(arn, event, sent, 0));
+    if (presence !== undefined && isOwn) await call(presence.operation, presence.inputOf(arn, event, sent, 0));
+  };
+  const unlessMissing = async (cause: unknown): Promise<never> => {
+    if (sender.role === undefined) await checkPresence();
     throw cause;
   };
   const perform = async ({ operation, inputOf, dryRun }: Step): Promise<unknown> => {
@@ -247,6 +268,7 @@ async function send(
   };
   if (target.place !== undefined) await perform(target.place).catch(unlessThere);
   const output = await perform(target);
+  if (target.dropsInSilence === true && !isDryRun) await checkPresence();
   const fault = isDryRun ? undefined : target.faultOf?.(output);
   if (fault !== undefined) throw fault;
 }

@@ -23,9 +23,9 @@ function setUp(t: TestContext, answer: (target: string) => DeliveryOutcome) {
   const storage = memoryStorage({ clock });
   const { queue } = storage;
   const calls: { target: string; event: string; context: DeliveryContext }[] = [];
-  const deliver: Deliver = (target, event, context) => {
+  const deliver: Deliver = async (target, event, context) => {
     calls.push({ target, event: Buffer.from(event).toString(), context });
-    return Promise.resolve(answer(target));
+    return await Promise.resolve(answer(target));
   };
   const one = deliveries({ queue, clock, log: silentLog, deliver });
   t.after(async () => {
@@ -72,6 +72,38 @@ test("as many attempts as the rules have, then a dead letter that tells why", as
   });
 });
 
+test("what a queue can't hold of a failure's text does not keep the dead letter from it", async (t) => {
+  const outcome = { kind: "refused", code: "Bad", message: "" } as const;
+  let message = "a \0 in it";
+  const { outgoing, calls, minute } = setUp(t, (target) => (target === DEAD ? { kind: "delivered" } : { ...outcome, message }));
+  outgoing.begin();
+  const deadLetter = { target: DEAD, tellsFailure: "EventBridge" } as const;
+  await outgoing.send([delivery({ deadLetter })]);
+  await minute();
+  assert.deepEqual(calls.at(-1)?.context.attributes?.["ERROR_MESSAGE"], text("a \ufffd in it"));
+  message = "";
+  await outgoing.send([delivery({ deadLetter, context: { ...CONTEXT, id: "0196b2a0-0000-4000-8000-000000000001" } })]);
+  await minute();
+  assert.deepEqual(Object.keys(calls.at(-1)?.context.attributes ?? {}), ["ERROR_CODE"]);
+});
+
+test("a delivery that meets a bug is tried again by its rules, and ends", async (t) => {
+  const { outgoing, calls, minute } = setUp(t, (target) => {
+    if (target !== DEAD) throw new TypeError("no such thing");
+    return { kind: "delivered" };
+  });
+  outgoing.begin();
+  await outgoing.send([
+    delivery({ retry: { retriesMax: 1, ageMaxMs: 86_400_000 }, deadLetter: { target: DEAD, tellsFailure: "EventBridge" } }),
+  ]);
+  await minute();
+  assert.deepEqual(
+    calls.map(({ target }) => target),
+    [TARGET, TARGET, DEAD],
+  );
+  assert.deepEqual(calls.at(-1)?.context.attributes?.["ERROR_CODE"], text("INTERNAL_ERROR"));
+});
+
 test("what is too old is not tried again", async (t) => {
   const { outgoing, calls, minute } = setUp(t, (target) => (target === DEAD ? { kind: "delivered" } : BUSY));
   outgoing.begin();
@@ -94,6 +126,24 @@ test("what is refused goes to the dead letters at once, and without them is gone
   await minute();
   assert.deepEqual(calls.map(({ target }) => target).toSorted(), [TARGET, TARGET, DEAD].toSorted());
   assert.deepEqual(await queue.depth(`delivery/${TARGET}`), { visible: 0, claimed: 0, delayed: 0 });
+});
+
+test("event, context and dead letter tell the number of the attempt where they name it", async (t) => {
+  const { outgoing, calls, minute } = setUp(t, (target) => (target === DEAD ? { kind: "delivered" } : BUSY));
+  outgoing.begin();
+  const deadLetter = { target: DEAD, event: Buffer.from("the <n>th") };
+  const retry = { retriesMax: 1, ageMaxMs: 86_400_000 };
+  const context = { ...CONTEXT, subject: "Try <n>" };
+  await outgoing.send([delivery({ event: Buffer.from("<n>, <n>"), context, attemptMark: "<n>", retry, deadLetter })]);
+  await minute();
+  assert.deepEqual(
+    calls.map(({ event, context: { subject } }) => [event, subject]),
+    [
+      ["1, 1", "Try 1"],
+      ["2, 2", "Try 2"],
+      ["the 2th", "Try 2"],
+    ],
+  );
 });
 
 test("a dead letter may have an event of its own, and retries their own pace", async (t) => {

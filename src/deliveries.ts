@@ -17,6 +17,8 @@ export interface Delivery {
   /** Wall time. Default: at once. */
   readonly dueAtMs?: number;
   readonly context: DeliveryContext;
+  /** What stands for the number of the attempt, which is 1 at first, in event, context and dead letter. */
+  readonly attemptMark?: string;
   /** Known beforehand: it fails as if its target had refused it. */
   readonly refusal?: Omit<Failure, "kind">;
   /** For who counts failures: Lambda's results. */
@@ -147,14 +149,27 @@ export function renewedDelivery({ queue, id, body }: NewMessage, nowMs: number):
 
 export const deliveredEvent = (body: Uint8Array): Uint8Array => decodeEnvelope(body).parts[0] ?? new Uint8Array();
 
+function numberedEvent({ attemptMark }: Head, event: Uint8Array, attempt: number): Uint8Array {
+  return attemptMark === undefined ? event : Buffer.from(Buffer.from(event).toString().replaceAll(attemptMark, String(attempt)));
+}
+
+/** It is JSON. */
+function numberedContext({ attemptMark, context }: Head, attempt: number): DeliveryContext {
+  if (attemptMark === undefined) return context;
+  return JSON.parse(JSON.stringify(context).replaceAll(attemptMark, String(attempt))) as DeliveryContext;
+}
+
 async function work(deps: Deps, claimed: ClaimedMessage, wake: Deliveries["wake"]): Promise<Disposition> {
   const { deliver, clock, log } = deps;
   const { body, attempt } = claimed;
   const { head, parts } = decodeEnvelope(body);
-  const { target, context, createdMs, refusal, retry = DEFAULT_RULES } = head as Head;
+  const { target, createdMs, refusal, retry = DEFAULT_RULES } = head as Head;
   const [event] = parts;
   if (event === undefined) throw new RangeError("a delivery without an event");
-  const outcome = refusal === undefined ? await deliver(target, event, context) : { kind: "refused" as const, ...refusal };
+  const outcome =
+    refusal === undefined
+      ? await deliver(target, numberedEvent(head as Head, event, attempt), numberedContext(head as Head, attempt)).catch(bugIn(deps))
+      : { kind: "refused" as const, ...refusal };
   if (outcome.kind === "delivered") return { kind: "done" };
   const delayMs = retry.pace === undefined ? backoffMs(attempt, BACKOFF_MS.first, BACKOFF_MS.max) : pacedDelayMs(retry.pace, attempt);
   const exhausted = exhaustedBy(retry, attempt, clock.now() + delayMs - createdMs);
@@ -167,6 +182,14 @@ async function work(deps: Deps, claimed: ClaimedMessage, wake: Deliveries["wake"
   return { kind: "done", effects, settled: () => wake(effects.enqueue) };
 }
 
+/** It ends by the rules like everything that can't be delivered: what met it once will meet it again. */
+const bugIn =
+  ({ log }: Deps) =>
+  (cause: unknown): Failure => {
+    log.error("a delivery has met a bug", { cause });
+    return { kind: "unavailable", code: "InternalFailure", message: cause instanceof Error ? cause.message : String(cause) };
+  };
+
 const factsOf = ({ target, context }: Head, outcome: Failure) => ({
   target: isWebAddress(target) ? shownUrl(target) : target,
   source: context.sourceArn,
@@ -178,7 +201,8 @@ const factsOf = ({ target, context }: Head, outcome: Failure) => ({
 function endOf(deps: Deps, { queue, id, body }: NewMessage, { outcome, attempts, exhausted }: End) {
   const { head, parts } = decodeEnvelope(body);
   const { createdMs, ...delivery } = head as Head;
-  const { context, deadLetter } = delivery;
+  const { deadLetter } = delivery;
+  const context = numberedContext(head as Head, attempts);
   const [event = new Uint8Array(), letterEvent] = parts;
   deps.log.error("a delivery has failed for good", factsOf(head as Head, outcome));
   if (deadLetter === undefined)
@@ -186,7 +210,7 @@ function endOf(deps: Deps, { queue, id, body }: NewMessage, { outcome, attempts,
   const failure = deadLetter.tellsFailure === undefined ? {} : failureAttributes(deadLetter.tellsFailure, { outcome, attempts, exhausted });
   const letter: Delivery = {
     target: deadLetter.target,
-    event: letterEvent ?? event,
+    event: numberedEvent(head as Head, letterEvent ?? event, attempts),
     context: { ...context, sender: deadLetter.sender ?? context.sender, attributes: { ...deadLetter.attributes, ...failure } },
   };
   return { writes: [], enqueue: [messageOf(letter, deps.clock.now())] };

@@ -1,5 +1,6 @@
 // What a dead letter of EventBridge or of the Scheduler tells of its failure.
 import type { DeliveryContext, DeliveryOutcome } from "./aws/deliver.ts";
+import { messageText } from "./aws/message-text.ts";
 
 export type Failure = Exclude<DeliveryOutcome, { kind: "delivered" }>;
 export type Teller = "EventBridge" | "Scheduler";
@@ -17,9 +18,11 @@ export interface End {
 /** https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html */
 export function failureAttributes(teller: Teller, { outcome, attempts, exhausted }: End): NonNullable<DeliveryContext["attributes"]> {
   const text = (StringValue: string) => ({ DataType: "String", StringValue });
+  const message = messageText(outcome.message.replace(`${outcome.code}: `, ""));
   return {
     ERROR_CODE: text(teller === "EventBridge" ? eventBridgeCode(outcome) : outcome.code),
-    ERROR_MESSAGE: text(outcome.message.replace(`${outcome.code}: `, "")),
+    // An attribute can't be empty.
+    ...(message === "" ? {} : { ERROR_MESSAGE: text(message) }),
     ...(exhausted === undefined
       ? {}
       : { RETRY_ATTEMPTS: { DataType: "Number", StringValue: String(attempts - 1) }, EXHAUSTED_RETRY_CONDITION: text(exhausted) }),

@@ -2,6 +2,7 @@
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 import { parseArn } from "../aws/arn.ts";
 import type { BusEntry, DeliveryContext } from "../aws/deliver.ts";
+import { messageText } from "../aws/message-text.ts";
 import { requestId } from "../base/id.ts";
 import type { Ending } from "../pool/async.ts";
 import { traceThrough } from "../pool/recursion.ts";
@@ -112,7 +113,7 @@ function jsonOf(payload: Uint8Array): Uint8Array {
 /** https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html#invocation-dlq */
 function toDeadLetters(target: string, ending: Ending, sender: Sender, nowMs: number): Delivery {
   const { event, response, problem } = ending;
-  const message = problem?.message ?? errorMessageOf(response?.payload);
+  const message = problem === undefined ? errorMessageOf(response?.payload) : messageText(problem.message);
   const attributes: DeliveryContext["attributes"] = {
     RequestID: { DataType: "String", StringValue: event.requestId },
     ErrorCode: { DataType: "Number", StringValue: String(problem?.status ?? 200) },
@@ -122,12 +123,12 @@ function toDeadLetters(target: string, ending: Ending, sender: Sender, nowMs: nu
   return { target, purpose: "dead-letter", event: event.payload, context: { ...contextOf(ending, sender, nowMs), attributes } };
 }
 
-/** The error's own words in a function's answer; empty where there are none. */
+/** The error's own words in a function's answer, as a message can hold them; empty where there are none. */
 export function errorMessageOf(payload: Uint8Array | undefined): string {
   if (payload === undefined || jsonProblem(payload) !== undefined) return "";
   const document: unknown = JSON.parse(Buffer.from(payload).toString());
   const message = typeof document === "object" && document !== null && "errorMessage" in document ? document.errorMessage : undefined;
-  return typeof message === "string" ? firstBytes(message, ERROR_MESSAGE_BYTES_MAX) : "";
+  return typeof message === "string" ? firstBytes(messageText(message), ERROR_MESSAGE_BYTES_MAX) : "";
 }
 
 /** Without half a character at its end. */

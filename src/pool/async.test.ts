@@ -177,6 +177,18 @@ test("an event of 60 s whose first attempt fails a moment later is over then: th
   assert.match(JSON.stringify(ending?.response), /late/);
 });
 
+test("an event that is too old before its first attempt ends without a run, and says so", async (t) => {
+  const one = start(t, () => assert.fail("never run"), { settings: { ageMaxMs: 60_000 } });
+  one.pause();
+  await one.accept("r1");
+  one.clock.advance(60_001);
+  await one.restart();
+  await one.until(() => one.endings.length === 1);
+  const [ending] = one.endings.map(summary);
+  const problem = { status: 429, message: "The event was too old before the function had room for it." };
+  assert.deepEqual([ending?.condition, ending?.runs, ending?.problem, ending?.response], ["EventAgeExceeded", 0, problem, undefined]);
+});
+
 test("throttles take no attempt away: back-off from 1 s to 5 minutes, until the event is too old", async (t) => {
   const one = start(t, () => assert.fail("throttled"), { limits: { accountConcurrency: 0 } });
   await one.accept("r1");

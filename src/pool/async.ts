@@ -109,6 +109,9 @@ export function asyncInvocations(deps: AsyncDeps): AsyncInvocations {
   };
 }
 
+/** It waited in its line until it was too old: the dead letter's 200 would say that the function had failed. */
+const NO_ROOM: Problem = { status: 429, message: "The event was too old before the function had room for it." };
+
 /** An event in one attempt. */
 interface Attempt {
   readonly event: AsyncEvent;
@@ -124,7 +127,8 @@ async function work(deps: AsyncDeps, { body, attempt }: ClaimedMessage): Promise
     deps.log.warn("an event is dropped: its function is gone", { requestId: event.requestId, function: event.invokedArn });
     return { kind: "done" };
   }
-  if (deps.clock.now() > event.acceptedMs + settings.ageMaxMs) return end(deps, event, "EventAgeExceeded");
+  if (deps.clock.now() > event.acceptedMs + settings.ageMaxMs)
+    return end(deps, event, "EventAgeExceeded", event.response === undefined ? NO_ROOM : undefined);
   return await tryOnce(deps, { event, settings, tries: attempt });
 }
 

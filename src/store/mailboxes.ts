@@ -29,7 +29,7 @@ export interface ReceiveOptions {
   readonly keptMs: number;
   /** Nothing more is received while so many are claimed. */
   readonly claimedMax: number;
-  /** The same key within the time gets the same messages and tokens again, their claims renewed, unless any was touched since. */
+  /** The same key within the time gets the same messages and tokens again, their claims renewed; once any was touched, nothing. */
   readonly attempt?: { readonly key: string; readonly forMs: number };
   /** Messages that were received `receives` times before move there instead. */
   readonly deadLetter?: {
@@ -63,6 +63,8 @@ export interface Received {
   readonly isFull: boolean;
   /** More may be there: the call has done what one call may. */
   readonly isCut: boolean;
+  /** The attempt can't be repeated: something that it got was removed, or its claim changed. */
+  readonly isAttemptOver?: true;
   /** How many went to the dead letters instead. */
   readonly deadLetters: number;
   /** Wall time in ms at which the next hidden message becomes visible, when nothing was received. */
@@ -71,7 +73,7 @@ export interface Received {
 
 /** `gone`: there is no such message any more; `stale`: it was received again since; `over`: the claim of a grouped message has ended. */
 export type Removal = "removed" | "gone" | "stale" | "over";
-/** `stale`: the message is not claimed with this token; `beyond`: it would be claimed longer than `totalMs`. */
+/** `stale`: the token is not the last one, or the claim of a grouped message has ended; `beyond`: it would be claimed longer than `totalMs`. */
 export type Hiding = "hidden" | "gone" | "stale" | "beyond";
 
 export interface Forwarded {
@@ -86,7 +88,10 @@ export interface Mailboxes {
   receive(mailbox: string, options: ReceiveOptions): Promise<Received>;
   /** One answer per token; a message without a group may be removed after its claim has ended, as long as nobody has received it since. */
   remove(mailbox: string, tokens: readonly string[]): Promise<readonly Removal[]>;
-  /** Keeps claimed messages hidden for so long from now, 0 gives them back; at most `totalMs` since they were received. */
+  /**
+   * Keeps claimed messages hidden for so long from now, 0 gives them back; at most `totalMs` since they were received. One without a group
+   * may be hidden again after its claim has ended, as long as nobody has received it since.
+   */
   hide(mailbox: string, claims: readonly { token: string; visibilityMs: number }[], totalMs: number): Promise<readonly Hiding[]>;
   counts(mailbox: string): Promise<{ visible: number; claimed: number; delayed: number }>;
   /** Removes up to `limit` messages sent at `untilMs` or before, whatever their state; how many. */

@@ -102,7 +102,10 @@ export class ModelQueue {
     const message = this.#handles.get(handle);
     // One that is too old is removed soon, not at once.
     if (message !== undefined && message.sentMs + this.#options.retentionMs <= nowMs) return undefined;
-    return message !== undefined && this.#messages.includes(message) && message.handle === handle && message.hiddenUntilMs > nowMs;
+    if (message === undefined || !this.#messages.includes(message) || message.handle !== handle) return false;
+    if (message.hiddenUntilMs > nowMs) return true;
+    // Whose claim is over may be among the dead letters already; else it is held as long as nobody else has received it.
+    return this.#isDead(message) ? undefined : !this.#options.isFifo;
   }
 
   hide(handle: string, visibilityMs: number, nowMs: number): void {

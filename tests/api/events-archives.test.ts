@@ -175,6 +175,18 @@ test("what is no archive and no replay is refused", async (t) => {
       new StartReplayCommand({ ReplayName: "r", EventSourceArn: ARCHIVE, ...between(0, clock.now()), Destination: { Arn: BUS }, ...more }),
     );
   await assertRefused(
+    events.send(new ListArchivesCommand({ EventSourceArn: arnOf("events", "event-bus/none") })),
+    "ResourceNotFoundException",
+    400,
+    "Event bus none does not exist.",
+  );
+  await assertRefused(
+    start({ Destination: { Arn: arnOf("events", "event-bus/none") } }),
+    "ResourceNotFoundException",
+    400,
+    "Event bus none does not exist.",
+  );
+  await assertRefused(
     start({ EventSourceArn: arnOf("events", "archive/none") }),
     "ValidationException",
     400,

@@ -64,6 +64,33 @@ test("events come to a log group whose name begins with /aws/events/", async (t)
   );
 });
 
+test("a log group gets whatever a rule makes of an event, and what it does not keep is a dead letter", async (t) => {
+  const { clients } = await startApi(t);
+  const { events, logs, sqs } = clients();
+  const logGroupName = "/aws/events/shop";
+  await logs.send(new CreateLogGroupCommand({ logGroupName }));
+  const principal = { Effect: "Allow", Principal: { Service: "events.amazonaws.com" }, Action: "sqs:SendMessage", Resource: "*" };
+  const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [principal] });
+  const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: "dead", Attributes: { Policy } }));
+  await events.send(new PutRuleCommand({ Name: "r", EventPattern: '{"source":["shop"]}' }));
+  const target = { Arn: arnOf("logs", `log-group:${logGroupName}`), DeadLetterConfig: { Arn: arnOf("sqs", "dead") } };
+  const Targets = [
+    { ...target, Id: "nothing", Input: "null" },
+    { ...target, Id: "lines", InputTransformer: { InputTemplate: '"one"\n"two"' } },
+    { ...target, Id: "old", Input: '{"timestamp":1,"message":"of 1970"}' },
+  ];
+  await events.send(new PutTargetsCommand({ Rule: "r", Targets }));
+  await events.send(new PutEventsCommand({ Entries: [{ Source: "shop", DetailType: "d", Detail: "{}" }] }));
+  const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 20, MessageAttributeNames: ["All"] }));
+  const { ERROR_CODE: code, TARGET_ID: id } = Messages[0]?.MessageAttributes ?? {};
+  assert.deepEqual([code?.StringValue, id?.StringValue], ["INVALID_PARAMETER", "old"]);
+  const messages = await eventually("the others are in the log", async () => {
+    const { events: found = [] } = await logs.send(new FilterLogEventsCommand({ logGroupName, logStreamNames: ["rule/r"] }));
+    return found.length >= 2 ? found.map(({ message }) => message) : undefined;
+  });
+  assert.deepEqual(new Set(messages), new Set(['"one"\n"two"', "null"]));
+});
+
 test("a rule and a schedule send to topics", async (t) => {
   const { clients } = await startApi(t);
   const { iam, events, scheduler, sns, sqs } = clients();

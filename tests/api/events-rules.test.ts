@@ -125,6 +125,8 @@ test("FIFO queues get the group, and another bus the event as it is", async (t) 
   assert.equal(letter?.MessageAttributes?.["ERROR_CODE"]?.StringValue, "THIRD_ACCOUNT_HOP_DETECTED");
 });
 
+const NO_BUS = arnOf("events", "event-bus/none");
+
 test("what can't be delivered is a dead letter with EventBridge's attributes", async (t) => {
   const started = await startEvents(t);
   const [dead] = [await makeQueue(started, "dead"), await makeQueue(started, "closed", { Policy: "" })];
@@ -133,9 +135,10 @@ test("what can't be delivered is a dead letter with EventBridge's attributes", a
     { Arn: queueArn("none"), DeadLetterConfig },
     { Arn: queueArn("closed"), DeadLetterConfig },
     { Arn: queueArn("dead"), RoleArn: CLOSED_ROLE, DeadLetterConfig },
+    { Arn: NO_BUS, RoleArn: ROLE, DeadLetterConfig },
   ]);
   await put(started, ORDER);
-  const letters = await received(started, dead, 3);
+  const letters = await received(started, dead, 4);
   for (const { Body } of letters) assert.equal((JSON.parse(Body ?? "") as { source: string }).source, "shop");
   const told = letters.map(({ MessageAttributes = {} }) =>
     Object.fromEntries(Object.entries(MessageAttributes).map(([name, { StringValue = "" }]) => [name, StringValue])),
@@ -151,6 +154,7 @@ test("what can't be delivered is a dead letter with EventBridge's attributes", a
       [queueArn("none"), { RULE_ARN: rule, ERROR_CODE: "NO_RESOURCE", ERROR_MESSAGE: "The specified queue does not exist." }],
       [queueArn("closed"), { RULE_ARN: rule, ERROR_CODE: "NO_PERMISSIONS", ERROR_MESSAGE: may(queueArn("closed")) }],
       [queueArn("dead"), { RULE_ARN: rule, ERROR_CODE: "FAILED_TO_ASSUME_ROLE", ERROR_MESSAGE: noRole }],
+      [NO_BUS, { RULE_ARN: rule, ERROR_CODE: "NO_RESOURCE", ERROR_MESSAGE: "Event bus none does not exist." }],
     ]),
   );
 });

@@ -135,7 +135,7 @@ test("each kind of target gets what it wants", async (t) => {
   const ScheduleExpression = "at(2026-01-01T00:01:00)";
   const make = (Name: string, target: Partial<Target>) => schedule(started, { Name, ScheduleExpression }, target);
   await make("s", { Input: undefined });
-  await make("fifo", { Arn: queueArn("q.fifo"), Input: "text", SqsParameters: { MessageGroupId: "g" } });
+  await make("fifo", { Arn: queueArn("q.fifo"), Input: "attempt <aws.scheduler.attempt-number>", SqsParameters: { MessageGroupId: "g" } });
   await make("bus", {
     Arn: arnOf("events", "event-bus/default"),
     Input: '{"n":1}',
@@ -176,7 +176,7 @@ test("each kind of target gets what it wants", async (t) => {
   assert.deepEqual(
     facts.toSorted(([, a = ""], [, b = ""]) => (a < b ? -1 : 1)),
     [
-      ["text", "g", undefined],
+      ["attempt 1", "g", undefined],
       [arnOf("scheduler", "schedule/default/sdk"), "h", "b"],
     ],
   );

@@ -204,6 +204,13 @@ test("what is no schedule is refused", async (t) => {
       universal("sqs:sendMessage", { QueueUrl: "http://x/000000000000/q", MessageBody: "b", DelaySeconds: 1 }),
       /The field 'DelaySeconds' is not supported/,
     ],
+    ...[5, { a: null }, { a: { DataType: "String", StringValue: 5 } }, { a: { DataType: "String", Value: "v" } }].map(
+      (MessageAttributes) =>
+        [
+          universal("sqs:sendMessage", { QueueUrl: "http://x/000000000000/q", MessageBody: "b", MessageAttributes }),
+          /The field 'MessageAttributes' must be/,
+        ] as const,
+    ),
     [universal("lambda:invoke", []), /It must be an object/],
     [universal("lambda:invoke", { FunctionName: "f", InvocationType: "DryRun" }), /InvocationType/],
     [universal("eventbridge:putEvents", { Entries: [] }), /1 to 10 entries/],

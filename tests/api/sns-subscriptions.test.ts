@@ -1,5 +1,6 @@
 // Subscriptions through the real SDK: each operation with its errors; web endpoints confirm theirs by a link.
 import assert from "node:assert/strict";
+import { verify } from "node:crypto";
 import { test } from "node:test";
 import * as sns from "@aws-sdk/client-sns";
 import { startApi } from "../support/api.ts";
@@ -158,7 +159,11 @@ test("a web endpoint is asked first, confirms by the link, gets notifications, a
   const { Subscriptions = [] } = await client.send(new sns.ListSubscriptionsCommand({}));
   assert.equal(Subscriptions[0]?.SubscriptionArn, "PendingConfirmation");
   for (const arn of [TopicArn, `${TopicArn}2`])
-    await assert.rejects(client.send(new sns.ConfirmSubscriptionCommand({ TopicArn: arn, Token: "wrong" })), invalid("Token"));
+    await assert.rejects(client.send(new sns.ConfirmSubscriptionCommand({ TopicArn: arn, Token: "0af".repeat(40) })), invalid("Token"));
+  await assert.rejects(client.send(new sns.ConfirmSubscriptionCommand({ TopicArn, Token: "wrong" })), {
+    name: "InvalidParameterException",
+    message: "Invalid token",
+  });
   const confirmed = await (await fetch(question["SubscribeURL"] ?? "")).text();
   const arn = /<SubscriptionArn>(.*)<\/SubscriptionArn>/.exec(confirmed)?.[1] ?? "";
   assert.equal((await attributesOf(client, arn))["ConfirmationWasAuthenticated"], "false");
@@ -172,6 +177,50 @@ test("a web endpoint is asked first, confirms by the link, gets notifications, a
   assert.deepEqual([body["Message"], body["MessageId"]], ["hello", note.headers["x-amz-sns-message-id"]]);
   assert.equal((await fetch(body["UnsubscribeURL"] ?? "")).status, 200);
   await assert.rejects(attributesOf(client, arn), NO_SUBSCRIPTION);
+});
+
+/** Confirms as the endpoint does, by the link; the ARN. */
+async function confirmByLink({ body }: { readonly body: string }): Promise<string> {
+  const { SubscribeURL = "" } = JSON.parse(body) as { SubscribeURL?: string };
+  return /<SubscriptionArn>(.*)<\/SubscriptionArn>/.exec(await (await fetch(SubscribeURL)).text())?.[1] ?? "";
+}
+
+test("who leaves by the link is told how to come back, and who owns the subscription is not", async (t) => {
+  const { server, clients } = await startApi(t);
+  const client = clients().sns;
+  const { url, received } = await startEndpoint(t);
+  const TopicArn = await makeTopic(client, "t");
+  await subscribe(client, TopicArn, "http", url, { Attributes: { RawMessageDelivery: "true" } });
+  const question = await eventually("the question", () => received[0]);
+  const arn = await confirmByLink(question);
+  const leave = () => fetch(`${server.endpoint}/?Action=Unsubscribe&SubscriptionArn=${arn}`);
+  assert.equal((await leave()).status, 200);
+  await assert.rejects(attributesOf(client, arn), NO_SUBSCRIPTION);
+  assert.deepEqual((await client.send(new sns.ListSubscriptionsByTopicCommand({ TopicArn }))).Subscriptions, []);
+  const told = await eventually("the way back", () => received[1]);
+  const { "x-amz-sns-message-type": type, "x-amz-sns-subscription-arn": of } = told.headers;
+  assert.deepEqual([type, of], ["UnsubscribeConfirmation", arn]);
+  const body = JSON.parse(told.body) as Record<string, string>;
+  const { Token = "", SigningCertURL = "", Signature = "" } = body;
+  assert.equal(body["SubscribeURL"], `${server.endpoint}/?Action=ConfirmSubscription&TopicArn=${TopicArn}&Token=${Token}`);
+  assert.equal(
+    body["Message"],
+    `You have chosen to deactivate subscription ${arn}.\nTo cancel this operation and restore the subscription, visit the SubscribeURL included in this message.`,
+  );
+  const names = ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"];
+  const signed = names.map((name) => `${name}\n${body[name]}\n`).join("");
+  const pem = await (await fetch(SigningCertURL)).text();
+  assert.ok(verify("sha1", Buffer.from(signed), pem, Buffer.from(Signature, "base64")));
+  await leave();
+  assert.equal(await confirmByLink(question), "");
+  assert.equal(await confirmByLink(told), arn);
+  assert.equal((await attributesOf(client, arn))["RawMessageDelivery"], "true");
+  await client.send(new sns.PublishCommand({ TopicArn, Message: "back again" }));
+  assert.equal((await eventually("the notification", () => received[2])).body, "back again");
+  await client.send(new sns.UnsubscribeCommand({ SubscriptionArn: arn }));
+  const again = await subscribe(client, TopicArn, "http", url);
+  assert.equal((await eventually("the next question", () => received[3])).headers["x-amz-sns-message-type"], "SubscriptionConfirmation");
+  assert.equal((await attributesOf(client, again))["RawMessageDelivery"], "false");
 });
 
 test("who confirms with a signature and asks for it is left by nobody without one", async (t) => {

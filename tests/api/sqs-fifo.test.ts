@@ -144,6 +144,15 @@ test("a FIFO queue asks for a group and a way to tell duplicates", async (t) => 
     400,
     "The request must contain the parameter MessageGroupId.",
   );
+  const whole = { Id: "1", MessageBody: "m", MessageGroupId: "g", MessageDeduplicationId: "d" };
+  const { MessageDeduplicationId: _id, ...without } = { ...whole, Id: "2" };
+  await assertRefused(
+    client.send(new sqs.SendMessageBatchCommand({ QueueUrl, Entries: [whole, without] })),
+    "InvalidParameterValue",
+    400,
+    "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly",
+  );
+  assert.deepEqual(await receiveAll(started, QueueUrl), []);
 });
 
 test("an attempt to receive can be repeated: the same messages and handles, until one was touched", async (t) => {
@@ -160,7 +169,15 @@ test("an attempt to receive can be repeated: the same messages and handles, unti
   clock.advance(20_000);
   assert.deepEqual(await receive(started, QueueUrl, attempt), first);
   await remove(started, QueueUrl, first[0]);
-  assert.deepEqual(bodies(await receive(started, QueueUrl, attempt)), ["3", "4"]);
+  await assertRefused(
+    receive(started, QueueUrl, attempt),
+    "InvalidParameterValue",
+    400,
+    "Value attempt-1 for parameter ReceiveRequestAttemptId is invalid. Reason: The receiveRequestAttemptId is not valid anymore since the receive call is not retryable.",
+  );
+  assert.deepEqual(bodies(await receive(started, QueueUrl, { ...attempt, ReceiveRequestAttemptId: "attempt-2" })), ["3", "4"]);
+  clock.advance(300_000);
+  assert.deepEqual(bodies(await receive(started, QueueUrl, attempt)), ["2", "3"]);
   const standard = await makeQueue(started, "standard");
   await assertRefused(receive(started, standard, attempt), "InvalidParameterValue", 400, /not valid for this queue type/);
 });

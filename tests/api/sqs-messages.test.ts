@@ -61,8 +61,12 @@ test("ChangeMessageVisibility gives back, lengthens, and is refused for what is 
     /Total VisibilityTimeout for the message is beyond the limit \[43200 seconds\]/,
   );
   clock.advance(1);
-  await assertRefused(change(second?.ReceiptHandle, 5), "MessageNotInflight", 400);
+  // The timeout is over, but nobody has received it since.
+  await change(second?.ReceiptHandle, 5);
+  assert.deepEqual(await receiveAll(started, QueueUrl), []);
+  clock.advance(5000);
   const [third] = await receiveAll(started, QueueUrl);
+  await assertRefused(change(second?.ReceiptHandle, 5), "MessageNotInflight", 400);
   await client.send(new sqs.DeleteMessageCommand({ QueueUrl, ReceiptHandle: third?.ReceiptHandle }));
   await assertRefused(change(third?.ReceiptHandle, 5), "InvalidParameterValue", 400, /Message does not exist or is not available/);
   await assertRefused(change(third?.ReceiptHandle, 43_201), "InvalidParameterValue", 400, /Value 43201 for parameter VisibilityTimeout/);
@@ -123,6 +127,18 @@ test("attributes come back with the digest that AWS computes, filtered by name",
   }
 });
 
+test("attributes that a message can't have are refused by name, in either list of names", async (t) => {
+  const started = await startSqs(t);
+  const QueueUrl = await makeQueue(started, "q");
+  await started.client.send(new sqs.SendMessageCommand({ QueueUrl, MessageBody: "m" }));
+  const receive = (names: object) => started.client.send(new sqs.ReceiveMessageCommand({ QueueUrl, VisibilityTimeout: 0, ...names }));
+  for (const names of [{ AttributeNames: ["SenderId", "Colour"] }, { MessageSystemAttributeNames: ["Colour"] }])
+    await assertRefused(receive(names), "InvalidAttributeName", 400, "Unknown Attribute Colour.");
+  // The API's model lists the attributes of queues for it.
+  const { Messages = [] } = await receive({ AttributeNames: ["QueueArn", "ApproximateReceiveCount"] });
+  assert.deepEqual(Messages[0]?.Attributes, { ApproximateReceiveCount: "1" });
+});
+
 test("binary and number attributes, and the trace header as system attribute", async (t) => {
   const started = await startSqs(t);
   const { client } = started;
@@ -169,7 +185,7 @@ const WRONG_MESSAGES: readonly [what: string, input: Partial<sqs.SendMessageComm
     "an empty value",
     { MessageAttributes: { a: value("") } },
     "InvalidParameterValue",
-    /must contain non-empty message attribute value for message attribute type 'String'/,
+    "Message (user) attribute 'a' must contain a non-empty value of type 'String'.",
   ],
   ["a number that is none", { MessageAttributes: { a: value("ten", "Number") } }, "InvalidParameterValue", /to a number/],
   ["39 digits", { MessageAttributes: { a: value("1".repeat(39), "Number.big") } }, "InvalidParameterValue", /to a number/],

@@ -77,7 +77,15 @@ test("a FIFO queue tells what it is, and its attributes go together", async (t) 
     400,
     /allowed only when/,
   );
-  await assertRefused(setAttributes(started, QueueUrl, { FifoQueue: "false" }), "InvalidAttributeName", 400);
+  await assertRefused(
+    setAttributes(started, QueueUrl, { FifoQueue: "false" }),
+    "InvalidAttributeValue",
+    400,
+    "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.",
+  );
+  const plain = await makeQueue(started, "q");
+  for (const FifoQueue of ["true", "false"])
+    await assertRefused(setAttributes(started, plain, { FifoQueue }), "InvalidAttributeName", 400, "Unknown Attribute FifoQueue.");
 });
 
 test("the same queue may be made again, a different one of the same name not", async (t) => {

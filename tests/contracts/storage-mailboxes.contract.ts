@@ -62,13 +62,23 @@ function claims(withStorage: WithStorage): void {
     assert.deepEqual(ids(await boxes.receive("m", options())), []);
     assert.deepEqual(await hide(1002), ["beyond"]);
     assert.deepEqual(await hide(0), ["hidden"]);
-    assert.deepEqual(await hide(1), ["stale"]);
     const [again] = (await boxes.receive("m", options())).mail;
     assert.equal(again?.id, "1");
+    assert.deepEqual(await hide(1), ["stale"]);
     // The claim is over and nobody has received it since.
     clock.advance(1000);
-    assert.deepEqual(await boxes.hide("m", [{ token: again?.token ?? "", visibilityMs: 1 }], 5000), ["stale"]);
+    assert.deepEqual(await boxes.hide("m", [{ token: again?.token ?? "", visibilityMs: 10 }], 5000), ["hidden"]);
+    clock.advance(9);
+    assert.deepEqual(ids(await boxes.receive("m", options())), []);
+    assert.deepEqual(await boxes.counts("m"), { visible: 0, claimed: 1, delayed: 0 });
     assert.deepEqual(await boxes.remove("m", [again?.token ?? ""]), ["removed"]);
+  });
+
+  withStorage("a claim in a group that is over stays so", async ({ mailboxes: boxes }, clock) => {
+    await boxes.send([mail("1", { group: "g" })]);
+    const [claimed] = (await boxes.receive("m", options())).mail;
+    clock.advance(1000);
+    assert.deepEqual(await boxes.hide("m", [{ token: claimed?.token ?? "", visibilityMs: 10 }], 5000), ["stale"]);
   });
 
   withStorage("no more is claimed than may be, and what is too old is removed", async ({ mailboxes: boxes }, clock) => {
@@ -146,6 +156,10 @@ function keys(withStorage: WithStorage): void {
     assert.deepEqual((await boxes.receive("m", attempt)).mail, first.mail);
     clock.advance(500);
     await boxes.remove("m", [first.mail[1]?.token ?? ""]);
+    const over = await boxes.receive("m", attempt);
+    assert.deepEqual([ids(over), over.isAttemptOver], [[], true]);
+    // The time of the attempt is over, and that of the claims is not.
+    clock.advance(1);
     assert.deepEqual(ids(await boxes.receive("m", attempt)), ["3"]);
   });
 }

@@ -80,6 +80,7 @@ export function archives(parts: Parts) {
 
     async ListArchives(context, input) {
       const { NamePrefix: prefix = "", EventSourceArn: source, State: state = "ENABLED" } = input;
+      if (source !== undefined) sourceOf(parts, context, source);
       const all = parts.archives.view
         .list(context.account, context.region, { prefix, limit: Infinity })
         .filter(({ value }) => state === "ENABLED" && (source === undefined || value.source === source));

@@ -1,4 +1,5 @@
 // The paths of InputPath and InputPathsMap: `$.detail.instance-id`, `$.resources[0]`, `$['detail']`.
+import { numberText } from "../../aws/exact-json.ts";
 
 /** Keys and indices from the root; `undefined` for what is no such path. */
 export function parsePath(text: string): readonly (string | number)[] | undefined {
@@ -19,7 +20,7 @@ export function parsePath(text: string): readonly (string | number)[] | undefine
 export function valueAt(value: unknown, path: readonly (string | number)[]): unknown {
   let here = value;
   for (const step of path) {
-    if (typeof here !== "object" || here === null) return undefined;
+    if (typeof here !== "object" || here === null || numberText(here) !== undefined) return undefined;
     if (Array.isArray(here) !== (typeof step === "number") || !Object.hasOwn(here, step)) return undefined;
     here = (here as Record<string | number, unknown>)[step];
   }

@@ -8,7 +8,7 @@ import type { Archives } from "./archived-events.ts";
 import { replayed } from "./bus-event.ts";
 import { consequencesOf } from "./dispatch.ts";
 import { alreadyExists, illegalState, invalidParameter, notFound } from "./faults.ts";
-import { archiveArn, busNameOf, changeRecord, page, replayArn, type EventsParts, type Place } from "./model.ts";
+import { archiveArn, busNameOf, changeRecord, existingBus, page, replayArn, type EventsParts, type Place } from "./model.ts";
 
 export const REPLAY_KIND = "events.replay";
 const GROUP = "events.replay";
@@ -108,6 +108,7 @@ function checkedStart(parts: ReplayParts, context: Context, input: client.StartR
   const found = parts.archives.view.get(context.account, context.region, archive)?.value;
   if (found === undefined || source !== archiveArn(context, archive))
     throw invalidParameter("EventSourceArn", `Archive ${archive} does not exist.`);
+  existingBus(parts, context, destination?.Arn);
   if (destination?.Arn !== found.source) throw invalidParameter("Destination.Arn", "Cross event bus replay is not permitted.");
   const [fromMs, toMs] = [from?.getTime() ?? 0, to?.getTime() ?? 0];
   if (fromMs >= toMs) throw invalidParameter("EventEndTime", "EventStartTime must be before EventEndTime.");

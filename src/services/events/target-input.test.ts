@@ -15,6 +15,8 @@ const DETAIL = {
   all: ["ACTIVE", "INACTIVE"],
   said: 'a "b"\n',
 };
+/** Numbers that are others once JavaScript has read and written them. */
+const EXACT = '{"id":12345678901234567890,"price":1.0,"all":[1e400,-0]}';
 const EVENT = newEvent(
   {
     account: "000000000000",
@@ -22,7 +24,7 @@ const EVENT = newEvent(
     source: "shop",
     detailType: "made",
     resources: ["r0", "r1"],
-    detail: JSON.stringify(DETAIL),
+    detail: `${JSON.stringify(DETAIL).slice(0, -1)},"exact":${EXACT}}`,
     timeMs: Date.UTC(2026, 0, 1),
   },
   Date.UTC(2026, 0, 1, 0, 0, 1),
@@ -40,6 +42,9 @@ const PATHS = {
   first: "$.resources[0]",
   type: "$.detail-type",
   missing: "$.detail.missing",
+  exact: "$.detail.exact",
+  big: "$.detail.exact.id",
+  within: "$.detail.exact.id.rawJSON",
 };
 
 const TABLE: readonly [template: string, result: string][] = [
@@ -55,6 +60,8 @@ const TABLE: readonly [template: string, result: string][] = [
   ['{"r": <aws.events.rule-name>, "a": "<aws.events.rule-arn>"}', `{"r": "orders", "a": "${RULE.arn}"}`],
   ["<aws.events.event.ingestion-time>", '"2026-01-01T00:00:01.000Z"'],
   ["<aws.events.event.json>", EVENT.text],
+  ['{"a": <exact>, "b": <big>}', `{"a": ${EXACT}, "b": 12345678901234567890}`],
+  ['"<big> <exact> <within>"', '"12345678901234567890 {id:12345678901234567890,price:1.0,all:[1e400,-0]} "'],
 ];
 
 test("templates are filled as EventBridge fills them", () => {

@@ -1,6 +1,7 @@
 // What a target gets instead of the whole event: Input, InputPath, InputTransformer.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html
 import type { InputTransformer, Target } from "@aws-sdk/client-eventbridge";
+import { numberText, parseExactly } from "../../aws/exact-json.ts";
 import type { BusEvent } from "./bus-event.ts";
 import { parsePath, valueAt } from "./input-path.ts";
 
@@ -11,7 +12,7 @@ export interface RuleIdentity {
 
 export function inputOf(target: Target, event: BusEvent, rule: RuleIdentity): string {
   if (target.Input !== undefined) return target.Input;
-  if (target.InputPath !== undefined) return JSON.stringify(valueAt(event.value, parsePath(target.InputPath) ?? []) ?? null);
+  if (target.InputPath !== undefined) return JSON.stringify(valueAt(parseExactly(event.text), parsePath(target.InputPath) ?? []) ?? null);
   return target.InputTransformer === undefined ? event.text : transformed(target.InputTransformer, event, rule);
 }
 
@@ -44,7 +45,7 @@ const PREDEFINED: ReadonlyMap<string, (event: BusEvent, rule: RuleIdentity) => u
   ["aws.events.rule-arn", (_event, { arn }) => arn],
   ["aws.events.rule-name", (_event, { name }) => name],
   ["aws.events.event.ingestion-time", ({ ingestedAtMs }) => new Date(ingestedAtMs).toISOString()],
-  ["aws.events.event.json", ({ value }) => value],
+  ["aws.events.event.json", ({ text }) => parseExactly(text)],
   ["aws.events.event", ({ value }) => withoutDetail(value)],
 ]);
 
@@ -55,10 +56,11 @@ function withoutDetail({ detail: _detail, "detail-type": detailType, ...rest }: 
 }
 
 function transformed({ InputPathsMap: paths = {}, InputTemplate: template = "" }: InputTransformer, event: BusEvent, rule: RuleIdentity) {
+  const exact = parseExactly(event.text);
   const valueOf = (placeholder: string): unknown => {
     const predefined = PREDEFINED.get(placeholder);
     if (predefined !== undefined) return predefined(event, rule);
-    return valueAt(event.value, parsePath((Object.hasOwn(paths, placeholder) ? paths[placeholder] : undefined) ?? "") ?? [""]);
+    return valueAt(exact, parsePath((Object.hasOwn(paths, placeholder) ? paths[placeholder] : undefined) ?? "") ?? [""]);
   };
   return piecesOf(template)
     .map(({ text, placeholder, isQuoted }) => {
@@ -74,6 +76,8 @@ function quotedText(value: unknown): string {
 }
 
 function plainText(value: unknown): string {
+  const number = numberText(value);
+  if (number !== undefined) return number;
   if (Array.isArray(value)) return `[${value.map(plainText).join(",")}]`;
   if (typeof value === "object" && value !== null)
     return `{${Object.entries(value)

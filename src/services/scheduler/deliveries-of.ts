@@ -10,6 +10,7 @@ import { isUniversal, requestsOf, type Request } from "./universal-targets.ts";
 const PRINCIPAL = "scheduler.amazonaws.com";
 const RETRY = { attempts: 185, ageSeconds: 86_400 } as const;
 const MINUTE_MS = 60_000;
+const ATTEMPT_NUMBER = "<aws.scheduler.attempt-number>";
 
 interface Execution {
   readonly id: string;
@@ -32,6 +33,7 @@ export function deliveriesOf(name: ScheduleName, record: ScheduleRecord, tickMs:
     context: { ...contextOf(name, record), ...request.context },
     dueAtMs,
     retry,
+    attemptMark: ATTEMPT_NUMBER,
     ...(letters === undefined ? {} : { deadLetter: { target: letters, ...letterOf(name, record, execution), tellsFailure: "Scheduler" } }),
   }));
 }
@@ -56,13 +58,12 @@ function requests(name: ScheduleName, { target }: ScheduleRecord, execution: Exe
   return [{ target: arn, event: input ?? defaultEvent(name, execution), context }];
 }
 
-/** https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html */
+/** Of these tokens the number of the attempt is known by who delivers. https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html */
 function withTokens(input: string, arn: string, { id, scheduledTime }: Execution): string {
   return input
     .replaceAll("<aws.scheduler.schedule-arn>", arn)
     .replaceAll("<aws.scheduler.scheduled-time>", scheduledTime)
-    .replaceAll("<aws.scheduler.execution-id>", id)
-    .replaceAll("<aws.scheduler.attempt-number>", "1");
+    .replaceAll("<aws.scheduler.execution-id>", id);
 }
 
 function defaultEvent(name: ScheduleName, { id, scheduledTime }: Execution): string {

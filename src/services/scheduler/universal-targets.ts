@@ -1,7 +1,7 @@
 // Universal targets: an operation of another service, with its parameters as JSON.
 // https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
 import type { Target } from "@aws-sdk/client-scheduler";
-import { parseJson } from "../../aws/json-document.ts";
+import { parseExactly } from "../../aws/exact-json.ts";
 import { Malformed } from "../../aws/scalar.ts";
 import type { DeliveryContext } from "../../aws/deliver.ts";
 import { validation } from "./faults.ts";
@@ -75,11 +75,17 @@ const publish: Operation = {
   },
 };
 
-/** `StringValue` and `BinaryValue` are checked by the service that gets them. */
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+const ATTRIBUTE_MEMBERS: ReadonlySet<string> = new Set(["DataType", "StringValue", "BinaryValue"]);
+
+const isAttribute = (value: unknown): boolean =>
+  isObject(value) && Object.entries(value).every(([name, one]) => ATTRIBUTE_MEMBERS.has(name) && typeof one === "string");
+
+/** What the values of attributes may be is for the service that gets them to say. */
 function messageContext(parameters: Parameters): Partial<DeliveryContext> {
   const { MessageAttributes: attributes } = parameters;
-  if (attributes !== undefined && (typeof attributes !== "object" || attributes === null || Array.isArray(attributes)))
-    throw invalid("The field 'MessageAttributes' must be an object.");
+  if (attributes !== undefined && !(isObject(attributes) && Object.values(attributes).every(isAttribute)))
+    throw invalid("The field 'MessageAttributes' must be an object of objects with DataType and StringValue or BinaryValue.");
   const [group, deduplication] = [textOf(parameters, "MessageGroupId"), textOf(parameters, "MessageDeduplicationId")];
   return {
     ...(attributes === undefined ? {} : { attributes: attributes as DeliveryContext["attributes"] & {} }),
@@ -121,7 +127,7 @@ const OPERATIONS: ReadonlyMap<string, Operation> = new Map([
 ]);
 
 function membersOf(value: unknown, required: readonly string[], optional: readonly string[], api: string): Parameters {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid("It must be an object.");
+  if (!isObject(value)) throw invalid("It must be an object.");
   const missing = required.find((name) => !Object.hasOwn(value, name));
   if (missing !== undefined) throw invalid(`The field '${missing}' is required by the api '${api}'.`);
   const unknown = Object.keys(value).find((name) => !required.includes(name) && !optional.includes(name));
@@ -140,7 +146,7 @@ export function requestsOf(target: Target, place: Place, input = target.Input ??
 
 function readJson(text: string): unknown {
   try {
-    return parseJson(text);
+    return parseExactly(text);
   } catch (cause) {
     if (cause instanceof Malformed) throw invalid("It is not JSON.");
     throw cause;

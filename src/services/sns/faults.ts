@@ -15,6 +15,7 @@ import { Fault } from "../../aws/fault.ts";
 
 export const invalid = (what: string) => new Fault(InvalidParameterException$, `Invalid parameter: ${what}`);
 export const invalidValue = (message: string) => new Fault(InvalidParameterValueException$, message);
+export const malformedToken = () => new Fault(InvalidParameterException$, "Invalid token");
 export const noSuchTopic = () => new Fault(NotFoundException$, "Topic does not exist");
 export const noSuchSubscription = () => new Fault(NotFoundException$, "Subscription does not exist");
 export const noSuchResource = () => new Fault(ResourceNotFoundException$, "Resource does not exist");

@@ -40,6 +40,8 @@ export interface SubscriptionRecord {
   readonly attributes: Attributes;
   /** While the endpoint has not said that it wants this. */
   readonly pending?: { readonly token: string; readonly expiresMs: number };
+  /** It was ended without a signature, and is none any more; who has the token of `pending` can restore it. */
+  readonly hasLeft?: true;
   /** The token that it was confirmed with: who does so twice is told the same. */
   readonly confirmedWith?: string;
   /** Who confirmed it has signed for it. */
@@ -136,15 +138,17 @@ function asSubscription({ key, value, revision }: Entry<SubscriptionRecord>): Su
   return { arn: `arn:aws:sns:${key.region}:${key.account}:${key.id}`, topic, key, record: value, revision };
 }
 
-/** Those of a topic that is no more, and those that nobody confirmed in time, are none. */
-const isAlive = ({ topics, clock }: SnsParts, { key, value }: Entry<SubscriptionRecord>): boolean => {
+/** Those of a topic that is no more, and those that nobody confirmed in time, are none and stay so. */
+const isKept = ({ topics, clock }: SnsParts, { key, value }: Entry<SubscriptionRecord>): boolean => {
   const topic = topics.get(key.account, key.region, key.id.slice(0, key.id.indexOf(":")));
   return topic?.value.incarnation === value.incarnation && (value.pending === undefined || value.pending.expiresMs > clock.now());
 };
 
+const isAlive = (parts: SnsParts, entry: Entry<SubscriptionRecord>): boolean => entry.value.hasLeft !== true && isKept(parts, entry);
+
 /** Removes the records of subscriptions that are none any more. */
 export async function removeLeftovers(parts: SnsParts): Promise<void> {
-  const keys = [...parts.subscriptions.all()].filter((entry) => !isAlive(parts, entry)).map(({ key }) => key);
+  const keys = [...parts.subscriptions.all()].filter((entry) => !isKept(parts, entry)).map(({ key }) => key);
   await removeAll(parts, keys);
 }
 
@@ -156,13 +160,19 @@ export async function removeAll({ meta }: SnsParts, keys: readonly Key[]): Promi
 const REMOVED_AT_ONCE = 500;
 
 /** In order of their ARNs; all of the region, or those of one topic. */
-export function subscriptionsOf(parts: SnsParts, place: { account: string; region: string; name?: string }, after = "", limit = Infinity) {
+export function subscriptionsOf(
+  parts: SnsParts,
+  place: { account: string; region: string; name?: string },
+  after = "",
+  limit = Infinity,
+  isWanted = isAlive,
+) {
   const prefix = place.name === undefined ? "" : `${place.name}:`;
   const found: Subscription[] = [];
   let last = after;
   while (found.length < limit) {
     const page = parts.subscriptions.list(place.account, place.region, { prefix, limit: PAGE, ...(last === "" ? {} : { after: last }) });
-    for (const entry of page) if (found.length < limit && isAlive(parts, entry)) found.push(asSubscription(entry));
+    for (const entry of page) if (found.length < limit && isWanted(parts, entry)) found.push(asSubscription(entry));
     last = page.at(-1)?.key.id ?? "";
     if (page.length < PAGE) break;
   }
@@ -170,6 +180,12 @@ export function subscriptionsOf(parts: SnsParts, place: { account: string; regio
 }
 
 const PAGE = 1000;
+
+/** The one that waits to be confirmed or restored with the token, or was. */
+export const subscriptionWith = (parts: SnsParts, topic: TopicName, token: string): Subscription | undefined =>
+  subscriptionsOf(parts, topic, "", Infinity, isKept).find(
+    ({ record }) => record.pending?.token === token || record.confirmedWith === token,
+  );
 
 /** One endpoint has one subscription to a topic. The id can't be guessed, because the incarnation of a topic is never told. */
 export function subscriptionFor({ name, ...place }: TopicName, { incarnation }: TopicRecord, protocol: string, endpoint: string): Key {

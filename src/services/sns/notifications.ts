@@ -24,7 +24,10 @@ const NAME_FOR_LAMBDA: Readonly<Record<string, string>> = {
 const SIGNED = {
   Notification: ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"],
   SubscriptionConfirmation: ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"],
+  UnsubscribeConfirmation: ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"],
 } as const;
+
+export type MessageType = keyof typeof SIGNED;
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -37,7 +40,7 @@ const linkTo = ({ endpoint }: SnsParts, action: string, values: Readonly<Record<
 const versionOf = ({ record }: Topic) => (record.attributes["SignatureVersion"] ?? "1") as SignatureVersion;
 
 /** Each member that is there: its name and its value, in lines. */
-function textToSign(type: keyof typeof SIGNED, members: Members): string {
+function textToSign(type: MessageType, members: Members): string {
   const present = SIGNED[type].filter((name) => members[name] !== undefined);
   return present.map((name) => `${name}\n${String(members[name])}\n`).join("");
 }
@@ -49,7 +52,7 @@ export interface Signature {
   readonly SigningCertURL: string;
 }
 
-async function signatureOf(parts: SnsParts, topic: Topic, type: keyof typeof SIGNED, members: Members): Promise<Signature> {
+async function signatureOf(parts: SnsParts, topic: Topic, type: MessageType, members: Members): Promise<Signature> {
   const SignatureVersion = versionOf(topic);
   const Signature = await parts.signing.sign(SignatureVersion, textToSign(type, members));
   return { SignatureVersion, Signature, SigningCertURL: parts.endpoint() + (await parts.signing.path()) };
@@ -125,24 +128,28 @@ export function notificationEvent(
   });
 }
 
-/** Asks whether the endpoint wants the subscription; `id` is that of the message. */
+/** Asks whether the endpoint wants the subscription, or wants it back; `id` is that of the message. */
 export async function confirmation(parts: SnsParts, topic: Topic, subscription: Subscription, id: string): Promise<string> {
-  const Token = subscription.record.pending?.token ?? "";
+  const { pending, hasLeft = false } = subscription.record;
+  const Type = hasLeft ? "UnsubscribeConfirmation" : "SubscriptionConfirmation";
+  const Token = pending?.token ?? "";
   const members = {
-    Type: "SubscriptionConfirmation",
+    Type,
     MessageId: id,
     Token,
     TopicArn: topic.arn,
-    Message: `You have chosen to subscribe to the topic ${topic.arn}.\nTo confirm the subscription, visit the SubscribeURL included in this message.`,
+    Message: hasLeft
+      ? `You have chosen to deactivate subscription ${subscription.arn}.\nTo cancel this operation and restore the subscription, visit the SubscribeURL included in this message.`
+      : `You have chosen to subscribe to the topic ${topic.arn}.\nTo confirm the subscription, visit the SubscribeURL included in this message.`,
     SubscribeURL: linkTo(parts, "ConfirmSubscription", { TopicArn: topic.arn, Token }),
     Timestamp: new Date(parts.clock.now()).toISOString(),
   };
-  const signed = { ...members, ...(await signatureOf(parts, topic, "SubscriptionConfirmation", members)) };
+  const signed = { ...members, ...(await signatureOf(parts, topic, Type, members)) };
   return subscription.record.protocol === "lambda" ? lambdaEvent(subscription, signed) : JSON.stringify(signed);
 }
 
 /** What a web endpoint can read before it reads the body. */
-export function webHeaders(type: "Notification" | "SubscriptionConfirmation", id: string, topic: Topic, subscription?: Subscription) {
+export function webHeaders(type: MessageType, id: string, topic: Topic, subscription?: Subscription) {
   return {
     "x-amz-sns-message-type": type,
     "x-amz-sns-message-id": id,

@@ -8,7 +8,7 @@ import { checkEndpoint, ownerOf, protocolOf, shownEndpoint } from "./endpoints.t
 import type { Delivery } from "../../deliveries.ts";
 import { MANAGED_RETRY, webRules } from "./delivery-policy.ts";
 import { contextFor, webContext } from "./fan-out.ts";
-import { invalid, noSuchSubscription } from "./faults.ts";
+import { invalid, malformedToken, noSuchSubscription } from "./faults.ts";
 import {
   changeSubscription,
   existingSubscription,
@@ -18,6 +18,7 @@ import {
   subscriptionFor,
   subscriptionPlace,
   subscriptionsOf,
+  subscriptionWith,
   topicKey,
   topicOf,
   written,
@@ -102,18 +103,22 @@ async function subscribe(parts: SnsParts, context: Context, input: client.Subscr
   }
 }
 
-/** Sends the endpoint the link that confirms it. */
+/** Sends the endpoint the link that confirms it, or the one that restores it. */
 async function ask(parts: SnsParts, topic: Topic, subscription: Subscription): Promise<void> {
-  const { protocol, endpoint, attributes } = subscription.record;
+  const { protocol, endpoint, attributes, hasLeft = false } = subscription.record;
   const context = contextFor(parts, topic);
   const text = await confirmation(parts, topic, subscription, context.id);
   if (protocol.startsWith("email")) {
     const { SubscribeURL: link } = JSON.parse(text) as { SubscribeURL: string };
-    parts.log.info("a subscription by e-mail waits to be confirmed: visit the link", { to: endpoint, topic: topic.arn, link });
+    const what = hasLeft ? "has ended: the link restores it" : "waits to be confirmed: visit the link";
+    parts.log.info(`a subscription by e-mail ${what}`, { to: endpoint, topic: topic.arn, link });
     return;
   }
   const rules = isWeb(protocol) ? webRules(topic.record.attributes, attributes) : undefined;
-  const headers = { ...webHeaders("SubscriptionConfirmation", context.id, topic), "content-type": "text/plain; charset=UTF-8" };
+  const about = hasLeft
+    ? webHeaders("UnsubscribeConfirmation", context.id, topic, subscription)
+    : webHeaders("SubscriptionConfirmation", context.id, topic);
+  const headers = { ...about, "content-type": "text/plain; charset=UTF-8" };
   const asking: Delivery = {
     target: endpoint,
     event: Buffer.from(text),
@@ -127,19 +132,20 @@ async function confirm(parts: SnsParts, context: Context, input: client.ConfirmS
   const { TopicArn, Token = "", AuthenticateOnUnsubscribe: authenticate = "false" } = input;
   const topic = findTopic(parts, topicOf(context, TopicArn));
   if (topic === undefined) throw invalid("Token");
+  if (!/^[0-9a-f]+$/.test(Token)) throw malformedToken();
   if (!/^(?:true|false)$/i.test(authenticate)) throw invalid("AuthenticateOnUnsubscribe");
-  const found = subscriptionsOf(parts, topic).find(({ record }) => record.pending?.token === Token || record.confirmedWith === Token);
-  if (found === undefined || Token === "") throw invalid("Token");
+  const found = subscriptionWith(parts, topic, Token);
+  if (found === undefined) throw invalid("Token");
   const isSigned = context.caller.kind !== "anonymous";
   await changeSubscription(parts, found.key, ({ record }) => {
     if (record.pending?.token !== Token) return record;
-    const { pending: _pending, ...rest } = record;
+    const { pending: _pending, hasLeft: _hasLeft, ...rest } = record;
     return { ...rest, confirmedWith: Token, isAuthenticated: isSigned, isLeftSigned: isSigned && authenticate.toLowerCase() === "true" };
   });
   return found.arn;
 }
 
-/** With its topic's count of those that are gone. */
+/** With its topic's count of those that are gone. Who owns it is not asked whether that was meant; anybody else's endpoint is. */
 async function leave(parts: SnsParts, context: Context, arn: string | undefined): Promise<void> {
   const place = subscriptionPlace(context, arn);
   for (let attempt = 1; ; attempt++) {
@@ -150,11 +156,15 @@ async function leave(parts: SnsParts, context: Context, arn: string | undefined)
     if (found.record.isLeftSigned && context.caller.kind === "anonymous")
       throw new CommonFault("AccessDeniedException", "This subscription can only be ended with a signed request.", 403);
     const counted = { ...topic.record, subscriptionsDeleted: topic.record.subscriptionsDeleted + 1 };
+    const isOwners = context.caller.kind !== "anonymous" && context.caller.account === found.record.owner;
+    const { confirmedWith: _confirmedWith, ...rest } = found.record;
+    const left = { ...rest, pending: pendingOf(parts.clock.now()), hasLeft: true } as const;
     const writes = [
-      { key: found.key, expect: found.revision },
+      { key: found.key, expect: found.revision, ...(isOwners ? {} : { value: left }) },
       { key: topicKey(topic), value: counted, expect: topic.revision },
     ];
-    if (await written(parts.meta, writes, attempt)) return;
+    if (!(await written(parts.meta, writes, attempt))) continue;
+    return isOwners ? undefined : await ask(parts, topic, { ...found, record: left });
   }
 }
 

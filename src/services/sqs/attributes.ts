@@ -1,5 +1,5 @@
 // Attributes of queues: what may be set to what, what holds when nothing is set, and how they are told.
-import { InvalidAttributeName$, InvalidAttributeValue$ } from "@aws-sdk/client-sqs";
+import { InvalidAttributeValue$ } from "@aws-sdk/client-sqs";
 import { Fault } from "../../aws/fault.ts";
 import { parsePolicy } from "../../aws/policy.ts";
 import { invalidAttribute, unknownAttribute, unsupported } from "./faults.ts";
@@ -124,14 +124,16 @@ const KNOWN: ReadonlySet<string> = new Set([
   ...DOCUMENTS,
 ]);
 
+export const isQueueAttribute = (name: string): boolean => KNOWN.has(name);
+
 /** `undefined` when nothing was asked for. Throws InvalidAttributeName. */
 export async function describeAttributes(
   queue: Queue,
   names: readonly string[],
   counts: () => Promise<{ visible: number; claimed: number; delayed: number }>,
 ): Promise<Record<string, string> | undefined> {
-  const unknown = names.find((name) => !KNOWN.has(name));
-  if (unknown !== undefined) throw new Fault(InvalidAttributeName$, `Unknown Attribute ${unknown.slice(0, 100)}.`);
+  const unknown = names.find((name) => !isQueueAttribute(name));
+  if (unknown !== undefined) throw unknownAttribute(unknown.slice(0, 100));
   const isAsked = (name: string) => names.includes(name) || names.includes("All");
   const all: [string, string][] = [
     ...settable(queue),

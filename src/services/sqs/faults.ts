@@ -19,7 +19,8 @@ export const noSuchQueue = () => new Fault(QueueDoesNotExist$, "The specified qu
 export const invalidAddress = (url: string) =>
   new Fault(InvalidAddress$, `The address ${url.slice(0, 1000)} is not valid for this endpoint.`);
 export const unknownAttribute = (name: string) => new Fault(InvalidAttributeName$, `Unknown Attribute ${name}.`);
-export const invalidAttribute = (name: string) => new Fault(InvalidAttributeValue$, `Invalid value for the parameter ${name}.`);
+export const invalidAttribute = (name: string, reason?: string) =>
+  new Fault(InvalidAttributeValue$, `Invalid value for the parameter ${name}.${reason === undefined ? "" : ` Reason: ${reason}`}`);
 export const invalidHandle = (handle: string) =>
   new Fault(ReceiptHandleIsInvalid$, `The input receipt handle "${handle.slice(0, 1000)}" is not a valid receipt handle.`);
 export const notFound = (message: string) => new Fault(ResourceNotFoundException$, message);

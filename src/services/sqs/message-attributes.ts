@@ -2,6 +2,7 @@
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html
 import { createHash } from "node:crypto";
 import type { MessageAttributeValue, MessageSystemAttributeValue } from "@aws-sdk/client-sqs";
+import { hasForbiddenCharacters } from "../../aws/message-text.ts";
 import { invalidParameter, unsupported } from "./faults.ts";
 
 /** As stored: one of both values is there. */
@@ -56,19 +57,12 @@ function storedOne(name: string, given: MessageAttributeValue | MessageSystemAtt
     );
   const [value, other] = kind === "Binary" ? [binary, text] : [text, binary];
   if (value === undefined || value.length === 0 || other !== undefined)
-    throw invalidParameter(
-      `The message attribute '${name}' must contain non-empty message attribute value for message attribute type '${kind}'.`,
-    );
+    throw invalidParameter(`Message (user) attribute '${name}' must contain a non-empty value of type '${kind}'.`);
   if (typeof value !== "string") return { type: DataType, binary: Buffer.from(value).toString("base64") };
   checkText(value, `The message attribute '${name}'`);
   if (kind === "Number") checkNumber(name, value);
   return { type: DataType, text: value };
 }
-
-/** What XML 1.0 can hold: SQS takes nothing else, whatever the protocol. */
-const FORBIDDEN = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/u;
-
-export const hasForbiddenCharacters = (text: string) => FORBIDDEN.test(text);
 
 function checkText(text: string, what: string): void {
   if (hasForbiddenCharacters(text)) throw invalidParameter(`${what} contains characters that are not allowed.`);

@@ -7,7 +7,7 @@ import type { Context, Operations } from "../../aws/operations.ts";
 import { decodeMarker, encodeMarker } from "../../aws/page.ts";
 import { StorageError } from "../../store/storage.ts";
 import { checkAttributes, describeAttributes, differingAttribute, withAttributes } from "./attributes.ts";
-import { invalidParameter, missingParameter, noSuchQueue, unknownAttribute } from "./faults.ts";
+import { invalidAttribute, invalidParameter, missingParameter, noSuchQueue, unknownAttribute } from "./faults.ts";
 import { emptyMailbox, type Leftovers } from "./leftovers.ts";
 import type { LongPolls } from "./long-polls.ts";
 import {
@@ -136,7 +136,8 @@ export function queues(parts: SqsParts, leftovers: Leftovers, polls: LongPolls) 
       const queue = existingQueue(parts, context, QueueUrl);
       const given = Attributes as Attributes;
       if (Object.keys(given).length === 0) throw missingParameter("Attribute.Name");
-      if (given["FifoQueue"] !== undefined && given["FifoQueue"] !== String(queue.isFifo)) throw unknownAttribute("FifoQueue");
+      if (queue.isFifo && given["FifoQueue"] !== undefined && given["FifoQueue"] !== "true")
+        throw invalidAttribute("FifoQueue", "Modifying queue type is not supported.");
       checkGiven(parts, queue, queue.isFifo, given);
       await changeQueue(parts, queue, ({ record }) => ({
         ...record,

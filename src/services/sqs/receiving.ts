@@ -1,11 +1,11 @@
 // ReceiveMessage: at once, or as soon as there is something, for at most 20 seconds.
-import { InvalidAttributeName$, OverLimit$, type Message, type MessageSystemAttributeName } from "@aws-sdk/client-sqs";
+import { OverLimit$, type Message, type MessageSystemAttributeName } from "@aws-sdk/client-sqs";
 import type * as client from "@aws-sdk/client-sqs";
 import { Fault } from "../../aws/fault.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import type { Received, ReceivedMail, ReceiveOptions } from "../../store/mailboxes.ts";
-import { numberOf } from "./attributes.ts";
-import { invalidValue, noSuchQueue, NOT_OF_THIS_TYPE } from "./faults.ts";
+import { isQueueAttribute, numberOf } from "./attributes.ts";
+import { invalidValue, noSuchQueue, NOT_OF_THIS_TYPE, unknownAttribute } from "./faults.ts";
 import type { LongPolls } from "./long-polls.ts";
 import { askedAttributes, describedAttributes, md5Of, md5OfAttributes } from "./message-attributes.ts";
 import { existingQueue, findQueue, type Queue, type SqsParts } from "./model.ts";
@@ -90,8 +90,10 @@ const SYSTEM_ATTRIBUTES: Readonly<
 
 /** ReceiveMessage takes the names of queues' attributes in AttributeNames as well, and says nothing about them. */
 function askedNames({ AttributeNames = [], MessageSystemAttributeNames = [] }: Input): ReadonlySet<string> {
-  const unknown = MessageSystemAttributeNames.find((name) => name !== "All" && !Object.hasOwn(SYSTEM_ATTRIBUTES, name));
-  if (unknown !== undefined) throw new Fault(InvalidAttributeName$, `Unknown Attribute ${unknown}.`);
+  const isKnown = (name: string) => name === "All" || Object.hasOwn(SYSTEM_ATTRIBUTES, name);
+  const unknown =
+    MessageSystemAttributeNames.find((name) => !isKnown(name)) ?? AttributeNames.find((name) => !isKnown(name) && !isQueueAttribute(name));
+  if (unknown !== undefined) throw unknownAttribute(unknown.slice(0, 100));
   return new Set([...AttributeNames, ...MessageSystemAttributeNames]);
 }
 
@@ -119,7 +121,14 @@ export function receiving(parts: SqsParts, polls: LongPolls) {
     // Its attributes, and whether it is there, may have changed while somebody waited.
     const now = findQueue(parts, queue);
     if (now?.record.mailbox !== queue.record.mailbox) throw noSuchQueue();
-    return await parts.mailboxes.receive(now.record.mailbox, optionsOf(parts, now, input));
+    const received = await parts.mailboxes.receive(now.record.mailbox, optionsOf(parts, now, input));
+    if (received.isAttemptOver === true)
+      throw invalidValue(
+        input.ReceiveRequestAttemptId,
+        "ReceiveRequestAttemptId",
+        "The receiveRequestAttemptId is not valid anymore since the receive call is not retryable.",
+      );
+    return received;
   };
 
   const receive = async ({ signal }: Context, queue: Queue, input: Input): Promise<Received> => {

@@ -9,6 +9,7 @@ import {
 } from "@aws-sdk/client-sqs";
 import type * as client from "@aws-sdk/client-sqs";
 import { Fault } from "../../aws/fault.ts";
+import { hasForbiddenCharacters } from "../../aws/message-text.ts";
 import type { Context, Operations } from "../../aws/operations.ts";
 import type { NewMail, SentMail } from "../../store/mailboxes.ts";
 import { numberOf } from "./attributes.ts";
@@ -16,7 +17,6 @@ import { attempted, checkEntries } from "./batch.ts";
 import { invalidParameter, invalidValue, missingParameter, NOT_OF_THIS_TYPE } from "./faults.ts";
 import {
   attributesBytes,
-  hasForbiddenCharacters,
   md5Of,
   md5OfAttributes,
   storedAttributes,
@@ -32,6 +32,9 @@ const DEDUPLICATION_MS = 300_000;
 const BATCH_BYTES_MAX = 1_048_576;
 const DELAY_SECONDS_MAX = 900;
 const ID_CHARACTERS = /^[\w!"#$%&'()*+,\-./:;<=>?@[\\\]^`{|}~]{1,128}$/;
+
+const NO_DEDUPLICATION = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly";
+const isContentBased = ({ record }: Queue) => record.attributes["ContentBasedDeduplication"] === "true";
 
 type Given = Omit<SendMessageBatchRequestEntry, "Id">;
 
@@ -67,8 +70,7 @@ function deduplication(queue: Queue, given: Given, body: string): { id?: string;
     return {};
   }
   const { attributes } = queue.record;
-  if (id === undefined && attributes["ContentBasedDeduplication"] !== "true")
-    throw invalidParameter("The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly");
+  if (id === undefined && !isContentBased(queue)) throw invalidParameter(NO_DEDUPLICATION);
   const used = id ?? createHash("sha256").update(body).digest("hex");
   return { id: used, key: attributes["DeduplicationScope"] === "messageGroup" ? `${group}\n${used}` : used };
 }
@@ -134,6 +136,8 @@ function checkBatch(queue: Queue, entries: readonly SendMessageBatchRequestEntry
   checkEntries(entries, "SendMessageBatchRequestEntry");
   if (queue.isFifo && entries.some(({ MessageGroupId }) => MessageGroupId === undefined))
     throw invalidParameter("The request must contain the parameter MessageGroupId.");
+  if (queue.isFifo && !isContentBased(queue) && entries.some(({ MessageDeduplicationId }) => MessageDeduplicationId === undefined))
+    throw invalidParameter(NO_DEDUPLICATION);
   const bytes = entries.reduce((sum, { MessageBody = "", MessageAttributes = {} }) => sum + givenBytes(MessageBody, MessageAttributes), 0);
   if (bytes > BATCH_BYTES_MAX)
     throw new Fault(BatchRequestTooLong$, `Batch requests cannot be longer than ${BATCH_BYTES_MAX} bytes. You have sent ${bytes} bytes.`);

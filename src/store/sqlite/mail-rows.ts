@@ -96,7 +96,9 @@ export function uncoverMail(sql: Statements, { sequence, mailbox, group, isClaim
   if (isClaimed) settleGroup(sql, mailbox, group, nowMs);
 }
 
-/** An attempt to receive can be repeated only while nobody has touched what it got. */
-export function forgetAttempt(sql: Statements, { mailbox, attempt }: MailRow): void {
-  if (attempt !== undefined) sql.run("DELETE FROM mail_attempt WHERE mailbox = ? AND key = ?", mailbox, attempt);
+/** Instead of how many messages an attempt to receive got: it can be repeated only while nobody has touched any of them. */
+export const TOUCHED = -1;
+
+export function endAttempt(sql: Statements, { mailbox, attempt }: MailRow): void {
+  if (attempt !== undefined) sql.run("UPDATE mail_attempt SET messages = ? WHERE mailbox = ? AND key = ?", TOUCHED, mailbox, attempt);
 }

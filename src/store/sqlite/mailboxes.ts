@@ -1,7 +1,7 @@
 // Mailboxes in SQL: each call is one step of a transaction, and does a bounded amount of work.
 import type { Forwarded, Hiding, NewMail, Received, ReceivedMail, ReceiveOptions, Removal, SentMail } from "../mailboxes.ts";
 import { newToken, rowOfToken } from "./claims.ts";
-import { BEHIND, deleteMail, forgetAttempt, insertMail, mailRow, settleGroup, uncoverMail, type MailRow } from "./mail-rows.ts";
+import { BEHIND, deleteMail, endAttempt, insertMail, mailRow, settleGroup, TOUCHED, uncoverMail, type MailRow } from "./mail-rows.ts";
 import type { Statements } from "./statements.ts";
 
 /** Messages that one call makes visible, moves or removes at most beside what it was called for. */
@@ -59,13 +59,14 @@ const receivedMail = (row: MailRow, firstMs: number): ReceivedMail => ({
   ...(row.source === undefined ? {} : { source: row.source }),
 });
 
-/** What the attempt got before, if all of it is still as it was. */
-function repeated(sql: Statements, mailbox: string, options: ReceiveOptions, nowMs: number): ReceivedMail[] | undefined {
+/** What the attempt got before, if all of it is still as it was; `over` once any of it was touched. */
+function repeated(sql: Statements, mailbox: string, options: ReceiveOptions, nowMs: number): ReceivedMail[] | "over" | undefined {
   if (options.attempt === undefined) return undefined;
   sweep(sql, "mail_attempt", nowMs);
   const { key } = options.attempt;
   const known = sql.first("SELECT messages FROM mail_attempt WHERE mailbox = ? AND key = ? AND expires_ms > ?", mailbox, key, nowMs);
   if (known === undefined) return undefined;
+  if (Number(known["messages"]) === TOUCHED) return "over";
   const held = "WHERE mailbox = ? AND attempt = ? AND claimed = 1 AND hidden_ms > ?";
   const rows = sql.all(`SELECT * FROM mail ${held} ORDER BY sequence`, mailbox, key, nowMs).map(mailRow);
   if (rows.length !== Number(known["messages"])) return undefined;
@@ -148,6 +149,7 @@ function countClaimed(sql: Statements, mailbox: string, most: number): number {
 export function receiveMail(sql: Statements, mailbox: string, options: ReceiveOptions, nowMs: number): Received {
   const uncovered = uncoverDue(sql, mailbox, nowMs);
   const again = repeated(sql, mailbox, options, nowMs);
+  if (again === "over") return { mail: [], isFull: false, isCut: false, deadLetters: 0, isAttemptOver: true };
   if (again !== undefined) return { mail: again, isFull: false, isCut: false, deadLetters: 0 };
   const room = options.claimedMax - countClaimed(sql, mailbox, options.claimedMax);
   if (room <= 0) return { mail: [], isFull: true, isCut: false, deadLetters: 0 };
@@ -182,7 +184,7 @@ function removeOne(sql: Statements, row: MailRow | undefined, token: string, now
   if (row === undefined) return "gone";
   if (row.token !== token) return "stale";
   if (row.group !== undefined && (!row.isClaimed || row.hiddenMs <= nowMs)) return "over";
-  forgetAttempt(sql, row);
+  endAttempt(sql, row);
   deleteMail(sql, row, nowMs);
   return "removed";
 }
@@ -202,11 +204,12 @@ export function removeMail(sql: Statements, mailbox: string, tokens: readonly st
 function hideOne(sql: Statements, mailbox: string, token: string, visibilityMs: number, totalMs: number, nowMs: number): Hiding {
   const row = rowOf(sql, mailbox, token);
   if (row === undefined) return "gone";
-  if (row.token !== token || !row.isClaimed || row.hiddenMs <= nowMs) return "stale";
+  const isOver = !row.isClaimed || row.hiddenMs <= nowMs;
+  if (row.token !== token || (isOver && row.group !== undefined)) return "stale";
   if (nowMs + visibilityMs > row.receivedMs + totalMs) return "beyond";
-  forgetAttempt(sql, row);
+  endAttempt(sql, row);
   if (visibilityMs === 0) uncoverMail(sql, row, nowMs);
-  else sql.run("UPDATE mail SET hidden_ms = ? WHERE sequence = ?", nowMs + visibilityMs, row.sequence);
+  else sql.run("UPDATE mail SET hidden_ms = ?, claimed = 1 WHERE sequence = ?", nowMs + visibilityMs, row.sequence);
   return "hidden";
 }
 
