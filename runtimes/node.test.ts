@@ -208,6 +208,18 @@ function others(argv: readonly string[], runtime: string, major: number): void {
     assert.equal(one.logs.length, 2000);
   });
 
+  test("what is printed is written before the answer and before an exit, however much it is", async () => {
+    const print = "for (const stream of [process.stdout, process.stderr]) stream.write('x'.repeat(1e6) + '\\n')";
+    const one = await start({
+      files: { "index.js": `exports.handler = async (e) => { ${print}; if (e === 'exit') process.exit(0); return 1 }` },
+    });
+    await one.frame();
+    await one.invoke("");
+    one.send('"exit"');
+    assert.deepEqual(await one.exited, { code: 0, signal: null });
+    assert.equal(one.output.length, 4 * (1e6 + 1));
+  });
+
   test("an await at the top level that nothing can settle ends initialisation", async () => {
     const one = await start({ files: { "index.mjs": "await new Promise(() => {}); export const handler = 1" } });
     assert.deepEqual(await one.exited, { code: 13, signal: null });

@@ -39,6 +39,22 @@ const socket = listen((type, head, text) => {
   else if (type === "I") void invoke(head, text);
 });
 
+/** Node says that writing to a pipe waits for it, and its streams don't: without this, what is longer than the pipe comes after the answer, or never. */
+function writeAtOnce(name) {
+  const { get, ...descriptor } = Object.getOwnPropertyDescriptor(process, name);
+  let stream;
+  const open = () => {
+    if (stream === undefined) {
+      stream = get.call(process);
+      stream._handle?.setBlocking?.(true);
+    }
+    return stream;
+  };
+  Object.defineProperty(process, name, { ...descriptor, get: open });
+}
+writeAtOnce("stdout");
+writeAtOnce("stderr");
+
 /** Boots and takes an invocation, so that all of this is compiled: a millisecond that a cold start on a prepared sandbox does not wait for. */
 async function rehearse() {
   tell = () => {};
