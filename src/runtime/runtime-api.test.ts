@@ -121,8 +121,9 @@ const ERRORS = [
     body: '{"errorMessage":"x"}',
     type: "Function.TypeError",
   },
-  { name: "without a type", headers: {}, body: '{"errorMessage":"x"}', type: "Function.Unknown" },
-  { name: "that is no JSON", headers: {}, body: "\u0000oops", type: "Function.Unknown" },
+  { name: "without a type", headers: {}, body: '{"errorMessage":"x"}', type: "Runtime.Unknown" },
+  { name: "that is no JSON", headers: {}, body: "\u0000oops", type: "Runtime.Unknown" },
+  { name: "of a type of its own", headers: { "Lambda-Runtime-Function-Error-Type": "Mine" }, body: "{}", type: "Runtime.Unknown" },
   {
     name: "with 8-bit signs in its type",
     headers: { "Lambda-Runtime-Function-Error-Type": "Function.T\u00fcp" },

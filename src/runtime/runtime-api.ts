@@ -1,14 +1,13 @@
 // The Lambda Runtime API over HTTP: the link to runtimes that are not Lambent's own (provided.al2023 and its like).
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { accept, hangUp, header, headerText, JSON_TYPE, refuse, write, type Refusal } from "./api-replies.ts";
+import { reportedType } from "./failures.ts";
 import { RESPONSE_BYTES_MAX, type Answer, type Link, type LinkEvents, type LinkInvocation } from "./link.ts";
 import { StreamedResponse } from "./response-sink.ts";
 
 export const RUNTIME_API_VERSION = "2018-06-01";
 const ROOT = `/${RUNTIME_API_VERSION}`;
 const MODE = "lambda-runtime-function-response-mode";
-/** RAPID takes no other types from this header; the error document is passed on as it is. */
-const ERROR_TYPE = /^(?:Runtime|Function)\.[A-Z][a-zA-Z]{0,199}$/;
 
 /**
  * What the runtime is doing. Each call names the states in which it is legal; everything else is refused with 403, as RAPID does.
@@ -62,10 +61,6 @@ function streamBody(request: IncomingMessage, to: StreamedResponse): Promise<"wh
     request.on("error", () => resolve("truncated"));
     request.on("close", () => resolve("truncated"));
   });
-}
-
-function errorTypeOf(value: string | undefined, fallback: string): string {
-  return value !== undefined && ERROR_TYPE.test(value) ? value : fallback;
 }
 
 export class RuntimeApi implements Link {
@@ -170,7 +165,7 @@ export class RuntimeApi implements Link {
     const body = await readBody(request);
     if (body.kind === "too-large") return this.#refuseBody(response);
     this.#events.initFailed(
-      errorTypeOf(header(request, "lambda-runtime-function-error-type"), "Runtime.Unknown"),
+      reportedType(header(request, "lambda-runtime-function-error-type")),
       body.kind === "whole" ? body.bytes : Buffer.alloc(0),
     );
     accept(response);
@@ -237,7 +232,7 @@ export class RuntimeApi implements Link {
 function answerOf(request: IncomingMessage, body: Body, isError: boolean): Answer {
   if (body.kind !== "whole") return { kind: body.kind };
   if (isError) {
-    const errorType = errorTypeOf(header(request, "lambda-runtime-function-error-type"), "Function.Unknown");
+    const errorType = reportedType(header(request, "lambda-runtime-function-error-type"));
     return { kind: "errored", errorType, payload: body.bytes, exits: false };
   }
   return trailerError(request) ?? { kind: "succeeded", payload: body.bytes };
@@ -248,5 +243,5 @@ function trailerError(request: IncomingMessage): Answer | undefined {
   const failed = request.trailers["lambda-runtime-function-error-type"];
   if (failed === undefined) return undefined;
   const document = Buffer.from(request.trailers["lambda-runtime-function-error-body"] ?? "", "base64");
-  return { kind: "errored", errorType: errorTypeOf(failed, "Function.Unknown"), payload: document, exits: false };
+  return { kind: "errored", errorType: reportedType(failed), payload: document, exits: false };
 }
