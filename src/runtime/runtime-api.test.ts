@@ -394,18 +394,26 @@ test("a stream that fails in its trailers or breaks off has had its first chunks
   assert.deepEqual([late.got.text, cut.got.text, other.seen.answers], ["part", "part", [{ kind: "truncated" }]]);
 });
 
-const REFUSED = [
-  { headers: { "Lambda-Runtime-Function-Response-Mode": "buffered" }, type: "InvalidFunctionResponseMode" },
-  { headers: { "Lambda-Runtime-Invocation-Id": "another" }, type: "InvalidInvocationId" },
-];
-for (const { headers, type } of REFUSED)
-  test(`${type} leaves the invocation open`, async () => {
-    const { send, seen } = await running();
-    const { status, body } = await send({ path: call(ID, "response"), headers, body: "1" });
-    assert.deepEqual([status, (JSON.parse(body) as { errorType: string }).errorType], [400, type]);
-    assert.deepEqual(seen.answers, []);
-    assert.equal((await send({ path: call(ID, "response"), body: "1" })).status, 202);
-  });
+test("an invocation's identifier that is not echoed as it is leaves the invocation open", async () => {
+  const { send, seen } = await running();
+  const headers = { "Lambda-Runtime-Invocation-Id": "another" };
+  const { status, body } = await send({ path: call(ID, "response"), headers, body: "1" });
+  assert.deepEqual([status, (JSON.parse(body) as { errorType: string }).errorType], [400, "InvalidInvocationId"]);
+  assert.deepEqual(seen.answers, []);
+  assert.equal((await send({ path: call(ID, "response"), body: "1" })).status, 202);
+});
+
+test("a response mode that there is not is the invocation's error, and the runtime may go on", async () => {
+  const { send, next, seen, runtimeApi } = await running();
+  const headers = { "Lambda-Runtime-Function-Response-Mode": "buffered" };
+  const { status, body } = await send({ path: call(ID, "response"), headers, body: "1" });
+  assert.deepEqual([status, (JSON.parse(body) as { errorType: string }).errorType], [400, "InvalidFunctionResponseMode"]);
+  const errorType = "Runtime.InvalidResponseModeHeader";
+  assert.deepEqual(seen.answers, [{ kind: "errored", errorType, payload: Buffer.alloc(0), exits: false }]);
+  const waiting = next();
+  runtimeApi.send({ ...INVOCATION, requestId: "other" });
+  assert.equal((await waiting).headers["lambda-runtime-aws-request-id"], "other");
+});
 
 test("nonsense on a connection ends that connection only", async () => {
   const { raw, send, seen } = await running();

@@ -16,6 +16,11 @@ const MODE = "lambda-runtime-function-response-mode";
 type RuntimeState = "Started" | "InitError" | "Ready" | "Running" | "Responding" | "ResponseSent";
 
 const INVALID_REQUEST_ID: Refusal = { status: 400, errorType: "InvalidRequestID", errorMessage: "Invalid request ID" };
+const INVALID_MODE: Refusal = {
+  status: 400,
+  errorType: "InvalidFunctionResponseMode",
+  errorMessage: "Invalid function response mode",
+};
 const TOO_LARGE: Refusal = {
   status: 413,
   errorType: "RequestEntityTooLarge",
@@ -175,6 +180,8 @@ export class RuntimeApi implements Link {
     const refusal = this.#refusalOf(request, id);
     if (refusal !== undefined) return refuse(response, refusal);
     if (this.#state !== "Running") return this.#outOfTurn(response, isError ? "InvocationErrorResponse" : "InvocationResponse");
+    const mode = header(request, MODE);
+    if (!isError && mode !== undefined && mode !== "streaming") return this.#refuseMode(response);
     this.#state = "Responding";
     // Go's client streams without naming the mode: what has no length is not gathered for a caller that takes a stream.
     const isStreamed = !isError && (header(request, MODE) === "streaming" || request.headers["transfer-encoding"] !== undefined);
@@ -216,17 +223,27 @@ export class RuntimeApi implements Link {
     const echoed = header(request, "lambda-runtime-invocation-id");
     if (echoed !== undefined && echoed !== id)
       return { status: 400, errorType: "InvalidInvocationId", errorMessage: "Invalid invocation ID" };
-    const mode = header(request, MODE);
-    if (mode === undefined || mode === "streaming") return undefined;
-    return { status: 400, errorType: "InvalidFunctionResponseMode", errorMessage: "Invalid function response mode" };
+    return undefined;
+  }
+
+  /** A mode that there is not is the answer to the invocation as well, and one without a document. */
+  #refuseMode(response: ServerResponse): void {
+    this.#state = "ResponseSent";
+    this.#invocation = undefined;
+    this.#events.answered({ kind: "errored", errorType: "Runtime.InvalidResponseModeHeader", payload: Buffer.alloc(0), exits: false });
+    hangUpAfter(response, INVALID_MODE);
   }
 
   /** What is still on its way is not read: the connection ends with the refusal. */
   #refuseBody(response: ServerResponse): void {
-    response.shouldKeepAlive = false;
-    response.on("finish", () => response.socket?.destroySoon());
-    refuse(response, TOO_LARGE);
+    hangUpAfter(response, TOO_LARGE);
   }
+}
+
+function hangUpAfter(response: ServerResponse, refusal: Refusal): void {
+  response.shouldKeepAlive = false;
+  response.on("finish", () => response.socket?.destroySoon());
+  refuse(response, refusal);
 }
 
 function answerOf(request: IncomingMessage, body: Body, isError: boolean): Answer {
