@@ -1,5 +1,5 @@
 // The life of one execution environment: a table of legal transitions, and what happens in each state.
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -107,6 +107,7 @@ export class Environment {
   readonly #options: EnvironmentOptions;
   readonly #id = randomBytes(16).toString("hex");
   readonly #lineage: string;
+  readonly #metadataToken = randomUUID();
   readonly #log: EnvironmentLog;
   readonly #telemetry: Telemetry;
   readonly #xrayDaemon: XrayDaemon;
@@ -301,7 +302,8 @@ export class Environment {
     const [external, compiled] = await Promise.all([externalExtensions(settings), compiledMounts(settings, layout)]);
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
     const onDatagram = (bytes: Buffer) => this.#xrayDaemon.take(bytes);
-    const given = { credentials: this.#credentials, logStream: this.logStream, initializationType, compiled, onDatagram };
+    const own = { credentials: this.#credentials, logStream: this.logStream, metadataToken: this.#metadataToken };
+    const given = { ...own, initializationType, compiled, onDatagram };
     const id = `${this.#id}-${this.#sandboxesMade}`;
     const spec = sandboxSpec({ id, settings, layout, argv: found.argv, endpoint, network, ...given });
     if (this.#sandbox === undefined) {
