@@ -108,6 +108,7 @@ export class Environment {
   readonly #id = randomBytes(16).toString("hex");
   readonly #lineage: string;
   readonly #metadataToken = randomUUID();
+  readonly #instanceId = randomUUID();
   readonly #log: EnvironmentLog;
   readonly #telemetry: Telemetry;
   readonly #xrayDaemon: XrayDaemon;
@@ -201,7 +202,7 @@ export class Environment {
     // An image has no version of a runtime to tell.
     if (settings.image !== undefined) return;
     const { functionName, version: functionVersion, memoryMiB } = settings;
-    const named = { initializationType, phase, functionName, functionVersion, memoryMiB };
+    const named = { initializationType, phase, functionName, functionVersion, instanceId: this.#instanceId, memoryMiB };
     this.#log.platform({ kind: "initStart", ...named, ...runtimeVersion(settings, layout) });
   }
 
