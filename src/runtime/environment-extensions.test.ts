@@ -331,6 +331,7 @@ test("refusals have RAPID's sentences, and events may be left out", async () => 
   };
   const one = running({}, { init });
   await start(one);
+  await eventually(() => said.length > 0);
   assert.deepEqual(said, [
     200,
     "Extension with this name already registered",

@@ -287,6 +287,21 @@ for (const isChunked of [false, true])
     assert.deepEqual(seen.answers, [{ kind: "too-large" }]);
   });
 
+test("a client that sends all of it before it reads an answer gets that answer; one that never ends does not", async () => {
+  const { send, seen } = await running();
+  const body = Buffer.alloc(RESPONSE_BYTES_MAX + 4_000_000, "x");
+  assert.equal((await send({ path: call(ID, "response"), body })).status, 413);
+  assert.deepEqual(seen.answers, [{ kind: "too-large" }]);
+  const other = await running();
+  const socket = await other.raw();
+  socket.on("error", () => undefined).resume();
+  socket.write(`POST ${call(ID, "response")} HTTP/1.1\r\nHost: x\r\nContent-Length: ${1e9}\r\n\r\n`);
+  const moved = () => new Promise((resolve) => void socket.once("drain", resolve).once("close", resolve));
+  for (let sent = 0; sent < 100 && !socket.destroyed; sent++) if (!socket.write(Buffer.alloc(1e6))) await moved();
+  assert.ok(socket.destroyed);
+  assert.deepEqual(other.seen.answers, [{ kind: "too-large" }]);
+});
+
 test("a response of exactly the limit is passed on", async () => {
   const { send, seen } = await running();
   assert.equal((await send({ path: call(ID, "response"), body: Buffer.alloc(RESPONSE_BYTES_MAX, "x") })).status, 202);

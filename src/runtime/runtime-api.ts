@@ -40,6 +40,7 @@ function readBody(request: IncomingMessage): Promise<Body> {
       chunks.push(chunk);
       if (bytes <= RESPONSE_BYTES_MAX) return;
       request.pause();
+      request.removeAllListeners("data");
       chunks.length = 0;
       resolve({ kind: "too-large" });
     });
@@ -168,7 +169,7 @@ export class RuntimeApi implements Link {
     if (this.#state !== "Started") return this.#outOfTurn(response, "InitError");
     this.#state = "InitError";
     const body = await readBody(request);
-    if (body.kind === "too-large") return this.#refuseBody(response);
+    if (body.kind === "too-large") return refuseBody(request, response);
     this.#events.initFailed(
       reportedType(header(request, "lambda-runtime-function-error-type")),
       body.kind === "whole" ? body.bytes : Buffer.alloc(0),
@@ -194,7 +195,7 @@ export class RuntimeApi implements Link {
     if (!isAwaited) return refuse(response, INVALID_REQUEST_ID);
     // The caller's answer goes first; the runtime's acknowledgement can wait.
     this.#events.answered(answerOf(request, body, isError));
-    if (body.kind === "too-large") this.#refuseBody(response);
+    if (body.kind === "too-large") refuseBody(request, response);
     else accept(response);
   }
 
@@ -207,7 +208,7 @@ export class RuntimeApi implements Link {
     if (!isAwaited) return refuse(response, INVALID_REQUEST_ID);
     if (end === "too-large") {
       this.#events.answered({ kind: "stream-too-large" });
-      return this.#refuseBody(response);
+      return hangUpAfter(response, TOO_LARGE);
     }
     const failed = end === "truncated" ? ({ kind: "truncated" } as const) : trailerError(request);
     this.#events.answered(failed ?? { kind: "streamed", bytes: streamed.bytes });
@@ -233,13 +234,19 @@ export class RuntimeApi implements Link {
     this.#events.answered({ kind: "errored", errorType: "Runtime.InvalidResponseModeHeader", payload: Buffer.alloc(0), exits: false });
     hangUpAfter(response, INVALID_MODE);
   }
-
-  /** What is still on its way is not read: the connection ends with the refusal. */
-  #refuseBody(response: ServerResponse): void {
-    hangUpAfter(response, TOO_LARGE);
-  }
 }
 
+/** Clients that read no answer before they have sent all of it get this one: twice the limit is read, and thrown away. */
+function refuseBody(request: IncomingMessage, response: ServerResponse): void {
+  let left = 2 * RESPONSE_BYTES_MAX;
+  request.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) request.destroy();
+  });
+  refuse(response, TOO_LARGE);
+}
+
+/** What is still on its way is not read: the connection ends with the refusal. */
 function hangUpAfter(response: ServerResponse, refusal: Refusal): void {
   response.shouldKeepAlive = false;
   response.on("finish", () => response.socket?.destroySoon());
