@@ -13,7 +13,7 @@ RESPONSE_BYTES_MAX = 6291556
 READ_BYTES_MAX = 1 << 20
 DIGITS = "%d.%d" % sys.version_info[:2]
 # Empty, unless files with what was compiled of /var/task and /opt are mounted over them.
-# Has no parts.
+# What has no parts.
 LEAVES = {str, int, float, bool, type(None)}
 COMPILED = ["%s/%s.compiled" % (__file__.rpartition("/")[0], name) for name in ("task", "opt")]
 

@@ -288,10 +288,15 @@ for (const isChunked of [false, true])
   });
 
 test("a client that sends all of it before it reads an answer gets that answer; one that never ends does not", async () => {
-  const { send, seen } = await running();
   const body = Buffer.alloc(RESPONSE_BYTES_MAX + 4_000_000, "x");
-  assert.equal((await send({ path: call(ID, "response"), body })).status, 413);
-  assert.deepEqual(seen.answers, [{ kind: "too-large" }]);
+  for (const headers of [{}, { "Transfer-Encoding": "chunked" }]) {
+    const { send, seen, next, runtimeApi } = await running();
+    assert.equal((await send({ path: call(ID, "response"), headers, body })).status, 413);
+    assert.deepEqual(seen.answers, [{ kind: "too-large" }]);
+    const waiting = next();
+    runtimeApi.send({ ...INVOCATION, requestId: "other" });
+    assert.equal((await waiting).status, 200);
+  }
   const other = await running();
   const socket = await other.raw();
   socket.on("error", () => undefined).resume();

@@ -243,6 +243,7 @@ function refuseBody(request: IncomingMessage, response: ServerResponse): void {
     left -= chunk.length;
     if (left < 0) request.destroy();
   });
+  request.resume();
   refuse(response, TOO_LARGE);
 }
 
