@@ -41,11 +41,11 @@ const socket = listen((type, head, text) => {
 
 /** Node says that writing to a pipe waits for it, and its streams don't: without this, what is longer than the pipe comes after the answer, or never. */
 function writeAtOnce(name) {
-  const { get, ...descriptor } = Object.getOwnPropertyDescriptor(process, name);
+  const descriptor = Object.getOwnPropertyDescriptor(process, name);
   let stream;
   const open = () => {
     if (stream === undefined) {
-      stream = get.call(process);
+      stream = descriptor.get.call(process);
       stream._handle?.setBlocking?.(true);
     }
     return stream;

@@ -327,7 +327,7 @@ test("refusals have RAPID's sentences, and events may be left out", async () => 
     await call(sandbox, "POST", `${EXTENSION}/init/error`, error);
     const late = await next(sandbox, id);
     said = [first.status, ...[again, typeless, late].map(({ body }) => body["errorMessage"])];
-    exit(1);
+    return await exit(1);
   };
   const one = running({}, { init });
   await start(one);

@@ -300,7 +300,7 @@ test("a client that sends all of it before it reads an answer gets that answer; 
   const other = await running();
   const socket = await other.raw();
   socket.on("error", () => undefined).resume();
-  socket.write(`POST ${call(ID, "response")} HTTP/1.1\r\nHost: x\r\nContent-Length: ${1e9}\r\n\r\n`);
+  socket.write(`POST ${call(ID, "response")} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n`);
   const moved = () => new Promise((resolve) => void socket.once("drain", resolve).once("close", resolve));
   for (let sent = 0; sent < 100 && !socket.destroyed; sent++) if (!socket.write(Buffer.alloc(1e6))) await moved();
   assert.ok(socket.destroyed);
