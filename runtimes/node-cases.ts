@@ -128,9 +128,16 @@ export const RESULTS: readonly Case[] = [
       AWS_LAMBDA_LOG_GROUP_NAME: "g",
       AWS_LAMBDA_LOG_STREAM_NAME: "s",
     },
-    head: { requestId: "id-1", clientContext: '{"custom":{"a":1}}', cognitoIdentity: '{"cognitoIdentityId":"i"}', tenantId: "t" },
+    head: {
+      requestId: "id-1",
+      clientContext: '{"custom":{"a":1}}',
+      cognitoIdentity: '{"cognitoIdentityId":"i"}',
+      tenantId: "t",
+      traceHeader: "Root=1-2-3",
+    },
     only: since24,
     result: {
+      xRayTraceId: "Root=1-2-3",
       functionVersion: "$LATEST",
       functionName: "tested",
       memoryLimitInMB: "128",
@@ -149,6 +156,35 @@ export const RESULTS: readonly Case[] = [
     files: { "index.js": "exports.handler = async () => process.env._X_AMZN_TRACE_ID" },
     head: { traceHeader: "Root=1-2-3" },
     result: "Root=1-2-3",
+  },
+  {
+    title: "awslambda.InvokeStore has the invocation",
+    only: since24,
+    files: {
+      "index.js": `const early = [awslambda.InvokeStore.getRequestId(), awslambda.InvokeStore.hasContext()];
+        exports.handler = async () => {
+          const store = awslambda.InvokeStore;
+          store.set("mine", 1);
+          const refused = (() => { try { store.set(Symbol.for("_AWS_LAMBDA_REQUEST_ID"), "x"); } catch ({ message }) { return message; } })();
+          return [early, store.getRequestId(), store.getXRayTraceId(), store.getTenantId(), store.get("mine"), refused];
+        }`,
+    },
+    head: { requestId: "id-1", traceHeader: "Root=1-2-3", tenantId: "t" },
+    result: [["-", false], "id-1", "Root=1-2-3", "t", 1, "Cannot modify protected Lambda context field: Symbol(_AWS_LAMBDA_REQUEST_ID)"],
+  },
+  {
+    title: "a name from the root is below the package",
+    only: since24,
+    files: { "index.js": "exports.handler = async () => 13" },
+    handler: "/index.handler",
+    result: 13,
+  },
+  {
+    title: "what CommonJS exports as a whole is its default",
+    only: since24,
+    files: { "index.js": "module.exports = async () => 14" },
+    handler: "index.default",
+    result: 14,
   },
   {
     title: "streaming is gathered, with the metadata in front",
@@ -184,12 +220,50 @@ export const ERRORS: readonly Case[] = [
   },
   {
     title: "what throws when it is looked at",
-    files: { "index.js": "exports.handler = async () => { throw { get name() { throw 1 } } }" },
+    files: { "index.js": "exports.handler = async () => { throw Object.defineProperty(new Error(), 'name', { get() { throw 1 } }) }" },
     error: {
       errorType: "handled",
       errorMessage:
         "callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack",
     },
+  },
+  {
+    title: "a name that is no text",
+    files: { "index.js": "exports.handler = async () => { throw Object.assign(new Error('x'), { name: 5 }) }" },
+    error: {
+      errorType: "handled",
+      errorMessage:
+        "callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack",
+    },
+  },
+  {
+    title: "an error of another realm",
+    only: since24,
+    files: { "index.js": "exports.handler = async () => require('node:vm').runInNewContext('throw new TypeError(`v`)')" },
+    error: { errorType: "object", errorMessage: "TypeError: v" },
+  },
+  {
+    title: "an error of another realm",
+    only: upTo22,
+    files: { "index.js": "exports.handler = async () => require('node:vm').runInNewContext('throw new TypeError(`v`)')" },
+    error: { errorType: "TypeError", errorMessage: "v" },
+  },
+  {
+    title: "the character DEL",
+    files: { "index.js": "exports.handler = async () => { throw new Error('a\\x7fb') }" },
+    error: { errorType: "Error", errorMessage: "a%7Fb" },
+  },
+  {
+    title: "null is thrown",
+    files: { "index.js": "exports.handler = async () => { throw null }" },
+    only: since24,
+    error: { errorType: "object", errorMessage: "null" },
+  },
+  {
+    title: "a function as the result",
+    only: since24,
+    files: { "index.js": "exports.handler = async () => () => 1" },
+    error: { errorType: "TypeError", errorMessage: "Wrong arguments" },
   },
   {
     title: "circular result",
@@ -273,7 +347,7 @@ export const ERRORS: readonly Case[] = [
     },
     error: { errorType: "Runtime.UnhandledPromiseRejection", errorMessage: "Error: lost" },
     logs: [
-      /ERROR\tUnhandled Promise Rejection \t\{"errorType":"Runtime.UnhandledPromiseRejection","errorMessage":"Error: lost","reason":\{"errorType":"Error"/,
+      /ERROR\tUnhandled Promise Rejection \t\{"errorType":"Runtime.UnhandledPromiseRejection","errorMessage":"Error: lost",(?:"name":"[^"]*",)?"reason":\{"errorType":"Error"/,
     ],
     status: 128,
   },
@@ -291,7 +365,24 @@ export const INITS: readonly Case[] = [
     title: "no such module",
     files: {},
     init: { errorType: "Runtime.ImportModuleError", errorMessage: /^Error: Cannot find module 'index'\nRequire stack:\n- /, status: 129 },
-    logs: [/\tundefined\tERROR\tUncaught Exception \t\{"errorType":"Runtime.ImportModuleError"/],
+  },
+  {
+    title: "the log line of an init that failed",
+    only: upTo22,
+    files: {},
+    init: { errorType: "Runtime.ImportModuleError", errorMessage: /^Error: Cannot find module 'index'/, status: 129 },
+    logs: [
+      /\tundefined\tERROR\tUncaught Exception \t\{"errorType":"Runtime.ImportModuleError","errorMessage":"[^"]*'index'[^"]*","stack":/,
+    ],
+  },
+  {
+    title: "the log line of an init that failed",
+    only: since24,
+    files: {},
+    init: { errorType: "Runtime.ImportModuleError", errorMessage: /^Error: Cannot find module 'index'/, status: 129 },
+    logs: [
+      /\t-\tERROR\tInit Error \t\{"errorType":"Runtime.ImportModuleError","errorMessage":"[^"]*'index'[^"]*","name":"Runtime.ImportModuleError","stack":/,
+    ],
   },
   {
     title: "a module that is missing in the module",
@@ -333,6 +424,13 @@ export const INITS: readonly Case[] = [
     title: "syntax error",
     files: { "index.js": "const = 1" },
     init: { errorType: "Runtime.UserCodeSyntaxError", errorMessage: /^SyntaxError: /, status: 129 },
+  },
+  {
+    title: "syntax error, with its line",
+    only: since24,
+    files: { "index.js": "const = 1" },
+    init: { errorType: "Runtime.UserCodeSyntaxError", errorMessage: /^SyntaxError: /, status: 129 },
+    logs: [/"stack":\["[^"]*\/index\.js:1","const = 1","/],
   },
   {
     title: "an exception at the top level",

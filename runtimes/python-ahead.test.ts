@@ -177,7 +177,7 @@ async function answerOf(python: HostPython, sdk: string, one: Case, loads?: stri
   const took = "[type(finder).__module__ for finder in sys.meta_path].count('lambent_ahead')";
   const app = `import sys\n${one.code}\ndef handler(event, context):\n    return [${one.result}, ${took}]\n`;
   const process = await BootstrapProcess.start({
-    argv: [python.interpreter, "-S", BOOTSTRAP],
+    argv: [python.interpreter, "-S", "-u", BOOTSTRAP],
     handler: "app.handler",
     files: { ...one.files, "app.py": app },
     env: { PYTHONPATH: sdk },

@@ -55,7 +55,7 @@ async function load(t: TestContext, { interpreter }: HostPython, root: string, m
     "def handler(event, context): return [one.value, one.f.__code__.co_filename, one.__file__, compiled]",
   ];
   const options = {
-    argv: [interpreter, "-S", join(bootstrap, "bootstrap.py")],
+    argv: [interpreter, "-S", "-u", join(bootstrap, "bootstrap.py")],
     files: { "app.py": app.join("\n") },
     handler: "app.handler",
   };

@@ -6,12 +6,11 @@
 
 const { patchConsole } = require("./console.cjs");
 const { listen, send, sendLater } = require("./control.cjs");
-const { RuntimeError, errorDocument } = require("./errors.cjs");
+const { RuntimeError, SINCE_24, errorDocument } = require("./errors.cjs");
 const { STREAMING, loadHandler } = require("./handler.cjs");
 
 const RESPONSE_BYTES_MAX = 6_291_556;
-const NODE_MAJOR = Number.parseInt(process.versions.node, 10);
-const HAS_CALLBACKS = NODE_MAJOR < 24;
+const HAS_CALLBACKS = !SINCE_24;
 /** Exit statuses of AWS's runtime, and Node's own for a top-level await that nothing can settle. */
 const EXIT = { unsettled: 13, rejection: 128, exception: 129 };
 const UNSETTLED_TEXT =
@@ -23,8 +22,10 @@ let handler;
 /** Sends what a rehearsal does not. */
 let tell = send;
 let logFailure = () => {};
+/** What stands in log lines before there is an invocation; until 22 that is `undefined`. */
+const NO_INVOCATION = SINCE_24 ? { requestId: "-" } : {};
 /** What log lines belong to: the invocation that runs or was the last. */
-let logged = {};
+let logged = NO_INVOCATION;
 /** The invocation that has no answer yet: `whenDrained` is called when the event loop has nothing left to do. */
 let current;
 /** An invocation may come before initialisation is done. */
@@ -38,6 +39,22 @@ const socket = listen((type, head, text) => {
   else if (type === "I") void invoke(head, text);
 });
 
+/** Node says that writing to a pipe waits for it, and its streams don't: without this, what is longer than the pipe comes after the answer, or never. */
+function writeAtOnce(name) {
+  const descriptor = Object.getOwnPropertyDescriptor(process, name);
+  let stream;
+  const open = () => {
+    if (stream === undefined) {
+      stream = descriptor.get.call(process);
+      stream._handle?.setBlocking?.(true);
+    }
+    return stream;
+  };
+  Object.defineProperty(process, name, { ...descriptor, get: open });
+}
+writeAtOnce("stdout");
+writeAtOnce("stderr");
+
 /** Boots and takes an invocation, so that all of this is compiled: a millisecond that a cold start on a prepared sandbox does not wait for. */
 async function rehearse() {
   tell = () => {};
@@ -46,7 +63,7 @@ async function rehearse() {
   await turn();
   tell = send;
   handler = undefined;
-  logged = {};
+  logged = NO_INVOCATION;
   delete globalThis.awslambda;
 }
 
@@ -67,11 +84,11 @@ async function boot({ handler: name, variables }, place) {
   isLoading = true;
   socket.unref();
   try {
-    const loaded = await loadHandler(task, name, NODE_MAJOR);
+    const loaded = await loadHandler(task, name);
     warnOfCallbacks(loaded);
     handler = loaded;
   } catch (error) {
-    end("Uncaught Exception", error, EXIT.exception);
+    end(SINCE_24 ? "Init Error" : "Uncaught Exception", error, EXIT.exception);
   }
   isLoading = false;
   socket.ref();
@@ -88,11 +105,17 @@ function offerStreaming() {
   define({
     get() {
       const { awslambda } = require("./streaming.cjs");
+      if (SINCE_24) awslambda.InvokeStore = invokeStore();
       keep(awslambda);
       return awslambda;
     },
     set: keep,
   });
+}
+
+function invokeStore() {
+  const { InvokeStore } = require("./invoke-store.cjs");
+  return new InvokeStore(() => (logged === NO_INVOCATION ? undefined : logged));
 }
 
 function warnOfCallbacks(loaded) {
@@ -127,9 +150,10 @@ process.on("beforeExit", () => {
 
 /** One invocation up to its answer; a second answer is ignored. */
 class Invocation {
-  constructor({ requestId, tenantId }) {
+  constructor({ requestId, tenantId, traceHeader }) {
     this.requestId = requestId;
     this.tenantId = tenantId;
+    this.traceHeader = traceHeader;
     this.isAnswered = false;
     this.hasBegun = false;
     this.whenDrained = undefined;
@@ -146,10 +170,12 @@ class Invocation {
     if (this.isAnswered) return;
     let text;
     try {
-      text = JSON.stringify(value === undefined ? null : value) ?? "null";
+      text = JSON.stringify(value === undefined ? null : value);
     } catch {
       return this.fail(unserialisable());
     }
+    // A function or a symbol: the words are those of AWS's client.
+    if (text === undefined) return this.fail(new TypeError("Wrong arguments"));
     this.succeedWith(Buffer.byteLength(text), text);
   }
 
@@ -206,6 +232,7 @@ function addContext(context, head) {
     invokedFunctionArn: head.invokedArn,
     awsRequestId: head.requestId,
     tenantId: head.tenantId,
+    ...(SINCE_24 ? { xRayTraceId: head.traceHeader } : {}),
     getRemainingTimeInMillis: () => head.deadlineMs - Date.now(),
   });
 }

@@ -1,7 +1,7 @@
 // console.* as AWS's Node runtime has it: each call is one log event with time, request id and level, as text or as JSON.
 "use strict";
 
-const { asError, errorLine } = require("./errors.cjs");
+const { SINCE_24, asError, errorLine } = require("./errors.cjs");
 
 const RANK = { TRACE: 1, DEBUG: 2, INFO: 3, WARN: 4, ERROR: 5, FATAL: 6 };
 const LEVEL_OF = { trace: "TRACE", debug: "DEBUG", info: "INFO", log: "INFO", warn: "WARN", error: "ERROR", fatal: "FATAL" };
@@ -31,7 +31,7 @@ function jsonLine(timestamp, { requestId, tenantId }, level, words) {
       return JSON.stringify({ ...event, message: format(words[0]) });
     }
   }
-  const error = words.find((word) => word instanceof Error);
+  const error = words.find((word, index) => word instanceof Error && (index > 0 || !SINCE_24));
   return JSON.stringify({ ...event, message: format(...words), ...(error === undefined ? {} : errorMembers(error)) });
 }
 
@@ -49,7 +49,8 @@ function patchConsole(write, current) {
         ? () => {}
         : (...words) => {
             const now = new Date();
-            write(now.getTime(), line(now.toISOString(), current(), level, words));
+            // Without any word it logs `undefined`, as on AWS.
+            write(now.getTime(), line(now.toISOString(), current(), level, words.length === 0 ? [undefined] : words));
           };
   return (title, thrown) => console.error(isJson ? asError(thrown) : errorLine(title, thrown));
 }

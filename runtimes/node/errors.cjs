@@ -1,12 +1,15 @@
 // Errors as AWS's Node runtime reports them: its own kinds, and the documents and log lines made of any thrown value.
 "use strict";
 
+/** AWS wrote its runtime anew for Node 24: where the two differ, each version does what it does there. */
+const SINCE_24 = Number.parseInt(process.versions.node, 10) >= 24;
+
 /** The runtime's own failures: `errorType` is `Runtime.` and the name. */
 class RuntimeError extends Error {
   constructor(kind, message, options) {
     super(message, options);
-    // Not enumerable, so that log lines don't repeat it beside errorType.
-    Object.defineProperty(this, "name", { value: `Runtime.${kind}` });
+    // Log lines have it beside errorType since 24.
+    Object.defineProperty(this, "name", { value: `Runtime.${kind}`, enumerable: SINCE_24 });
     this.stack = `${this.name}: ${this.message}${framesOf(options?.cause ?? this)}`;
   }
 }
@@ -18,23 +21,27 @@ function framesOf(error) {
   return start === -1 ? "" : stack.slice(start);
 }
 
-/** Also true of errors of another realm, and of what only looks like one. */
+/** Until 22 also errors of another realm, and what only looks like one. */
 const isErrorLike = (value) =>
   value instanceof Error ||
-  (typeof value === "object" &&
+  (!SINCE_24 &&
+    typeof value === "object" &&
     value !== null &&
     typeof value.name === "string" &&
     typeof value.message === "string" &&
     typeof value.stack === "string");
+
+/** The one character that AWS's runtime replaces. What is no text throws. */
+const withoutDelete = (text) => text?.replaceAll("\x7f", "%7F");
 
 /** What the caller gets: any value can be thrown, and any property of it may throw in turn. */
 function errorDocument(thrown) {
   try {
     if (!isErrorLike(thrown)) return { errorType: typeof thrown, errorMessage: String(thrown), trace: [] };
     const { name, message, stack } = thrown;
-    return { errorType: name, errorMessage: message, trace: typeof stack === "string" ? stack.split("\n") : [] };
+    return { errorType: withoutDelete(name), errorMessage: withoutDelete(message), trace: withoutDelete(stack)?.split("\n") ?? [] };
   } catch {
-    // The sentence is AWS's, for a getter or a toString that throws.
+    // The sentence is AWS's, for a getter or a toString that throws, and for members that are no texts.
     const errorMessage =
       "callback called with Error argument, but there was a problem while retrieving one or more of its message, name, and stack";
     return { errorType: "handled", errorMessage, trace: [] };
@@ -60,4 +67,4 @@ function errorLine(title, thrown) {
   }
 }
 
-module.exports = { RuntimeError, asError, errorDocument, errorLine };
+module.exports = { RuntimeError, SINCE_24, asError, errorDocument, errorLine };

@@ -3,7 +3,7 @@
 
 const { existsSync, readFileSync } = require("node:fs");
 const path = require("node:path");
-const { RuntimeError } = require("./errors.cjs");
+const { RuntimeError, SINCE_24 } = require("./errors.cjs");
 
 const CALLBACK_TEXT =
   "ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. You need to modify this function to use a supported handler signature to use Node.js 24 or later. For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.";
@@ -19,7 +19,9 @@ function splitName(name) {
   const file = path.basename(name);
   const dot = file.indexOf(".");
   if (dot === -1) throw new RuntimeError("MalformedHandlerName", "Bad handler");
-  return { directory: name.slice(0, name.lastIndexOf(file)), module: file.slice(0, dot), exported: file.slice(dot + 1) };
+  const directory = name.slice(0, name.lastIndexOf(file));
+  // Since 24 `/index.handler` is below the package as well.
+  return { directory: SINCE_24 ? directory.replace(/\/$/, "") : directory, module: file.slice(0, dot), exported: file.slice(dot + 1) };
 }
 
 /** `type` of the nearest package.json; a node_modules on the way up ends the search. */
@@ -84,23 +86,23 @@ async function requireOrImport(file) {
 }
 
 /** The order is AWS's. TypeScript is what Node itself can strip, since 24. */
-async function loadModule(root, directory, name, nodeMajor) {
+async function loadModule(root, directory, name) {
   const file = path.resolve(root, directory, name);
   const isModule = isModulePackage(path.dirname(file));
-  const load = nodeMajor >= 24 ? requireOrImport : require;
+  const load = SINCE_24 ? requireOrImport : require;
   const byPackage = isModule ? importModule : load;
   const ways = [
     ["", load],
     [".js", byPackage],
     [".mjs", importModule],
     [".cjs", load],
-    ...(nodeMajor < 24
-      ? []
-      : [
+    ...(SINCE_24
+      ? [
           [".ts", byPackage],
           [".mts", importModule],
           [".cts", load],
-        ]),
+        ]
+      : []),
   ];
   for (const [extension, way] of ways) if (existsSync(file + extension)) return await way(file + extension);
   return load(require.resolve(name, { paths: [root, path.join(root, directory)] }));
@@ -110,24 +112,38 @@ function exportedFrom(module, names) {
   return names.split(".").reduce((nested, name) => nested?.[name], module);
 }
 
+/** Since 24 AWS's runtime imports every module: what CommonJS exports as a whole is then its `default`. */
+function handlerFrom(loaded, exported) {
+  const found = exportedFrom(loaded, exported) || exportedFrom(loaded?.default, exported);
+  const isNamespace = loaded?.[Symbol.toStringTag] === "Module";
+  return found || (SINCE_24 && !isNamespace ? exportedFrom({ default: loaded }, exported) : undefined);
+}
+
+/** Since 24 its stack is the error's own, which shows the line. */
+function syntaxError(cause) {
+  const error = new RuntimeError("UserCodeSyntaxError", String(cause), { cause });
+  if (SINCE_24) error.stack = cause.stack;
+  return error;
+}
+
 /** Throws RuntimeError for what AWS has a name for, and otherwise whatever the module threw. */
-async function loadHandler(root, name, nodeMajor) {
+async function loadHandler(root, name) {
   const { directory, module: file, exported } = splitName(name);
   resolveAlongNodePath();
   let loaded;
   try {
-    loaded = await loadModule(root, directory, file, nodeMajor);
+    loaded = await loadModule(root, directory, file);
   } catch (cause) {
-    if (cause instanceof SyntaxError) throw new RuntimeError("UserCodeSyntaxError", String(cause), { cause });
+    if (cause instanceof SyntaxError) throw syntaxError(cause);
     if (cause instanceof Error && cause.code === "MODULE_NOT_FOUND") throw new RuntimeError("ImportModuleError", String(cause), { cause });
     throw cause;
   }
-  const handler = exportedFrom(loaded, exported) || exportedFrom(loaded?.default, exported);
+  const handler = handlerFrom(loaded, exported);
   if (!handler) throw new RuntimeError("HandlerNotFound", `${name} is undefined or not exported`);
   if (typeof handler !== "function") throw new RuntimeError("HandlerNotFound", `${name} is not a function`);
   const streams = handler[STREAMING];
   if (streams && streams !== "response") throw new RuntimeError("MalformedStreamingHandler", "Only response streaming is supported.");
-  if (nodeMajor >= 24 && handler.length >= 3 && !streams) throw new RuntimeError("CallbackHandlerDeprecated", CALLBACK_TEXT);
+  if (SINCE_24 && handler.length >= 3 && !streams) throw new RuntimeError("CallbackHandlerDeprecated", CALLBACK_TEXT);
   return handler;
 }
 

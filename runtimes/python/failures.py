@@ -89,8 +89,7 @@ def source_line(filename, number, sources):
 
 def log_text(document, codec, tenant_id):
     if os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON":
-        seconds = time.time()
-        timestamp = "%s.%03dZ" % (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)), seconds % 1 * 1000)
+        timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         tenant = {} if tenant_id is None else {"tenantId": tenant_id}
         return codec.encode(dict({"timestamp": timestamp, "level": "ERROR"}, **document, **tenant)).decode("utf-8")
     title = "[ERROR] " + document["errorType"]

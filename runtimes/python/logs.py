@@ -21,11 +21,9 @@ def set_up(logging, runtime):
             return True
 
     class LambdaLoggerHandler(logging.Handler):
+        # A message that can't be formatted is an error of the function that logs it, as on AWS.
         def emit(self, record):
-            try:
-                runtime.control.log(self.format(record))
-            except Exception:
-                self.handleError(record)
+            runtime.control.log(self.format(record))
 
     handler = LambdaLoggerHandler()
     handler.addFilter(LambdaLoggerFilter())
@@ -37,30 +35,37 @@ def set_up(logging, runtime):
         logging.root.setLevel(level)
 
 
-def json_formatter(logging):
-    # What every record has; other members come from `extra`.
-    known = set(vars(logging.makeLogRecord({}))) | {"aws_request_id", "tenant_id", "message", "asctime"}
+# Members of a record that are not shown, or under another name; what else it has comes from `extra`.
+HIDDEN = set(
+    "name msg args levelname levelno pathname filename module exc_info exc_text stack_info lineno funcName created msecs relativeCreated"
+    " thread threadName processName process aws_request_id tenant_id".split()
+)
 
+
+def json_formatter(logging):
     class JsonFormatter(logging.Formatter):
         def format(self, record):
-            seconds = "%s.%03dZ" % (time.strftime(DATE_FORMAT, time.gmtime(record.created)), record.created % 1 * 1000)
             event = {
-                "timestamp": seconds,
+                "timestamp": self.formatTime(record, DATE_FORMAT + "Z"),
                 "level": logging.getLevelName(min(50, max(0, record.levelno)) // 10 * 10),
-                "message": record.getMessage(),
+                "message": record.msg if isinstance(record.msg, dict) and not record.args else record.getMessage(),
                 "logger": record.name,
+                **failure(record),
+                "requestId": record.aws_request_id,
+                "location": "%s:%s:%s" % (record.pathname, record.funcName, record.lineno) if record.exc_info else None,
+                "tenantId": record.tenant_id,
             }
-            if record.exc_info and record.exc_info[0] is not None:
-                event["stackTrace"] = traceback.format_tb(record.exc_info[2])
-                event["errorType"] = record.exc_info[0].__name__
-                event["errorMessage"] = str(record.exc_info[1])
-                event["location"] = "%s:%s:%s" % (record.pathname, record.funcName, record.lineno)
-            event["requestId"] = record.aws_request_id
-            event["tenantId"] = record.tenant_id
             for name, value in vars(record).items():
-                if name not in known and name not in event:
+                if name not in HIDDEN and name not in event:
                     event[name] = value
             present = {name: value for name, value in event.items() if value is not None}
             return json.dumps(present, ensure_ascii=False, default=str)
 
     return JsonFormatter()
+
+
+def failure(record):
+    kind, error, tb = record.exc_info or (None, None, None)
+    if kind is None:
+        return {"stackTrace": None, "errorType": None, "errorMessage": None}
+    return {"stackTrace": traceback.format_tb(tb), "errorType": kind.__name__, "errorMessage": str(error)}

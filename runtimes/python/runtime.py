@@ -12,6 +12,8 @@ CONTROL = 3
 RESPONSE_BYTES_MAX = 6291556
 READ_BYTES_MAX = 1 << 20
 DIGITS = "%d.%d" % sys.version_info[:2]
+# What has no parts.
+LEAVES = {str, int, float, bool, type(None)}
 # Empty, unless files with what was compiled of /var/task and /opt are mounted over them.
 COMPILED = ["%s/%s.compiled" % (__file__.rpartition("/")[0], name) for name in ("task", "opt")]
 
@@ -78,6 +80,8 @@ def is_decimal(value):
 def refuse(value):
     if is_decimal(value):
         raise HasDecimal
+    if isinstance(value, bytes):
+        return value.decode("utf-8")  # AWS's encoder does that, too
     raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
 
 
@@ -86,6 +90,29 @@ def decimal_as_number(value):
     if not is_decimal(value):
         return refuse(value)
     return float("nan") if value.is_nan() else Number(value)
+
+
+def is_special(value):
+    """Whether there is a named tuple in it, or a key of bytes: encoders have their own ways with these. Made to be quick with large results."""
+    seen = set()
+    left = [value]
+    for one in left:
+        if id(one) in seen:
+            continue
+        if isinstance(one, dict):
+            if bytes in map(type, one):
+                return True
+            parts = one.values()
+        elif isinstance(one, (list, tuple)):
+            if hasattr(one, "_asdict"):
+                return True
+            parts = one
+        else:
+            continue
+        seen.add(id(one))
+        if not LEAVES.issuperset(map(type, parts)):
+            left += [part for part in parts if type(part) not in LEAVES]
+    return False
 
 
 class Control:
@@ -164,7 +191,6 @@ class LambdaContext:
         self.memory_limit_in_mb = environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
         self.function_version = environ.get("AWS_LAMBDA_FUNCTION_VERSION")
         self.invoked_function_arn = head["invokedArn"]
-        self.tenant_id = head.get("tenantId")
         given = runtime.parsed(head.get("clientContext"), "Client Context")
         self.client_context = None if given is None else ClientContext(given)
         if given is not None and self.client_context.client is not None:
@@ -172,17 +198,30 @@ class LambdaContext:
         identity = runtime.parsed(head.get("cognitoIdentity"), "Cognito Identity") or {}
         members = {"cognito_identity_id": "cognitoIdentityId", "cognito_identity_pool_id": "cognitoIdentityPoolId"}
         self.identity = CognitoIdentity({name: identity.get(key) for name, key in members.items()})
+        self.tenant_id = head.get("tenantId")
+        self._w3c_fields = w3c_fields(given)
         self._epoch_deadline_time_in_ms = head["deadlineMs"]
         self._log = runtime.control.log
 
     def get_remaining_time_in_millis(self):
         return max(self._epoch_deadline_time_in_ms - time.time_ns() // 1000000, 0)
 
+    def w3c(self):
+        return dict(self._w3c_fields)
+
     def log(self, message):
         self._log(str(message))
 
     def __repr__(self):
         return "LambdaContext([%s])" % ",".join("%s=%s" % item for item in vars(self).items() if not item[0].startswith("_"))
+
+
+def w3c_fields(client_context):
+    """Members of a W3C trace context that the caller has sent along."""
+    given = client_context.get("w3c") if isinstance(client_context, dict) else None
+    if not isinstance(given, dict):
+        return {}
+    return {name: given[name] for name in ("traceparent", "tracestate", "baggage") if isinstance(given.get(name), str)}
 
 
 class Runtime:
@@ -288,7 +327,7 @@ class Runtime:
         if isinstance(result, bytes):
             return result
         try:
-            return self.codec.encode(result)
+            return self.codec.encode(self.beside("results").plain(result) if is_special(result) else result)
         except Exception as error:
             raise Fault("Runtime.MarshalError", "Unable to marshal response: %s" % error) from None
 
@@ -361,6 +400,7 @@ def set_up_path(here):
 
 def main(here, beside):
     set_up_path(here)
-    sys.stdout.reconfigure(encoding="utf-8", line_buffering=True)
-    sys.stderr.reconfigure(encoding="utf-8", line_buffering=True)
+    # Written at once (-u), as on AWS: what was printed is not lost with a process that is killed.
+    sys.stdout.reconfigure(encoding="utf-8")
+    sys.stderr.reconfigure(encoding="utf-8")
     Runtime(beside).run()

@@ -1,4 +1,4 @@
-// The HTTP server at AWS_LAMBDA_RUNTIME_API, one for each sandbox: the Runtime, Extensions, Telemetry and Logs APIs.
+// The HTTP server at AWS_LAMBDA_RUNTIME_API, one for each sandbox: the Runtime, Extensions, Telemetry, Logs and Metadata APIs.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { SandboxListener } from "../sandbox/sandbox.ts";

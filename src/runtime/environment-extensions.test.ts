@@ -266,7 +266,20 @@ const REFUSALS: readonly [name: string, ask: (sandbox: FakeSandbox) => Promise<R
   [
     "no JSON",
     (sandbox) => call(sandbox, "POST", `${EXTENSION}/register`, { "Lambda-Extension-Name": "a" }, "{"),
-    400,
+    403,
+    "InvalidRequestFormat",
+  ],
+  [
+    "keys of a configuration",
+    (sandbox) =>
+      call(sandbox, "POST", `${EXTENSION}/register`, { "Lambda-Extension-Name": "a" }, '{"events":[],"configurationKeys":["k"]}'),
+    403,
+    "InvalidRequestFormat",
+  ],
+  [
+    "events that are no list",
+    (sandbox) => call(sandbox, "POST", `${EXTENSION}/register`, { "Lambda-Extension-Name": "a" }, '{"events":"INVOKE"}'),
+    403,
     "InvalidRequestFormat",
   ],
   ["a strange event", (sandbox) => register(sandbox, "a", ["STOP"]), 403, "Extension.InvalidEventType"],
@@ -301,6 +314,32 @@ for (const [name, ask, status, errorType] of REFUSALS)
     assert.deepEqual([reply?.status, reply?.body["errorType"]], [status, errorType]);
     await stop(one);
   });
+
+test("refusals have RAPID's sentences, and events may be left out", async () => {
+  let said: unknown[] = [];
+  let id = "";
+  const init = async ({ sandbox, exit }: FakeInit) => {
+    const first = await call(sandbox, "POST", `${EXTENSION}/register`, { "Lambda-Extension-Name": "a" }, "{}");
+    id = first.id;
+    const again = await register(sandbox, "a", []);
+    const typeless = await call(sandbox, "POST", `${EXTENSION}/init/error`, { "Lambda-Extension-Identifier": id });
+    const error = { "Lambda-Extension-Identifier": id, "Lambda-Extension-Function-Error-Type": "Extension.Own" };
+    await call(sandbox, "POST", `${EXTENSION}/init/error`, error);
+    const late = await next(sandbox, id);
+    said = [first.status, ...[again, typeless, late].map(({ body }) => body["errorMessage"])];
+    return await exit(1);
+  };
+  const one = running({}, { init });
+  await start(one);
+  await eventually(() => said.length > 0);
+  assert.deepEqual(said, [
+    200,
+    "Extension with this name already registered",
+    "Lambda-Extension-Function-Error-Type not found",
+    `State transition from InitError to Ready failed for extension ${id}. Error: State transition is not allowed`,
+  ]);
+  await stop(one);
+});
 
 const TELEMETRY = "/2022-07-01/telemetry";
 const subscription = (changes: object = {}) => ({

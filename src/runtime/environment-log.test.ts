@@ -76,3 +76,18 @@ for (const { name, line, level, out } of JSON_ROWS)
     one.lines([line]);
     assert.deepEqual(messages, out === undefined ? [] : [out]);
   });
+
+test("telemetry has text with its newline, however it came, and JSON as it is", () => {
+  for (const [logging, expected] of [
+    [text, ["one\n", "two\n", "raw\n"]],
+    [{ format: "JSON", group: "g" } as const, ["one", "two", "raw\n"]],
+  ] as const) {
+    const { log: one } = log(logging);
+    const heard: string[] = [];
+    one.observer = { platform: () => assert.fail("nothing of the platform's"), text: (_source, _ms, said) => void heard.push(said) };
+    one.event(0, "one");
+    one.event(0, "two\n");
+    one.lines(["raw"]);
+    assert.deepEqual(heard, expected);
+  }
+});

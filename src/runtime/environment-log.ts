@@ -103,8 +103,9 @@ export class EnvironmentLog {
 
   /** One event from the runtime's own log, formatted by it. */
   event(timestampMs: number, text: string): void {
-    this.observer?.text("function", timestampMs, text);
-    this.#write([this.#record(timestampMs, text.endsWith("\n") ? text.slice(0, -1) : text)]);
+    const line = text.endsWith("\n") ? text.slice(0, -1) : text;
+    this.observer?.text("function", timestampMs, this.#logging.format === "Text" ? `${line}\n` : line);
+    this.#write([this.#record(timestampMs, line)]);
   }
 
   /** Lines that an extension has written: they stay as they are, whatever the format is. */

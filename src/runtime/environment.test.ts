@@ -122,12 +122,12 @@ test("an init that fails is made again within the invocation, and its error is t
   assert.deepEqual(plain(running.seen.messages), [
     INIT_START,
     "try 1",
-    "INIT_REPORT Init Duration: # ms\tPhase: init\tStatus: error\tError Type: SyntaxError",
+    "INIT_REPORT Init Duration: # ms\tPhase: init\tStatus: error\tError Type: Runtime.Unknown",
     START,
     "try 2",
-    "INIT_REPORT Init Duration: # ms\tPhase: invoke\tStatus: error\tError Type: SyntaxError",
+    "INIT_REPORT Init Duration: # ms\tPhase: invoke\tStatus: error\tError Type: Runtime.Unknown",
     END,
-    `${REPORT}\tStatus: error\tError Type: SyntaxError`,
+    `${REPORT}\tStatus: error\tError Type: Runtime.Unknown`,
   ]);
   await eventually(() => running.environment.state === "reset");
   assert.deepEqual(

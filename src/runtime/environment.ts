@@ -1,5 +1,5 @@
 // The life of one execution environment: a table of legal transitions, and what happens in each state.
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../base/clock.ts";
@@ -107,6 +107,8 @@ export class Environment {
   readonly #options: EnvironmentOptions;
   readonly #id = randomBytes(16).toString("hex");
   readonly #lineage: string;
+  readonly #metadataToken = randomUUID();
+  readonly #instanceId = randomUUID();
   readonly #log: EnvironmentLog;
   readonly #telemetry: Telemetry;
   readonly #xrayDaemon: XrayDaemon;
@@ -200,7 +202,7 @@ export class Environment {
     // An image has no version of a runtime to tell.
     if (settings.image !== undefined) return;
     const { functionName, version: functionVersion, memoryMiB } = settings;
-    const named = { initializationType, phase, functionName, functionVersion, memoryMiB };
+    const named = { initializationType, phase, functionName, functionVersion, instanceId: this.#instanceId, memoryMiB };
     this.#log.platform({ kind: "initStart", ...named, ...runtimeVersion(settings, layout) });
   }
 
@@ -301,7 +303,8 @@ export class Environment {
     const [external, compiled] = await Promise.all([externalExtensions(settings), compiledMounts(settings, layout)]);
     if (this.#credentials === undefined) throw new Error("an execution environment has credentials before it has a sandbox");
     const onDatagram = (bytes: Buffer) => this.#xrayDaemon.take(bytes);
-    const given = { credentials: this.#credentials, logStream: this.logStream, initializationType, compiled, onDatagram };
+    const own = { credentials: this.#credentials, logStream: this.logStream, metadataToken: this.#metadataToken };
+    const given = { ...own, initializationType, compiled, onDatagram };
     const id = `${this.#id}-${this.#sandboxesMade}`;
     const spec = sandboxSpec({ id, settings, layout, argv: found.argv, endpoint, network, ...given });
     if (this.#sandbox === undefined) {
@@ -355,7 +358,8 @@ export class Environment {
     // A function's timeout is no proof that its init fails: with the init phase's own limit it may well work.
     this.#options.events.initialised(this, ending.kind === "ready" || (ending.kind === "timed-out" && phase === "invoke"));
     const status = ending.kind === "ready" ? "success" : ending.kind === "timed-out" ? "timeout" : "error";
-    const errorType = ending.kind === "ready" || ending.kind === "timed-out" ? undefined : verdictOf(ending, "", 0).errorType;
+    const verdict = ending.kind === "ready" || ending.kind === "timed-out" ? undefined : verdictOf(ending, "", 0);
+    const errorType = verdict?.reportedType ?? verdict?.errorType;
     const done = { initializationType, phase, status, ...(errorType === undefined ? {} : { errorType }) } as const;
     this.#log.platform({ kind: "initRuntimeDone", ...done });
     this.#log.platform({ kind: "initReport", durationMs, ...done });

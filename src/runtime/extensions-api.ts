@@ -13,7 +13,8 @@ const REGISTER_BYTES_MAX = 64 * 1024;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 const forbidden = (errorType: string, errorMessage: string): Refusal => ({ status: 403, errorType, errorMessage });
-const INVALID_FORMAT: Refusal = { status: 400, errorType: "InvalidRequestFormat", errorMessage: "Invalid request format" };
+const invalidFormat = (errorMessage: string): Refusal => forbidden("InvalidRequestFormat", errorMessage);
+const CONFIGURATION_KEYS = "configurationKeys are deprecated; use environment variables instead";
 
 /** Whose call it is, by its identifier. */
 export function callerOf(request: IncomingMessage, extensions: Extensions): Extension | Refusal {
@@ -23,15 +24,17 @@ export function callerOf(request: IncomingMessage, extensions: Extensions): Exte
   return extensions.find(id) ?? forbidden("Extension.UnknownExtensionIdentifier", `Unknown extension ${id}`);
 }
 
+/** As Go reads it: what is not there is empty. */
 function eventsOf(text: string | undefined): readonly ExtensionEventType[] | Refusal {
-  let body: unknown;
+  let body: { readonly events?: unknown; readonly configurationKeys?: unknown } | null;
   try {
-    body = JSON.parse(text ?? "");
+    body = JSON.parse(text ?? "") as typeof body;
   } catch {
-    return INVALID_FORMAT;
+    return invalidFormat("the body is not JSON");
   }
-  const events: unknown = typeof body === "object" && body !== null ? (body as { events?: unknown }).events : undefined;
-  if (!Array.isArray(events)) return INVALID_FORMAT;
+  const events = body?.events ?? [];
+  if (typeof body !== "object" || Array.isArray(body) || !Array.isArray(events)) return invalidFormat("events must be a list");
+  if (Array.isArray(body?.configurationKeys) && body.configurationKeys.length > 0) return invalidFormat(CONFIGURATION_KEYS);
   const isKnown = (event: unknown): event is ExtensionEventType => event === "INVOKE" || event === "SHUTDOWN";
   const strange: unknown = events.find((event) => !isKnown(event));
   if (strange !== undefined) return forbidden("Extension.InvalidEventType", `${safeErrorType(strange, "event")}: invalid event type`);
@@ -85,7 +88,7 @@ export class ExtensionsApi implements ApiPart {
     if ("status" in one) return refuse(response, one);
     const errorType = header(request, "lambda-extension-function-error-type");
     if (errorType === undefined || errorType === "")
-      return refuse(response, forbidden("Extension.MissingHeader", "Missing Lambda-Extension-Function-Error-Type header"));
+      return refuse(response, forbidden("Extension.MissingHeader", "Lambda-Extension-Function-Error-Type not found"));
     const refusal = this.#extensions.fails(one, phase, safeErrorType(errorType, "Unknown"));
     if (refusal !== undefined) return refuse(response, refusal);
     accept(response);

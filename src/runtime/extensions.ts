@@ -96,8 +96,9 @@ export function extensionVariables(variables: Readonly<Record<string, string>>):
 
 const forbidden = (errorType: string, errorMessage: string): Refusal => ({ status: 403, errorType, errorMessage });
 
-export function outOfTurn({ name, state }: Extension, to: string): Refusal {
-  const errorMessage = `State transition from ${state} to ${to} failed for extension ${name}. Error: State transition is not allowed`;
+/** `called`: its name when it registers, its identifier afterwards. */
+function outOfTurn({ state }: Extension, to: string, called: string): Refusal {
+  const errorMessage = `State transition from ${state} to ${to} failed for extension ${called}. Error: State transition is not allowed`;
   return forbidden("Extension.InvalidExtensionState", errorMessage);
 }
 
@@ -158,7 +159,8 @@ export class Extensions {
 
   register(name: string, events: readonly ExtensionEventType[]): Extension | Refusal {
     const known = this.#all.find((one) => one.name === name);
-    if (known !== undefined && (known.state !== "Started" || !known.isExternal)) return outOfTurn(known, "Registered");
+    if (known?.isExternal === false) return forbidden("Extension.InvalidExtensionState", "Extension with this name already registered");
+    if (known !== undefined && known.state !== "Started") return outOfTurn(known, "Registered", name);
     if (known === undefined && !this.#isOpen) return forbidden("Extension.RegistrationClosed", "Extension registration closed already");
     if (name.length > NAME_LENGTH_MAX) return forbidden("Extension.InvalidExtensionName", "Extension name is too long");
     if (known === undefined && events.includes("SHUTDOWN"))
@@ -180,7 +182,7 @@ export class Extensions {
 
   /** It asks for its next event, which `deliver` takes when it comes; `cancel` when nobody listens any more. */
   next(one: Extension, deliver: (event: object) => void): Refusal | { readonly cancel: () => void } {
-    if (one.state !== "Registered" && one.state !== "Running" && one.state !== "Ready") return outOfTurn(one, "Ready");
+    if (one.state !== "Registered" && one.state !== "Running" && one.state !== "Ready") return outOfTurn(one, "Ready", one.id);
     one.state = "Ready";
     one.deliver = deliver;
     const { pending } = one;
@@ -198,7 +200,7 @@ export class Extensions {
   fails(one: Extension, phase: "init" | "exit", errorType: string): Refusal | undefined {
     const state = phase === "init" ? "InitError" : "ExitError";
     if (one.state === "InitError" || one.state === "ExitError" || (phase === "init" && one.state !== "Registered"))
-      return outOfTurn(one, state);
+      return outOfTurn(one, state, one.id);
     one.state = state;
     this.#notice(one, errorType);
     this.#fail({ errorType: `Extension.${state}`, text: errorType });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { verdictOf, type Ending } from "./failures.ts";
+import { reportedType, verdictOf, type Ending } from "./failures.ts";
 
 const document = (text: string) => Buffer.from(text);
 const killed = (exit: { code?: number; signal?: string; outOfMemory?: boolean }): Ending => ({
@@ -115,3 +115,25 @@ for (const { name, ending, verdict: expected, payload } of ROWS)
     assert.deepEqual([verdict.cause, verdict.errorType, verdict.status, verdict.survives], expected);
     assert.equal(Buffer.from(verdict.payload).toString(), payload);
   });
+
+// The values are those of RAPID's own test.
+test("reports know the types of runtime and function, and no others", () => {
+  const seen = [
+    "Runtime.MyCustomErrorTypeHere",
+    "Function.MyCustomErrorTypeHere",
+    "MyCustomError.Error",
+    "",
+    "Function.a",
+    "Sandbox.Failure",
+  ];
+  assert.deepEqual(
+    [...seen.map((type) => reportedType(type)), reportedType(undefined)],
+    [...seen.slice(0, 2), "Runtime.Unknown", "Runtime.Unknown", "Function.Unknown", "Runtime.Unknown", "Runtime.Unknown"],
+  );
+  const { errorType, reportedType: reported } = verdictOf(
+    { kind: "errored", errorType: "TypeError", payload: document("{}"), exits: false },
+    "r1",
+    3000,
+  );
+  assert.deepEqual([errorType, reported], ["TypeError", "Runtime.Unknown"]);
+});

@@ -16,6 +16,8 @@ export type Ending =
 export interface Verdict {
   readonly cause?: "error" | "init" | "timeout" | "exit" | "out-of-memory" | "response-too-large";
   readonly errorType?: string;
+  /** What reports call it, where that is another name. */
+  readonly reportedType?: string;
   readonly payload: Uint8Array;
   /** Of a response that has been streamed; else it is the payload's. */
   readonly producedBytes?: number;
@@ -57,6 +59,14 @@ export function exitText({ code, signal, outOfMemory }: SandboxExit): string {
   return code === undefined || code === 0 ? "Runtime exited without providing a reason" : `Runtime exited with error: exit status ${code}`;
 }
 
+const REPORTED = /^(?:Runtime|Function)\.[A-Z][a-zA-Z]{1,199}$/;
+
+/** The name of a runtime's own error in reports and telemetry: RAPID knows no others, whatever the caller is told. */
+export function reportedType(errorType: string | undefined): string {
+  if (errorType !== undefined && REPORTED.test(errorType)) return errorType;
+  return errorType?.startsWith("Function.") === true ? "Function.Unknown" : "Runtime.Unknown";
+}
+
 /** The type comes first, as AWS writes it since November 2025. */
 function errorDocument(errorType: string, errorMessage: string): Uint8Array {
   return Buffer.from(JSON.stringify({ errorType, errorMessage }));
@@ -65,6 +75,15 @@ function errorDocument(errorType: string, errorMessage: string): Uint8Array {
 function platformFailure(cause: NonNullable<Verdict["cause"]>, errorType: string, requestId: string, text: string): Verdict {
   const payload = errorDocument(errorType, `RequestId: ${requestId} Error: ${text}`);
   return { cause, errorType, payload, status: cause === "timeout" ? "timeout" : "failure", survives: false };
+}
+
+function ownFailure(
+  cause: "error" | "init",
+  { errorType, payload }: Pick<Verdict, "payload"> & { readonly errorType: string },
+  status: InvokeStatus,
+  survives: boolean,
+): Verdict {
+  return { cause, errorType, reportedType: reportedType(errorType), payload, status, survives };
 }
 
 /** A stream that is cut off leaves a runtime that still writes it: that one is not used again. */
@@ -76,14 +95,12 @@ function tooLarge(bytesMax: number, survives: boolean): Verdict {
 
 export function verdictOf(ending: Ending, requestId: string, timeoutMs: number): Verdict {
   if (ending.kind === "succeeded") return { payload: ending.payload, status: "success", survives: true };
-  if (ending.kind === "errored")
-    return { cause: "error", errorType: ending.errorType, payload: ending.payload, status: "error", survives: !ending.exits };
+  if (ending.kind === "errored") return ownFailure("error", ending, "error", !ending.exits);
   if (ending.kind === "streamed") return { payload: NOTHING, producedBytes: ending.bytes, status: "success", survives: true };
   if (ending.kind === "too-large") return tooLarge(RESPONSE_BYTES_MAX, true);
   if (ending.kind === "stream-too-large") return tooLarge(STREAMED_BYTES_MAX, false);
   if (ending.kind === "truncated") return platformFailure("exit", "Runtime.TruncatedResponse", requestId, "Runtime response was truncated");
-  if (ending.kind === "init-failed")
-    return { cause: "init", errorType: ending.errorType, payload: ending.payload, status: "failure", survives: false };
+  if (ending.kind === "init-failed") return ownFailure("init", ending, "failure", false);
   if (ending.kind === "no-entrypoint")
     return platformFailure("init", ending.errorType ?? "Runtime.InvalidEntrypoint", requestId, ending.problem);
   if (ending.kind === "extension-failed") return platformFailure(ending.isInit ? "init" : "exit", ending.errorType, requestId, ending.text);

@@ -26,6 +26,7 @@ function specOf(settings: FunctionSettings, layout: RuntimeLayout, mounts: reado
     argv: layout.argvFor?.(settings) ?? layout.argv,
     credentials: { accessKeyId: "a", secretAccessKey: "secret", sessionToken: "t", expiresMs: 1 },
     logStream: "stream",
+    metadataToken: "metadata",
     initializationType: "on-demand",
     compiled: [],
     endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },

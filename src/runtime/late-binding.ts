@@ -93,6 +93,7 @@ const ANYBODY = {
   compiled: [],
   credentials: { accessKeyId: "", secretAccessKey: "", sessionToken: "", expiresMs: 0 },
   logStream: "",
+  metadataToken: "",
   onDatagram: () => true,
 };
 

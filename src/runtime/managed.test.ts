@@ -126,7 +126,7 @@ test("a Python of exactly that version is found in a prefix or below a place of 
     ...SDKS_READY,
   });
   const { argv, mounts, version } = layout(catalog.resolve("python3.12"));
-  assert.deepEqual(argv, ["/var/lang/bin/python3.12", "-S", "/var/rapid/bootstrap.py"]);
+  assert.deepEqual(argv, ["/var/lang/bin/python3.12", "-S", "-u", "/var/rapid/bootstrap.py"]);
   assert.deepEqual(mounts[0], { source: join(root, "pyenv", "3.12.10"), target: "/var/lang" });
   assert.equal(version, "3.12");
   assert.match(

@@ -310,8 +310,8 @@ function nodeFlags({ memoryMiB, variables }: Pick<FunctionSettings, "memoryMiB" 
 
 function python(options: CatalogOptions, host: HostPython): RuntimeLayout {
   const { runtime } = host;
-  // Without -S an interpreter spends up to 45 ms on `site`; the bootstrap does what functions need of that.
-  const argv = [`/var/lang/bin/${runtime}`, "-S", "/var/rapid/bootstrap.py"];
+  // Without -S an interpreter spends up to 45 ms on `site`; the bootstrap does what functions need of that. -u: output is not held back.
+  const argv = [`/var/lang/bin/${runtime}`, "-S", "-u", "/var/rapid/bootstrap.py"];
   return {
     argv,
     argvFor: (settings) => wrapped(settings, argv),

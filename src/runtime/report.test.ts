@@ -23,10 +23,11 @@ const ROWS: readonly { name: string; event: PlatformEvent; text: string | undefi
       functionVersion: "1",
       runtimeVersion: "python:3.11.2",
       runtimeVersionArn: "arn:x",
+      instanceId: "i",
       memoryMiB: 128,
     },
     text: "INIT_START Runtime Version: python:3.11.2\tRuntime Version ARN: arn:x",
-    json: '{"time":"2026-01-01T00:00:00.000Z","type":"platform.initStart","record":{"initializationType":"on-demand","phase":"init","runtimeVersion":"python:3.11.2","runtimeVersionArn":"arn:x","functionName":"f","functionVersion":"1","instanceMaxMemory":134217728}}',
+    json: '{"time":"2026-01-01T00:00:00.000Z","type":"platform.initStart","record":{"initializationType":"on-demand","phase":"init","runtimeVersion":"python:3.11.2","runtimeVersionArn":"arn:x","functionName":"f","functionVersion":"1","instanceId":"i","instanceMaxMemory":134217728}}',
     level: "INFO",
   },
   {

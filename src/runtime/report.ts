@@ -17,6 +17,8 @@ export type PlatformEvent =
       readonly functionVersion: string;
       readonly runtimeVersion: string;
       readonly runtimeVersionArn: string;
+      /** Of the environment. */
+      readonly instanceId: string;
       readonly memoryMiB: number;
     }
   | {
@@ -120,9 +122,9 @@ export function recordOf(event: PlatformEvent): object {
   if (event.kind === "end") return { requestId: event.requestId };
   if (event.kind === "start") return { requestId: event.requestId, version: event.version };
   if (event.kind === "initStart") {
-    const { initializationType, phase, functionName, functionVersion, runtimeVersion, runtimeVersionArn } = event;
+    const { initializationType, phase, functionName, functionVersion, runtimeVersion, runtimeVersionArn, instanceId } = event;
     const instanceMaxMemory = event.memoryMiB * 2 ** 20;
-    return { initializationType, phase, runtimeVersion, runtimeVersionArn, functionName, functionVersion, instanceMaxMemory };
+    return { initializationType, phase, runtimeVersion, runtimeVersionArn, functionName, functionVersion, instanceId, instanceMaxMemory };
   }
   const { status, errorType } = event;
   if (event.kind === "initRuntimeDone") {

@@ -121,8 +121,9 @@ const ERRORS = [
     body: '{"errorMessage":"x"}',
     type: "Function.TypeError",
   },
-  { name: "without a type", headers: {}, body: '{"errorMessage":"x"}', type: "Function.Unknown" },
-  { name: "that is no JSON", headers: {}, body: "\u0000oops", type: "Function.Unknown" },
+  { name: "without a type", headers: {}, body: '{"errorMessage":"x"}', type: "Runtime.Unknown" },
+  { name: "that is no JSON", headers: {}, body: "\u0000oops", type: "Runtime.Unknown" },
+  { name: "of a type of its own", headers: { "Lambda-Runtime-Function-Error-Type": "Mine" }, body: "{}", type: "Runtime.Unknown" },
   {
     name: "with 8-bit signs in its type",
     headers: { "Lambda-Runtime-Function-Error-Type": "Function.T\u00fcp" },
@@ -286,6 +287,26 @@ for (const isChunked of [false, true])
     assert.deepEqual(seen.answers, [{ kind: "too-large" }]);
   });
 
+test("a client that sends all of it before it reads an answer gets that answer; one that never ends does not", async () => {
+  const body = Buffer.alloc(RESPONSE_BYTES_MAX + 4_000_000, "x");
+  for (const headers of [{}, { "Transfer-Encoding": "chunked" }]) {
+    const { send, seen, next, runtimeApi } = await running();
+    assert.equal((await send({ path: call(ID, "response"), headers, body })).status, 413);
+    assert.deepEqual(seen.answers, [{ kind: "too-large" }]);
+    const waiting = next();
+    runtimeApi.send({ ...INVOCATION, requestId: "other" });
+    assert.equal((await waiting).status, 200);
+  }
+  const other = await running();
+  const socket = await other.raw();
+  socket.on("error", () => undefined).resume();
+  socket.write(`POST ${call(ID, "response")} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n`);
+  const moved = () => new Promise((resolve) => void socket.once("drain", resolve).once("close", resolve));
+  for (let sent = 0; sent < 100 && !socket.destroyed; sent++) if (!socket.write(Buffer.alloc(1e6))) await moved();
+  assert.ok(socket.destroyed);
+  assert.deepEqual(other.seen.answers, [{ kind: "too-large" }]);
+});
+
 test("a response of exactly the limit is passed on", async () => {
   const { send, seen } = await running();
   assert.equal((await send({ path: call(ID, "response"), body: Buffer.alloc(RESPONSE_BYTES_MAX, "x") })).status, 202);
@@ -393,18 +414,26 @@ test("a stream that fails in its trailers or breaks off has had its first chunks
   assert.deepEqual([late.got.text, cut.got.text, other.seen.answers], ["part", "part", [{ kind: "truncated" }]]);
 });
 
-const REFUSED = [
-  { headers: { "Lambda-Runtime-Function-Response-Mode": "buffered" }, type: "InvalidFunctionResponseMode" },
-  { headers: { "Lambda-Runtime-Invocation-Id": "another" }, type: "InvalidInvocationId" },
-];
-for (const { headers, type } of REFUSED)
-  test(`${type} leaves the invocation open`, async () => {
-    const { send, seen } = await running();
-    const { status, body } = await send({ path: call(ID, "response"), headers, body: "1" });
-    assert.deepEqual([status, (JSON.parse(body) as { errorType: string }).errorType], [400, type]);
-    assert.deepEqual(seen.answers, []);
-    assert.equal((await send({ path: call(ID, "response"), body: "1" })).status, 202);
-  });
+test("an invocation's identifier that is not echoed as it is leaves the invocation open", async () => {
+  const { send, seen } = await running();
+  const headers = { "Lambda-Runtime-Invocation-Id": "another" };
+  const { status, body } = await send({ path: call(ID, "response"), headers, body: "1" });
+  assert.deepEqual([status, (JSON.parse(body) as { errorType: string }).errorType], [400, "InvalidInvocationId"]);
+  assert.deepEqual(seen.answers, []);
+  assert.equal((await send({ path: call(ID, "response"), body: "1" })).status, 202);
+});
+
+test("a response mode that there is not is the invocation's error, and the runtime may go on", async () => {
+  const { send, next, seen, runtimeApi } = await running();
+  const headers = { "Lambda-Runtime-Function-Response-Mode": "buffered" };
+  const { status, body } = await send({ path: call(ID, "response"), headers, body: "1" });
+  assert.deepEqual([status, (JSON.parse(body) as { errorType: string }).errorType], [400, "InvalidFunctionResponseMode"]);
+  const errorType = "Runtime.InvalidResponseModeHeader";
+  assert.deepEqual(seen.answers, [{ kind: "errored", errorType, payload: Buffer.alloc(0), exits: false }]);
+  const waiting = next();
+  runtimeApi.send({ ...INVOCATION, requestId: "other" });
+  assert.equal((await waiting).headers["lambda-runtime-aws-request-id"], "other");
+});
 
 test("nonsense on a connection ends that connection only", async () => {
   const { raw, send, seen } = await running();

@@ -1,14 +1,13 @@
 // The Lambda Runtime API over HTTP: the link to runtimes that are not Lambent's own (provided.al2023 and its like).
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { accept, hangUp, header, headerText, JSON_TYPE, refuse, write, type Refusal } from "./api-replies.ts";
+import { reportedType } from "./failures.ts";
 import { RESPONSE_BYTES_MAX, type Answer, type Link, type LinkEvents, type LinkInvocation } from "./link.ts";
 import { StreamedResponse } from "./response-sink.ts";
 
 export const RUNTIME_API_VERSION = "2018-06-01";
 const ROOT = `/${RUNTIME_API_VERSION}`;
 const MODE = "lambda-runtime-function-response-mode";
-/** RAPID takes no other types from this header; the error document is passed on as it is. */
-const ERROR_TYPE = /^(?:Runtime|Function)\.[A-Z][a-zA-Z]{0,199}$/;
 
 /**
  * What the runtime is doing. Each call names the states in which it is legal; everything else is refused with 403, as RAPID does.
@@ -17,6 +16,11 @@ const ERROR_TYPE = /^(?:Runtime|Function)\.[A-Z][a-zA-Z]{0,199}$/;
 type RuntimeState = "Started" | "InitError" | "Ready" | "Running" | "Responding" | "ResponseSent";
 
 const INVALID_REQUEST_ID: Refusal = { status: 400, errorType: "InvalidRequestID", errorMessage: "Invalid request ID" };
+const INVALID_MODE: Refusal = {
+  status: 400,
+  errorType: "InvalidFunctionResponseMode",
+  errorMessage: "Invalid function response mode",
+};
 const TOO_LARGE: Refusal = {
   status: 413,
   errorType: "RequestEntityTooLarge",
@@ -36,6 +40,7 @@ function readBody(request: IncomingMessage): Promise<Body> {
       chunks.push(chunk);
       if (bytes <= RESPONSE_BYTES_MAX) return;
       request.pause();
+      request.removeAllListeners("data");
       chunks.length = 0;
       resolve({ kind: "too-large" });
     });
@@ -62,10 +67,6 @@ function streamBody(request: IncomingMessage, to: StreamedResponse): Promise<"wh
     request.on("error", () => resolve("truncated"));
     request.on("close", () => resolve("truncated"));
   });
-}
-
-function errorTypeOf(value: string | undefined, fallback: string): string {
-  return value !== undefined && ERROR_TYPE.test(value) ? value : fallback;
 }
 
 export class RuntimeApi implements Link {
@@ -168,9 +169,9 @@ export class RuntimeApi implements Link {
     if (this.#state !== "Started") return this.#outOfTurn(response, "InitError");
     this.#state = "InitError";
     const body = await readBody(request);
-    if (body.kind === "too-large") return this.#refuseBody(response);
+    if (body.kind === "too-large") return refuseBody(request, response);
     this.#events.initFailed(
-      errorTypeOf(header(request, "lambda-runtime-function-error-type"), "Runtime.Unknown"),
+      reportedType(header(request, "lambda-runtime-function-error-type")),
       body.kind === "whole" ? body.bytes : Buffer.alloc(0),
     );
     accept(response);
@@ -180,6 +181,8 @@ export class RuntimeApi implements Link {
     const refusal = this.#refusalOf(request, id);
     if (refusal !== undefined) return refuse(response, refusal);
     if (this.#state !== "Running") return this.#outOfTurn(response, isError ? "InvocationErrorResponse" : "InvocationResponse");
+    const mode = header(request, MODE);
+    if (!isError && mode !== undefined && mode !== "streaming") return this.#refuseMode(response);
     this.#state = "Responding";
     // Go's client streams without naming the mode: what has no length is not gathered for a caller that takes a stream.
     const isStreamed = !isError && (header(request, MODE) === "streaming" || request.headers["transfer-encoding"] !== undefined);
@@ -192,7 +195,7 @@ export class RuntimeApi implements Link {
     if (!isAwaited) return refuse(response, INVALID_REQUEST_ID);
     // The caller's answer goes first; the runtime's acknowledgement can wait.
     this.#events.answered(answerOf(request, body, isError));
-    if (body.kind === "too-large") this.#refuseBody(response);
+    if (body.kind === "too-large") refuseBody(request, response);
     else accept(response);
   }
 
@@ -205,7 +208,7 @@ export class RuntimeApi implements Link {
     if (!isAwaited) return refuse(response, INVALID_REQUEST_ID);
     if (end === "too-large") {
       this.#events.answered({ kind: "stream-too-large" });
-      return this.#refuseBody(response);
+      return hangUpAfter(response, TOO_LARGE);
     }
     const failed = end === "truncated" ? ({ kind: "truncated" } as const) : trailerError(request);
     this.#events.answered(failed ?? { kind: "streamed", bytes: streamed.bytes });
@@ -221,23 +224,40 @@ export class RuntimeApi implements Link {
     const echoed = header(request, "lambda-runtime-invocation-id");
     if (echoed !== undefined && echoed !== id)
       return { status: 400, errorType: "InvalidInvocationId", errorMessage: "Invalid invocation ID" };
-    const mode = header(request, MODE);
-    if (mode === undefined || mode === "streaming") return undefined;
-    return { status: 400, errorType: "InvalidFunctionResponseMode", errorMessage: "Invalid function response mode" };
+    return undefined;
   }
 
-  /** What is still on its way is not read: the connection ends with the refusal. */
-  #refuseBody(response: ServerResponse): void {
-    response.shouldKeepAlive = false;
-    response.on("finish", () => response.socket?.destroySoon());
-    refuse(response, TOO_LARGE);
+  /** A mode that there is not is the answer to the invocation as well, and one without a document. */
+  #refuseMode(response: ServerResponse): void {
+    this.#state = "ResponseSent";
+    this.#invocation = undefined;
+    this.#events.answered({ kind: "errored", errorType: "Runtime.InvalidResponseModeHeader", payload: Buffer.alloc(0), exits: false });
+    hangUpAfter(response, INVALID_MODE);
   }
+}
+
+/** Clients that read no answer before they have sent all of it get this one: twice the limit is read, and thrown away. */
+function refuseBody(request: IncomingMessage, response: ServerResponse): void {
+  let left = 2 * RESPONSE_BYTES_MAX;
+  request.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) request.destroy();
+  });
+  request.resume();
+  refuse(response, TOO_LARGE);
+}
+
+/** What is still on its way is not read: the connection ends with the refusal. */
+function hangUpAfter(response: ServerResponse, refusal: Refusal): void {
+  response.shouldKeepAlive = false;
+  response.on("finish", () => response.socket?.destroySoon());
+  refuse(response, refusal);
 }
 
 function answerOf(request: IncomingMessage, body: Body, isError: boolean): Answer {
   if (body.kind !== "whole") return { kind: body.kind };
   if (isError) {
-    const errorType = errorTypeOf(header(request, "lambda-runtime-function-error-type"), "Function.Unknown");
+    const errorType = reportedType(header(request, "lambda-runtime-function-error-type"));
     return { kind: "errored", errorType, payload: body.bytes, exits: false };
   }
   return trailerError(request) ?? { kind: "succeeded", payload: body.bytes };
@@ -248,5 +268,5 @@ function trailerError(request: IncomingMessage): Answer | undefined {
   const failed = request.trailers["lambda-runtime-function-error-type"];
   if (failed === undefined) return undefined;
   const document = Buffer.from(request.trailers["lambda-runtime-function-error-body"] ?? "", "base64");
-  return { kind: "errored", errorType: errorTypeOf(failed, "Function.Unknown"), payload: document, exits: false };
+  return { kind: "errored", errorType: reportedType(failed), payload: document, exits: false };
 }

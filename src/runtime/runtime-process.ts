@@ -7,6 +7,7 @@ import { EXTENSIONS_API_VERSION, ExtensionsApi } from "./extensions-api.ts";
 import { Extensions, type ExtensionFailure, type ExtensionNotice, type ShutdownReason } from "./extensions.ts";
 import type { Ending } from "./failures.ts";
 import type { Answer, Link, LinkEvents, LinkInvocation } from "./link.ts";
+import { METADATA_API_VERSION, MetadataApi } from "./metadata-api.ts";
 import { RUNTIME_API_VERSION, RuntimeApi } from "./runtime-api.ts";
 import type { FunctionSettings } from "./settings.ts";
 import { LOGS_API_VERSION, TELEMETRY_API_VERSIONS, TelemetryApi } from "./telemetry-api.ts";
@@ -23,7 +24,7 @@ export interface RuntimeProcessOptions {
   readonly sandbox: EnvironmentSandbox;
   readonly clock: Clock;
   readonly protocol: "framed" | "runtime-api";
-  readonly settings: Pick<FunctionSettings, "account" | "functionName" | "version" | "handler">;
+  readonly settings: Pick<FunctionSettings, "account" | "region" | "functionName" | "version" | "handler">;
   readonly command: Omit<ProcessSpec, "role">;
   /** Names of the programs in /opt/extensions. */
   readonly externalExtensions: readonly string[];
@@ -80,6 +81,8 @@ export class RuntimeProcess implements LinkEvents {
     this.#api = protocol === "runtime-api" ? new RuntimeApi(this) : undefined;
     if (this.#api !== undefined) sandbox.api.serve(RUNTIME_API_VERSION, this.#api);
     sandbox.api.serve(EXTENSIONS_API_VERSION, new ExtensionsApi(this.extensions, settings));
+    const token = command.env["AWS_LAMBDA_METADATA_TOKEN"] ?? "";
+    sandbox.api.serve(METADATA_API_VERSION, new MetadataApi(settings.region, token));
     const { extensions } = this;
     for (const version of [...TELEMETRY_API_VERSIONS, LOGS_API_VERSION])
       sandbox.api.serve(version, new TelemetryApi({ extensions, telemetry, subscribed }, version));

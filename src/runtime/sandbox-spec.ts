@@ -49,6 +49,7 @@ export interface SandboxSpecInput {
   readonly credentials: SessionCredentials;
   readonly logStream: string;
   readonly initializationType: InitializationType;
+  readonly metadataToken: string;
   /** What of its code is compiled. */
   readonly compiled: readonly SandboxMount[];
   readonly endpoint: { readonly port: number; onConnection(socket: Socket, sandboxId: string): void };
@@ -64,14 +65,14 @@ function mountsOf({ codeDirectory, layersDirectory, image }: FunctionSettings, l
 }
 
 export function sandboxSpec(input: SandboxSpecInput): SandboxSpec {
-  const { id, settings, layout, argv, credentials, logStream, initializationType, endpoint, network, onDatagram } = input;
+  const { id, settings, layout, argv, endpoint, network, onDatagram } = input;
   const runtimeApi = `${RUNTIME_API_HOST}:${RUNTIME_API_PORT}`;
   const endpointUrl = `http://127.0.0.1:${endpoint.port}`;
   return {
     id,
     mounts: [...mountsOf(settings, layout), ...input.compiled],
     argv: layout.takesHandler === true ? [...argv, settings.handler] : argv,
-    env: functionVariables({ settings, layout, credentials, logStream, initializationType, runtimeApi, endpointUrl }),
+    env: functionVariables({ ...input, runtimeApi, endpointUrl }),
     workingDirectory: settings.image === undefined ? "/var/task" : workingDirectoryOf(settings.image),
     memoryBytes: settings.memoryMiB * 2 ** 20,
     cpuMillis: Math.max(INIT_CPU_MILLIS, cpuMillisOf(settings.memoryMiB)),

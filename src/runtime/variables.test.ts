@@ -30,6 +30,7 @@ function variables(changes: Partial<FunctionSettings> = {}, env = layout.env): R
     logStream: "2026/01/01/[7]abc",
     initializationType: "on-demand",
     runtimeApi: "169.254.100.1:9001",
+    metadataToken: "metadata",
     endpointUrl: "http://127.0.0.1:4566",
   });
 }
@@ -51,6 +52,8 @@ test("a function sees what it sees on AWS, and where this service is", () => {
       AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
       AWS_LAMBDA_LOG_GROUP_NAME: "/aws/lambda/f",
       AWS_LAMBDA_LOG_STREAM_NAME: "2026/01/01/[7]abc",
+      AWS_LAMBDA_METADATA_API: "169.254.100.1:9001",
+      AWS_LAMBDA_METADATA_TOKEN: "metadata",
       AWS_LAMBDA_RUNTIME_API: "169.254.100.1:9001",
       AWS_REGION: "eu-central-1",
       AWS_SECRET_ACCESS_KEY: "secret",

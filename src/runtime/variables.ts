@@ -10,6 +10,7 @@ export interface VariablesInput {
   readonly initializationType: InitializationType;
   /** `169.254.100.1:9001` */
   readonly runtimeApi: string;
+  readonly metadataToken: string;
   /** Where the SDKs inside find this service: `http://127.0.0.1:4566`. */
   readonly endpointUrl: string;
 }
@@ -30,7 +31,8 @@ const STARTED: Readonly<Record<string, string>> = { SHLVL: "0", PWD: "/var/task"
 /** What of the environment does not depend on the function, and what interpreters read when they start. */
 export const startVariables = (layout: RuntimeLayout): Readonly<Record<string, string>> => ({ ...DEFAULTS, ...STARTED, ...layout.env });
 
-function reserved({ settings, credentials, logStream, initializationType, runtimeApi }: VariablesInput): Record<string, string> {
+function reserved(input: VariablesInput): Record<string, string> {
+  const { settings, credentials, logStream, initializationType, runtimeApi, metadataToken } = input;
   const isOwnRuntime = settings.runtime.startsWith("provided");
   const { logging } = settings;
   return {
@@ -45,6 +47,8 @@ function reserved({ settings, credentials, logStream, initializationType, runtim
     AWS_LAMBDA_LOG_STREAM_NAME: logStream,
     AWS_LAMBDA_INITIALIZATION_TYPE: initializationType,
     AWS_LAMBDA_RUNTIME_API: runtimeApi,
+    AWS_LAMBDA_METADATA_API: runtimeApi,
+    AWS_LAMBDA_METADATA_TOKEN: metadataToken,
     AWS_ACCESS_KEY_ID: credentials.accessKeyId,
     AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
     AWS_SESSION_TOKEN: credentials.sessionToken,

@@ -182,8 +182,9 @@ async function callPrepared(code: keyof typeof FILES, changes: Partial<Deploymen
 
 /** Less what differs from start to start. */
 function comparable({ seen }: Answer): Answer["seen"] {
-  const { AWS_LAMBDA_LOG_STREAM_NAME: stream, _X_AMZN_TRACE_ID: _, ...env } = seen.env;
+  const { AWS_LAMBDA_LOG_STREAM_NAME: stream, AWS_LAMBDA_METADATA_TOKEN: token, _X_AMZN_TRACE_ID: _, ...env } = seen.env;
   assert.match(stream ?? "", /\[\$LATEST\]/);
+  assert.match(token ?? "", /^[\da-f-]{36}$/);
   return { ...seen, env };
 }
 
