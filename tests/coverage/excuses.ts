@@ -314,12 +314,6 @@ export const EXCUSES: readonly Excuse[] = [
     operations: ["CreateEventBus"],
   },
   {
-    reason: "A filter that matches nothing is an empty list.",
-    client: "EventBridge",
-    outcome: "ResourceNotFoundException",
-    operations: ["ListArchives"],
-  },
-  {
     reason: "The number of archives and replays is not limited here.",
     client: "EventBridge",
     outcome: "LimitExceededException",
@@ -330,12 +324,6 @@ export const EXCUSES: readonly Excuse[] = [
     client: "EventBridge",
     outcome: "ResourceAlreadyExistsException",
     operations: ["DescribeArchive"],
-  },
-  {
-    reason: "An archive that is not there is a ValidationException.",
-    client: "EventBridge",
-    outcome: "ResourceNotFoundException",
-    operations: ["StartReplay"],
   },
   {
     reason: "What it must have, the model requires too: its absence is a ValidationException.",
