@@ -86,8 +86,9 @@ function addServing(program: Command, run: Run): void {
     .action((options: Shared) => run(async (config, terminal) => demo(config, await ensureRuntimes(config, terminal), terminal), options));
   program
     .command("test")
-    .description("pass the whole test suite")
-    .action((options: Shared) => run((config, terminal) => runTests(config, terminal), options));
+    .description("pass the whole test suite, or these files of it")
+    .argument("[files...]", "such as tests/e2e/limits.test.ts")
+    .action((files: string[], options: Shared) => run((config, terminal) => runTests(config, files, terminal), options));
 }
 
 function addFunctions(program: Command, run: Run): void {
