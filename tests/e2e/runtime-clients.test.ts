@@ -3,19 +3,18 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
-import { systemClock } from "../../src/base/clock.ts";
 import { requestId } from "../../src/base/id.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { loadConfig } from "../../src/config.ts";
 import type { Deployment } from "../../src/pool/invocation.ts";
-import { dataPlane, type DataPlane } from "../../src/pool/invoke.ts";
+import type { DataPlane } from "../../src/pool/invoke.ts";
 import { responseStream } from "../../src/pool/response-stream.ts";
 import { runtimeCatalog } from "../../src/runtime/managed.ts";
 import type { RuntimeLayout } from "../../src/runtime/settings.ts";
 import { linuxSandboxHost } from "../../src/sandbox/linux/host.ts";
 import type { SandboxHost } from "../../src/sandbox/sandbox.ts";
 import { BUILD_MS_MAX, built, type Recipe } from "./built.fixture.ts";
-import { deploymentOf } from "./deployment.fixture.ts";
+import { deploymentOf, planeOf } from "./deployment.fixture.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const LAUNCHER = join(ROOT, "native", "build", "launcher");
@@ -148,17 +147,8 @@ let plane: DataPlane;
 before(async () => {
   if (skip !== false) return;
   host = await linuxSandboxHost({ launcherPath: LAUNCHER, log: silentLog });
-  plane = dataPlane({
-    sandboxes: host,
-    runtimes: { resolve: (runtime) => (runtime === OFFICIAL_NODE ? officialNode() : catalog.resolve(runtime)) },
-    logs: { append: () => undefined },
-    credentials: () =>
-      Promise.resolve({ accessKeyId: "ASIATEST", secretAccessKey: "s", sessionToken: "t", expiresMs: systemClock.now() + 3_600_000 }),
-    endpoint: { port: 4566, onConnection: (socket) => void socket.destroy() },
-    clock: systemClock,
-    log: silentLog,
-    limits: { accountConcurrency: 100, environmentsMax: 10, idleExpiryMs: 600_000 },
-  });
+  const resolve = (runtime: string) => (runtime === OFFICIAL_NODE ? officialNode() : catalog.resolve(runtime));
+  plane = planeOf({ sandboxes: host, runtimes: { resolve }, limits: { environmentsMax: 10 } });
 });
 after(async () => {
   if (skip !== false) return;
