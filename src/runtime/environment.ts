@@ -358,8 +358,7 @@ export class Environment {
     // A function's timeout is no proof that its init fails: with the init phase's own limit it may well work.
     this.#options.events.initialised(this, ending.kind === "ready" || (ending.kind === "timed-out" && phase === "invoke"));
     const status = ending.kind === "ready" ? "success" : ending.kind === "timed-out" ? "timeout" : "error";
-    const verdict = ending.kind === "ready" || ending.kind === "timed-out" ? undefined : verdictOf(ending, "", 0);
-    const errorType = verdict?.reportedType ?? verdict?.errorType;
+    const errorType = ending.kind === "ready" || ending.kind === "timed-out" ? undefined : verdictOf(ending, "", 0).reportedType;
     const done = { initializationType, phase, status, ...(errorType === undefined ? {} : { errorType }) } as const;
     this.#log.platform({ kind: "initRuntimeDone", ...done });
     this.#log.platform({ kind: "initReport", durationMs, ...done });

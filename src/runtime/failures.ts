@@ -16,7 +16,7 @@ export type Ending =
 export interface Verdict {
   readonly cause?: "error" | "init" | "timeout" | "exit" | "out-of-memory" | "response-too-large";
   readonly errorType?: string;
-  /** What reports call it, where that is another name. */
+  /** What reports and telemetry call it. */
   readonly reportedType?: string;
   readonly payload: Uint8Array;
   /** Of a response that has been streamed; else it is the payload's. */
@@ -74,7 +74,7 @@ function errorDocument(errorType: string, errorMessage: string): Uint8Array {
 
 function platformFailure(cause: NonNullable<Verdict["cause"]>, errorType: string, requestId: string, text: string): Verdict {
   const payload = errorDocument(errorType, `RequestId: ${requestId} Error: ${text}`);
-  return { cause, errorType, payload, status: cause === "timeout" ? "timeout" : "failure", survives: false };
+  return { cause, errorType, reportedType: errorType, payload, status: cause === "timeout" ? "timeout" : "failure", survives: false };
 }
 
 function ownFailure(
@@ -90,7 +90,14 @@ function ownFailure(
 function tooLarge(bytesMax: number, survives: boolean): Verdict {
   const errorType = "Function.ResponseSizeTooLarge";
   const message = `Response payload size exceeded maximum allowed payload size (${bytesMax} bytes).`;
-  return { cause: "response-too-large", errorType, payload: errorDocument(errorType, message), status: "failure", survives };
+  return {
+    cause: "response-too-large",
+    errorType,
+    reportedType: errorType,
+    payload: errorDocument(errorType, message),
+    status: "failure",
+    survives,
+  };
 }
 
 export function verdictOf(ending: Ending, requestId: string, timeoutMs: number): Verdict {

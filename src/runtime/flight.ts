@@ -61,7 +61,7 @@ export interface Figures {
 /** Durations have two decimals, as they are shown; what is billed is whole milliseconds, since August 2025 with the init phase. */
 export function figuresOf(flight: Flight, verdict: Verdict, nowMs: number, timeoutMs: number, initMs: number | undefined): Figures {
   const durationMs = Math.round(Math.min(nowMs - flight.startedMs, timeoutMs) * 100) / 100;
-  const { status, reportedType: errorType = verdict.errorType } = verdict;
+  const { status, reportedType: errorType } = verdict;
   return {
     requestId: flight.invocation.requestId,
     status,
