@@ -462,7 +462,9 @@ int main(int argc, char **argv) {
   title_size = strlen(last) + (size_t)(last - title);
   struct settings settings = settings_of(argc, argv);
   signal(SIGPIPE, SIG_IGN);
-  signal(SIGINT, SIG_IGN);  // Ctrl-C reaches the whole group: the server decides what it means
+  // Ctrl-C reaches the whole group, and systemd asks every process of a service to end: the server decides what that means.
+  signal(SIGINT, SIG_IGN);
+  signal(SIGTERM, SIG_IGN);
   const char *missing = prepare(&settings);
   if (missing) {
     char text[600];

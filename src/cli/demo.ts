@@ -53,11 +53,15 @@ function whatNext(terminal: Terminal): void {
   for (const [command, what] of steps) terminal.note(`  ${terminal.style("cyan", command.padEnd(44))} ${what}`);
 }
 
-/** Rejects at Ctrl-C, so that what is begun is ended; a second one ends the process at once. */
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Rejects at Ctrl-C or SIGTERM, so that what is begun is ended; a second one ends the process at once. */
 function interruption(): Promise<never> {
-  const interrupted = once(process, "SIGINT").then(() => {
-    throw new CliError("interrupted", 130);
+  const signals = Object.entries(SIGNALS).map(async ([signal, status]): Promise<never> => {
+    await once(process, signal);
+    throw new CliError("interrupted", status);
   });
+  const interrupted = Promise.race(signals);
   // It may come before anybody waits for it.
   interrupted.catch(() => undefined);
   return interrupted;

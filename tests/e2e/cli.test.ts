@@ -328,24 +328,28 @@ test("Ctrl-C in the middle of an invocation ends the command alone", async () =>
   assert.equal(lambent("invoke", "slow").stdout, '"done"\n');
 });
 
-test("Ctrl-C in the middle of the demo ends its server, and leaves none of its data", async () => {
-  const temporary = await mkdtemp(join(tmpdir(), "lambent-demo-test-"));
-  const child = spawn(process.execPath, [MAIN, "demo"], {
-    env: { ...environment(), TMPDIR: temporary },
-    stdio: ["ignore", "ignore", "pipe"],
+for (const [signal, status] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)
+  test(`${signal} in the middle of the demo ends its server, and leaves none of its data`, async () => {
+    const temporary = await mkdtemp(join(tmpdir(), "lambent-demo-test-"));
+    const child = spawn(process.execPath, [MAIN, "demo"], {
+      env: { ...environment(), TMPDIR: temporary },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let stderr = "";
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    await eventually("it invokes", () => stderr.includes("lambent invoke greeter"));
+    child.kill(signal);
+    await once(child, "close");
+    assert.deepEqual([child.exitCode, stderr.trimEnd().split("\n").at(-1)], [status, "lambent: interrupted"]);
+    assert.deepEqual(
+      (await readdir(temporary)).filter((name) => name.startsWith("lambent")),
+      [],
+    );
+    await rm(temporary, { recursive: true });
   });
-  let stderr = "";
-  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  await eventually("it invokes", () => stderr.includes("lambent invoke greeter"));
-  child.kill("SIGINT");
-  await once(child, "close");
-  assert.deepEqual([child.exitCode, stderr.trimEnd().split("\n").at(-1)], [130, "lambent: interrupted"]);
-  assert.deepEqual(
-    (await readdir(temporary)).filter((name) => name.startsWith("lambent")),
-    [],
-  );
-  await rm(temporary, { recursive: true });
-});
 
 test("a second server is told what is in its way", async () => {
   const { port } = new URL(server.endpoint);

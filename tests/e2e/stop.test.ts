@@ -1,6 +1,7 @@
 // Starting, stopping and starting again as a user does it.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { globSync, readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +14,8 @@ import { startLambent } from "../support/lambent-process.ts";
 import { leftovers, nothingLeftSince } from "../support/leftovers.ts";
 
 const MAIN = join(import.meta.dirname, "..", "..", "src", "main.ts");
+const childrenOf = (pid: number | undefined) =>
+  globSync(`/proc/${pid}/task/*/children`).flatMap((file) => readFileSync(file, "utf8").split(" ").filter(Boolean));
 const up = (...words: string[]) => spawnSync(process.execPath, [MAIN, "up", ...words], { encoding: "utf8", timeout: 120_000 });
 
 test("Ctrl-C in the middle of an invoke leaves no process, mount, cgroup, network namespace or temporary folder", async (context) => {
@@ -47,6 +50,21 @@ test("Ctrl-C in the middle of an invoke leaves no process, mount, cgroup, networ
     left.filter((name) => name !== "node-compile-cache"), // Node's own, shared by all that run
     [],
   );
+});
+
+test("SIGTERM to each process of a service, as systemd sends it, is the server's to obey", async (context) => {
+  const before = leftovers();
+  const server = await startLambent();
+  context.after(() => server.dispose());
+  const { lambda, iam } = server.clients();
+  const code = "import os\ndef handler(event, context):\n    return os.getpid()\n";
+  await makeFunction(lambda, { name: "goes-on", role: await makeRole(iam), code });
+  const { value } = await call(lambda, "goes-on");
+  const launcher = childrenOf(server.child.pid).find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("launcher"));
+  process.kill(Number(launcher), "SIGTERM");
+  assert.equal((await call(lambda, "goes-on")).value, value);
+  assert.equal(await server.end("SIGTERM"), 0, server.stderr());
+  await nothingLeftSince(before);
 });
 
 test("a second start on the same data has everything, and runs it", async () => {
