@@ -23,6 +23,7 @@ import {
   type Running,
 } from "./environment.fixture.ts";
 import type { Environment } from "./environment.ts";
+import type { ResponseSink } from "./response-sink.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "lambent-extensions-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -412,6 +413,32 @@ test("a subscriber of the Telemetry API hears everything from the start to the r
   assert.equal(find("platform.runtimeDone")["status"], "success");
   assert.equal((find("platform.report")["metrics"] as { memorySizeMB: number }).memorySizeMB, 128);
   assert.ok(plain(one.seen.messages).includes("TELEMETRY\tName: x\tState: Subscribed\tTypes: [Platform, Function, Extension]"));
+});
+
+test("of a response that is streamed, a subscriber hears how long it took to begin, and to end", async () => {
+  const events: Record<string, unknown>[] = [];
+  const one = running(
+    { x: listener(subscription(), events) },
+    {
+      async handler(_event, { send, requestId }) {
+        one.clock.advance(20);
+        send("C", { requestId }, Buffer.from("one "));
+        await eventually(() => text === "one ");
+        one.clock.advance(30);
+      },
+    },
+  );
+  let text = "";
+  const response: ResponseSink = { begin: () => undefined, write: (chunk) => void (text += Buffer.from(chunk).toString()) };
+  await start(one);
+  await one.environment.invoke({ ...invocation("r1"), response });
+  await stop(one);
+  const done = events.find(({ type }) => type === "platform.runtimeDone")?.["record"] as { spans: { start: string }[]; metrics: object };
+  const [latency, duration] = done.spans;
+  assert.deepEqual(done.metrics, { durationMs: 50, producedBytes: 4 });
+  assert.deepEqual(latency, { name: "responseLatency", start: latency?.start, durationMs: 20 });
+  const start20 = new Date(Date.parse(latency?.start ?? "") + 20).toISOString();
+  assert.deepEqual(duration, { name: "responseDuration", start: start20, durationMs: 30 });
 });
 
 test("the Logs API has its own events", async () => {

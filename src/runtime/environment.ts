@@ -19,7 +19,15 @@ import { RuntimeProcess, type InitEnding } from "./runtime-process.ts";
 import { cpuMillisOf, logStreamName, runtimeVersion, sandboxSpec } from "./sandbox-spec.ts";
 import { usesSdk } from "./sdk-use.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
-import { figuresOf, resultOf, type EnvironmentInvocation, type EnvironmentResult, type Figures, type Flight } from "./flight.ts";
+import {
+  figuresOf,
+  resultOf,
+  timedResponse,
+  type EnvironmentInvocation,
+  type EnvironmentResult,
+  type Figures,
+  type Flight,
+} from "./flight.ts";
 import { Telemetry } from "./telemetry.ts";
 import { lineageId, sampledTrace, traceHeader } from "../base/trace-header.ts";
 import { within } from "./within.ts";
@@ -389,7 +397,8 @@ export class Environment {
     return Math.max(0, settings.timeoutMs - (clock.monotonic() - flight.startedMs));
   }
 
-  #answer({ invocation, deadlineMs, traceHeader: trace }: Flight, limitMs: number = this.#options.settings.timeoutMs): Promise<Ending> {
+  #answer(flight: Flight, limitMs: number = this.#options.settings.timeoutMs): Promise<Ending> {
+    const { invocation, deadlineMs, traceHeader: trace } = flight;
     const { requestId, payload, invokedArn, clientContext, cognitoIdentity, response } = invocation;
     const { tenantId } = this.#options.settings;
     const sent: LinkInvocation = {
@@ -401,7 +410,7 @@ export class Environment {
       ...(cognitoIdentity === undefined ? {} : { cognitoIdentity }),
       ...(tenantId === undefined ? {} : { tenantId }),
       payload,
-      ...(response === undefined ? {} : { response }),
+      ...(response === undefined ? {} : { response: timedResponse(flight, response, this.#options.clock) }),
     };
     const exited: Ending = { kind: "exited", exit: { outOfMemory: false } };
     return this.#process?.answer(sent, limitMs) ?? Promise.resolve(exited);
@@ -459,10 +468,10 @@ export class Environment {
     return reported;
   }
 
-  #tellRuntimeDone(verdict: Verdict, { requestId, status, durationMs, errorType }: Figures): void {
+  #tellRuntimeDone(verdict: Verdict, { requestId, status, durationMs, latencyMs, errorType }: Figures): void {
     const failure = errorType === undefined ? {} : { errorType };
     const producedBytes = verdict.producedBytes ?? verdict.payload.length;
-    this.#log.platform({ kind: "runtimeDone", requestId, status, ...failure, durationMs, producedBytes });
+    this.#log.platform({ kind: "runtimeDone", requestId, status, ...failure, durationMs, latencyMs, producedBytes });
   }
 
   /** END when the function's last output is in the log, then REPORT when its memory is known. */

@@ -1,4 +1,5 @@
 // One invocation inside an execution environment: what it was asked, how long it took, what it came to.
+import type { Clock } from "../base/clock.ts";
 import type { LogTail } from "./environment-log.ts";
 import type { Verdict } from "./failures.ts";
 import type { InvokeStatus } from "./report.ts";
@@ -47,6 +48,8 @@ export interface Flight {
   /** Complete. */
   readonly traceHeader: string;
   readonly tail: LogTail | undefined;
+  /** Monotonic; when the first bytes of a response that is streamed were there. */
+  respondedMs?: number;
 }
 
 export interface Figures {
@@ -54,19 +57,34 @@ export interface Figures {
   readonly status: InvokeStatus;
   readonly errorType?: string;
   readonly durationMs: number;
+  /** Until the response began. */
+  readonly latencyMs: number;
   readonly billedMs: number;
   readonly initMs?: number;
 }
 
+/** Notes when the response begins. */
+export function timedResponse(flight: Flight, sink: ResponseSink, clock: Clock): ResponseSink {
+  return {
+    begin(contentType) {
+      flight.respondedMs = clock.monotonic();
+      sink.begin(contentType);
+    },
+    write: (chunk) => sink.write(chunk),
+  };
+}
+
 /** Durations have two decimals, as they are shown; what is billed is whole milliseconds, since August 2025 with the init phase. */
 export function figuresOf(flight: Flight, verdict: Verdict, nowMs: number, timeoutMs: number, initMs: number | undefined): Figures {
-  const durationMs = Math.round(Math.min(nowMs - flight.startedMs, timeoutMs) * 100) / 100;
+  const span = (untilMs: number) => Math.round(Math.min(untilMs - flight.startedMs, timeoutMs) * 100) / 100;
+  const durationMs = span(nowMs);
   const { status, reportedType: errorType } = verdict;
   return {
     requestId: flight.invocation.requestId,
     status,
     ...(errorType === undefined ? {} : { errorType }),
     durationMs,
+    latencyMs: span(flight.respondedMs ?? nowMs),
     billedMs: Math.max(1, Math.ceil(durationMs + (initMs ?? 0))),
     ...(initMs === undefined ? {} : { initMs }),
   };

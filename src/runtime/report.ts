@@ -45,6 +45,8 @@ export type PlatformEvent =
       readonly status: InvokeStatus;
       readonly errorType?: string;
       readonly durationMs: number;
+      /** Until its response began; the rest is the response's own time. */
+      readonly latencyMs: number;
       readonly producedBytes: number;
     }
   /** Runtime and extensions are done with the invocation. The text format's, and the Logs API's. */

@@ -49,7 +49,17 @@ function traced({ tracing, source, ...rest }: Happening): object {
   if (!("requestId" in event) || event.requestId !== tracing.requestId) return {};
   const trace = { tracing: { type: "X-Amzn-Trace-Id", value: tracing.value } };
   if (event.kind !== "runtimeDone" || event.status !== "success") return trace;
-  return { ...trace, spans: [{ name: "responseLatency", start: timeOf(tracing.startedMs), durationMs: event.durationMs }] };
+  return { ...trace, spans: spansOf(tracing.startedMs, event) };
+}
+
+/** Until the response began, and until it was there. */
+function spansOf(startedMs: number, { latencyMs, durationMs }: { latencyMs: number; durationMs: number }): object[] {
+  const start = timeOf(startedMs);
+  const responseMs = Math.round((durationMs - latencyMs) * 1000) / 1000;
+  return [
+    { name: "responseLatency", start, durationMs: latencyMs },
+    { name: "responseDuration", start: timeOf(startedMs + Math.floor(latencyMs)), durationMs: responseMs },
+  ];
 }
 
 /** The older API has fewer events, in its own words. */
