@@ -8,15 +8,16 @@ import { ProgramError, SandboxError, type SandboxHost } from "../sandbox/sandbox
 import { compiledMounts } from "./compiled-code.ts";
 import { entrypointOf } from "./entrypoint.ts";
 import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
+import { EnvironmentReports } from "./environment-reports.ts";
 import { EnvironmentSandbox } from "./environment-sandbox.ts";
 import { externalExtensions, type ShutdownReason } from "./extensions.ts";
 import { verdictOf, type Ending, type Verdict } from "./failures.ts";
 import { imageEntrypoint } from "./image-entrypoint.ts";
 import { lateBinding, type PreparedSandboxes } from "./late-binding.ts";
 import type { LinkInvocation } from "./link.ts";
-import type { InitializationType, PlatformEvent } from "./report.ts";
+import type { InitializationType } from "./report.ts";
 import { RuntimeProcess, type InitEnding } from "./runtime-process.ts";
-import { cpuMillisOf, logStreamName, runtimeVersion, sandboxSpec } from "./sandbox-spec.ts";
+import { cpuMillisOf, logStreamName, sandboxSpec } from "./sandbox-spec.ts";
 import { usesSdk } from "./sdk-use.ts";
 import type { FunctionSettings, RuntimeLayout, SessionCredentials } from "./settings.ts";
 import {
@@ -29,7 +30,7 @@ import {
   type Flight,
 } from "./flight.ts";
 import { Telemetry } from "./telemetry.ts";
-import { lineageId, sampledTrace, traceHeader } from "../base/trace-header.ts";
+import { lineageId, traceHeader } from "../base/trace-header.ts";
 import { within } from "./within.ts";
 import { XrayDaemon } from "./xray-daemon.ts";
 
@@ -55,12 +56,6 @@ export const LEGAL: Readonly<Record<EnvironmentState, readonly EnvironmentState[
 /** AWS's limits of the init phase; where nobody waits for it, a function with a longer timeout has that. */
 const INIT_MS_MAX = 10_000;
 const PROVISIONED_INIT_MS_MAX = 130_000;
-/**
- * A memory figure that is younger is used again after an invocation that was too short to need much more: reading it for every one of a
- * thousand invocations a second would show in their time.
- */
-const USAGE_AGE_MS_MAX = 100;
-const USAGE_RUN_MS_MAX = 10;
 /** Credentials have to be good for longer than an invocation that begins now may last. */
 const CREDENTIALS_MARGIN_MS = 60_000;
 /** It takes a millisecond; an answer does not wait for a sandbox that is in trouble. */
@@ -116,9 +111,9 @@ export class Environment {
   readonly #id = randomBytes(16).toString("hex");
   readonly #lineage: string;
   readonly #metadataToken = randomUUID();
-  readonly #instanceId = randomUUID();
   readonly #log: EnvironmentLog;
   readonly #telemetry: Telemetry;
+  readonly #reports: EnvironmentReports;
   readonly #xrayDaemon: XrayDaemon;
   #state: EnvironmentState = "starting";
   #isRetired = false;
@@ -128,12 +123,8 @@ export class Environment {
   #process: RuntimeProcess | undefined;
   #sandboxesMade = 0;
   #initMs: number | undefined;
-  #memoryPeakMiB = 0;
-  #measuredAtMs = -Infinity;
   /** The end of the last invocation is being logged: the next one's output must come after it. */
   #ending: Promise<unknown> | undefined;
-  /** Its last line, which may come later than that: memory is measured first. */
-  #reported: Promise<void> | undefined;
   /** After the last failure: its runtime is gone, and it can be used again, or not. */
   #cleared: Promise<void> | undefined;
   #freezeTimer: Timer | undefined;
@@ -151,6 +142,9 @@ export class Environment {
     this.#log = new EnvironmentLog({ logging, clock: options.clock, append, ...(tenantId === undefined ? {} : { tenantId }) });
     this.#telemetry = new Telemetry({ clock: options.clock, isJson: logging.format === "JSON", dial: (port) => this.#dial(port) });
     this.#log.observer = this.#telemetry;
+    const { layout, initializationType, clock, log } = options;
+    const present = { functionLog: this.#log, stream: this.logStream, sandbox: () => this.#sandbox };
+    this.#reports = new EnvironmentReports({ settings: options.settings, layout, initializationType, clock, log, ...present });
     const strange = (message: string) => this.#sandbox?.strange(message);
     this.#xrayDaemon = new XrayDaemon({ clock: options.clock, segment: (document) => options.segment(document), strange });
   }
@@ -182,7 +176,7 @@ export class Environment {
     if (!this.#is("starting")) return;
     if (this.#options.skipsInit) return this.#enter("reset");
     this.#enter("initialising");
-    this.#tellInitStart("init");
+    this.#reports.initBegins("init");
     const startedMs = clock.monotonic();
     const isOnDemand = initializationType === "on-demand";
     const ending = await this.#boot(isOnDemand ? INIT_MS_MAX : Math.max(PROVISIONED_INIT_MS_MAX, settings.timeoutMs));
@@ -203,15 +197,6 @@ export class Environment {
   async #dial(port: number): Promise<Duplex> {
     if (this.#sandbox === undefined) throw new SandboxError("there is no sandbox");
     return await this.#sandbox.dial(port);
-  }
-
-  #tellInitStart(phase: "init" | "invoke"): void {
-    const { settings, layout, initializationType } = this.#options;
-    // An image has no version of a runtime to tell.
-    if (settings.image !== undefined) return;
-    const { functionName, version: functionVersion, memoryMiB } = settings;
-    const named = { initializationType, phase, functionName, functionVersion, instanceId: this.#instanceId, memoryMiB };
-    this.#log.platform({ kind: "initStart", ...named, ...runtimeVersion(settings, layout) });
   }
 
   /** Whether its runtime waits for an invocation; a promise when it is not known yet. One that is not is of no more use. */
@@ -362,14 +347,9 @@ export class Environment {
   }
 
   #reportInit(phase: "init" | "invoke", ending: InitEnding, durationMs: number): void {
-    const { initializationType } = this.#options;
     // A function's timeout is no proof that its init fails: with the init phase's own limit it may well work.
     this.#options.events.initialised(this, ending.kind === "ready" || (ending.kind === "timed-out" && phase === "invoke"));
-    const status = ending.kind === "ready" ? "success" : ending.kind === "timed-out" ? "timeout" : "error";
-    const errorType = ending.kind === "ready" || ending.kind === "timed-out" ? undefined : verdictOf(ending, "", 0).reportedType;
-    const done = { initializationType, phase, status, ...(errorType === undefined ? {} : { errorType }) } as const;
-    this.#log.platform({ kind: "initRuntimeDone", ...done });
-    this.#log.platform({ kind: "initReport", durationMs, ...done });
+    this.#reports.initEnds(phase, ending, durationMs);
   }
 
   /** Waits for nothing: what is sent meanwhile waits inside. Rejects when it can't be thawed, and settles in no other way; undefined: it is not frozen. */
@@ -386,9 +366,8 @@ export class Environment {
   #begin(invocation: EnvironmentInvocation): Flight {
     const { clock, settings } = this.#options;
     const tail = invocation.wantsLogTail ? new LogTail() : undefined;
-    this.#log.begin(invocation.requestId, tail);
     const trace = traceHeader(invocation.traceHeader, this.#lineage, clock.now());
-    this.#log.platform({ kind: "start", requestId: invocation.requestId, version: settings.version, traceHeader: trace });
+    this.#reports.begins(invocation.requestId, trace, tail);
     return { invocation, startedMs: clock.monotonic(), deadlineMs: clock.now() + settings.timeoutMs, traceHeader: trace, tail };
   }
 
@@ -421,7 +400,7 @@ export class Environment {
     const { clock } = this.#options;
     const startedMs = clock.monotonic();
     this.#telemetry.begin();
-    this.#tellInitStart("invoke");
+    this.#reports.initBegins("invoke");
     const ending = await this.#boot(this.#leftMs(flight));
     if (!this.#is("busy")) return { kind: "timed-out" };
     if (ending.kind !== "ready") await this.#sandbox?.drained();
@@ -442,7 +421,7 @@ export class Environment {
     // Who invokes again at once finds /tmp as it was. Extensions may take their time for the end; nobody waits for them.
     if (!verdict.survives && hasNoExtensions && this.#cleared !== undefined)
       await within(clock, CLEAR_MS_MAX, this.#cleared, () => new Error("late")).catch(() => undefined);
-    return resultOf(flight, verdict, figures, this.#memoryPeakMiB);
+    return resultOf(flight, verdict, figures, this.#reports.memoryPeakMiB);
   }
 
   /** The caller has its answer; the invocation is over when the extensions are done with it, within the function's timeout. */
@@ -451,7 +430,7 @@ export class Environment {
     const { clock, settings } = this.#options;
     const { requestId } = flight.invocation;
     await this.#sandbox?.drained();
-    this.#tellRuntimeDone(verdict, answered);
+    this.#reports.runtimeDone(verdict, answered);
     const isRested = await process?.rested(this.#leftMs(flight));
     if (!this.#is("busy")) return;
     const late = isRested === true ? undefined : verdictOf(process?.failure ?? { kind: "timed-out" }, requestId, settings.timeoutMs);
@@ -462,55 +441,10 @@ export class Environment {
   /** Resolves when the last line is in the log; the environment goes on by itself. */
   #complete(flight: Flight, verdict: Verdict, figures: Figures, isRuntimeTold = false): Promise<void> {
     this.#initMs = undefined;
-    if (verdict.cause === "out-of-memory") this.#memoryPeakMiB = this.#options.settings.memoryMiB;
-    const reported = this.#logEnd(flight, verdict, figures, isRuntimeTold);
+    const { ended, reported } = this.#reports.ends(flight, verdict, figures, isRuntimeTold);
+    this.#ending = ended;
     this.#moveOn(verdict, reported);
     return reported;
-  }
-
-  #tellRuntimeDone(verdict: Verdict, { requestId, status, durationMs, latencyMs, errorType }: Figures): void {
-    const failure = errorType === undefined ? {} : { errorType };
-    const producedBytes = verdict.producedBytes ?? verdict.payload.length;
-    this.#log.platform({ kind: "runtimeDone", requestId, status, ...failure, durationMs, latencyMs, producedBytes });
-  }
-
-  /** END when the function's last output is in the log, then REPORT when its memory is known. */
-  #logEnd(flight: Flight, verdict: Verdict, figures: Figures, isRuntimeTold: boolean): Promise<void> {
-    const drained = this.#sandbox?.drained() ?? Promise.resolve();
-    const previous = this.#reported;
-    const ended = drained.then(() => previous);
-    const reserved = ended.then(() => {
-      if (!isRuntimeTold) this.#tellRuntimeDone(verdict, figures);
-      this.#log.platform({ kind: "end", requestId: figures.requestId });
-      return this.#log.reserve();
-    });
-    this.#ending = reserved;
-    this.#reported = this.#logReport(reserved, flight, figures);
-    return this.#reported;
-  }
-
-  async #logReport(reserved: Promise<(event: PlatformEvent) => void>, flight: Flight, figures: Figures): Promise<void> {
-    // Who waits for the log's tail waits for this; everybody else's answer is sent before anything is asked.
-    const measured = flight.tail === undefined ? undefined : this.#measure(true);
-    const write = await reserved;
-    await (measured ?? this.#measure(figures.durationMs > USAGE_RUN_MS_MAX));
-    const { memoryMiB } = this.#options.settings;
-    const trace = sampledTrace(flight.traceHeader) === undefined ? {} : { traceHeader: flight.traceHeader };
-    write({ kind: "report", ...figures, ...trace, memoryMiB, memoryPeakMiB: this.#memoryPeakMiB });
-  }
-
-  async #measure(isUrgent: boolean): Promise<void> {
-    const { clock, settings, log } = this.#options;
-    const now = clock.monotonic();
-    if (this.#sandbox === undefined || (!isUrgent && now - this.#measuredAtMs < USAGE_AGE_MS_MAX)) return;
-    this.#measuredAtMs = now;
-    try {
-      const peak = await this.#sandbox.memoryPeakMiB();
-      this.#memoryPeakMiB = Math.min(Math.max(this.#memoryPeakMiB, peak), settings.memoryMiB);
-    } catch (cause) {
-      // A sandbox that has just ended may have no figures any more; the report then has the last ones.
-      log.debug("memory use of an execution environment is not known", { stream: this.logStream, cause });
-    }
   }
 
   /** Back to work, or to the end. Environments that go on are free at once: their next invocation waits for this one's log by itself. */
