@@ -102,7 +102,7 @@ until_shutdown(me)
 `,
   hangs: `${CLIENT}me = register("SHUTDOWN")\nuntil_shutdown(me)\nsay("hangs")\nwhile True: time.sleep(1)\n`,
   crashes: `${CLIENT}me = register("INVOKE")\nnext(me)\nsys.exit(3)\n`,
-  late: `${CLIENT}me = register("INVOKE", "SHUTDOWN")\nwhile True:\n    event = next(me)\n    if event["eventType"] == "SHUTDOWN": break\n    time.sleep(3)\n    say("late but done")\n`,
+  late: `${CLIENT}me = register("INVOKE", "SHUTDOWN")\nwhile True:\n    event = next(me)\n    if event["eventType"] == "SHUTDOWN": break\n    time.sleep(2.8)\n    say("nearly done")\n    time.sleep(0.2)\n`,
   broken: "no program at all",
   shell: `#!/bin/sh\necho "the shell says $AWS_LAMBDA_FUNCTION_NAME" >/dev/stderr\nexit 1\n`,
 } as const;
@@ -215,10 +215,11 @@ test("an invocation ends when its extension is done, its answer does not wait", 
   const target = deployment("node", "late");
   const startedMs = performance.now();
   const { id } = await invoke(target);
-  assert.equal(lines.includes("late but done"), false);
+  assert.equal(lines.includes("nearly done"), false);
   const report = await reportOf(id);
   assert.ok(performance.now() - startedMs >= 3000);
-  assert.ok(lines.indexOf("late but done") < lines.indexOf(`END RequestId: ${id}`));
+  // An extension's output and its call for the next event take two ways, and have no order between them: hence what it says before.
+  assert.ok(lines.indexOf("nearly done") < lines.indexOf(`END RequestId: ${id}`));
   const [, durationMs] = /Duration: (\d+)\.\d\d ms/.exec(report) ?? [];
   assert.ok(Number(durationMs) >= 3000, report);
 });
