@@ -25,6 +25,14 @@ function describe(byte: number): string {
   return `'${String.fromCharCode(byte)}' (code ${byte})`;
 }
 
+/** Of a byte; both count from 1. */
+interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+
+const placeText = ({ line, column }: Place) => `[${SOURCE}; line: ${line}, column: ${column}]`;
+
 class NotJson extends Error {}
 
 /** What is wrong with it, with its place; `undefined` when it is one JSON value. */
@@ -44,8 +52,8 @@ class Reader {
   #at = 0;
   #line = 1;
   #lineStart = 0;
-  /** Places where the open objects and arrays began, innermost last. */
-  readonly #open: { readonly isObject: boolean; readonly place: string }[] = [];
+  /** The open objects and arrays, innermost last. */
+  readonly #open: { readonly isObject: boolean; readonly place: Place }[] = [];
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -60,12 +68,12 @@ class Reader {
     if (byte !== END) throw this.#unexpected(byte, "Expected space separating root-level values");
   }
 
-  #place(at: number): string {
-    return `[${SOURCE}; line: ${this.#line}, column: ${at - this.#lineStart + 1}]`;
+  #place(at: number): Place {
+    return { line: this.#line, column: at - this.#lineStart + 1 };
   }
 
   #wrong(what: string, at = this.#at): NotJson {
-    return new NotJson(`${what}\n at ${this.#place(at)}`);
+    return new NotJson(`${what}\n at ${placeText(this.#place(at))}`);
   }
 
   /** The byte is the one that was read last. */
@@ -95,7 +103,7 @@ class Reader {
     const inner = this.#open.at(-1);
     if (byte !== END || inner === undefined) return byte;
     const what = inner.isObject ? "Object" : "Array";
-    throw this.#wrong(`Unexpected end-of-input: expected close marker for ${what} (start marker at ${inner.place})`);
+    throw this.#wrong(`Unexpected end-of-input: expected close marker for ${what} (start marker at ${placeText(inner.place)})`);
   }
 
   #value(byte: number): void {
@@ -123,14 +131,17 @@ class Reader {
 
   /** Behind a value inside an object or array: its end, or a comma and the next member. */
   #element(): void {
-    const { isObject, place } = this.#open.at(-1) as { isObject: boolean; place: string };
+    const { isObject, place } = this.#open.at(-1) as { isObject: boolean; place: Place };
     const byte = this.#nextInside();
     const what = isObject ? "Object" : "Array";
     if (byte === (isObject ? CLOSE_OBJECT : CLOSE_ARRAY)) this.#open.pop();
     else if (byte === COMMA) this.#member(this.#nextInside(), isObject);
     else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
       const [found, expected] = isObject ? ["]", "}"] : ["}", "]"];
-      throw this.#wrong(`Unexpected close marker '${found}': expected '${expected}' (for ${what} starting at ${place})`, this.#at - 1);
+      throw this.#wrong(
+        `Unexpected close marker '${found}': expected '${expected}' (for ${what} starting at ${placeText(place)})`,
+        this.#at - 1,
+      );
     } else throw this.#unexpected(byte, `was expecting comma to separate ${what} entries`);
   }
 

@@ -16,8 +16,9 @@ const FUNCTION = /^function$/;
 
 /** Reads a name without judging it; parts that it leaves out are the request's. In doubt a part is read as AWS's pattern reads it. */
 export function readFunctionName(context: Pick<Context, "account" | "region">, text: string): FunctionReference {
-  const parts = text.split(":");
   let { account, region } = context;
+  if (!text.includes(":")) return { account, region, name: text };
+  const parts = text.split(":");
   let at = parts[0] === "arn" && parts[2] === "lambda" ? 3 : 0;
   // The last part is the name, whatever it looks like.
   const isNext = (pattern: RegExp) => at + 1 < parts.length && pattern.test(parts[at] ?? "");

@@ -23,7 +23,8 @@ function placeOf(sorted: readonly string[], id: string): number {
 }
 
 export class View<T> {
-  readonly #partitions = new Map<string, Partition<T>>();
+  /** By account and region. */
+  readonly #partitions = new Map<string, Map<string, Partition<T>>>();
   readonly #changed: Changed<T> | undefined;
   #feed: { stop(): void } | undefined;
 
@@ -39,12 +40,12 @@ export class View<T> {
   }
 
   get(account: string, region: string, id: string): Entry<T> | undefined {
-    return this.#partitions.get(`${account}/${region}`)?.entries.get(id);
+    return this.#partitions.get(account)?.get(region)?.entries.get(id);
   }
 
   /** By id in UTF-8 byte order, after `after`. */
   list(account: string, region: string, range: { prefix?: string; after?: string; limit: number }): Entry<T>[] {
-    const partition = this.#partitions.get(`${account}/${region}`);
+    const partition = this.#partitions.get(account)?.get(region);
     if (partition === undefined) return [];
     const { prefix = "", after, limit } = range;
     const sorted = (partition.sorted ??= [...partition.entries.keys()].toSorted(byteOrder));
@@ -60,7 +61,7 @@ export class View<T> {
   }
 
   *all(): IterableIterator<Entry<T>> {
-    for (const partition of this.#partitions.values()) yield* partition.entries.values();
+    for (const regions of this.#partitions.values()) for (const { entries } of regions.values()) yield* entries.values();
   }
 
   close(): void {
@@ -69,14 +70,21 @@ export class View<T> {
 
   #apply(changes: readonly Change[]): void {
     for (const { key, revision, value } of changes) {
-      const name = `${key.account}/${key.region}`;
-      const partition = this.#partitions.get(name) ?? { entries: new Map<string, Entry<T>>(), sorted: undefined };
-      this.#partitions.set(name, partition);
+      const partition = this.#partition(key);
       const entry = value === undefined ? undefined : { key, revision, value: value as T };
       const before = partition.entries.get(key.id);
       this.#replace(partition, key.id, entry);
       this.#changed?.(key, entry, before);
     }
+  }
+
+  /** The one that a record is in; it is made when it is the first. */
+  #partition({ account, region }: Key): Partition<T> {
+    const regions = this.#partitions.get(account) ?? new Map<string, Partition<T>>();
+    this.#partitions.set(account, regions);
+    const partition = regions.get(region) ?? { entries: new Map<string, Entry<T>>(), sorted: undefined };
+    regions.set(region, partition);
+    return partition;
   }
 
   #replace(partition: Partition<T>, id: string, entry: Entry<T> | undefined): void {
