@@ -23,6 +23,8 @@ export function checkSqlite(version: string | undefined): void {
     throw new Error(`SQLite ${version} of Node ${process.version} can lose data: use a Node with SQLite ${SQLITE_MIN.join(".")} or newer`);
 }
 
+const mebibytesOf = (path: string): number => Math.round((statSync(path, { throwIfNoEntry: false })?.size ?? 0) / 2 ** 20);
+
 /**
  * Opens (or makes) the store in a directory. Throws StorageError `Unavailable` when another server holds it, and an Error when the data is
  * newer than this program or damaged. `failed` is called when the store can no longer promise durability: the process should end.
@@ -44,8 +46,12 @@ export async function sqliteStorage(options: {
     const path = join(directory, "store.db");
     // A clean stop removes the WAL.
     const wasKilled = existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0;
-    if (wasKilled) log.info("the last server did not stop cleanly: checking the database", { path });
     checkFile(path);
+    if (wasKilled)
+      log.info("the last server did not stop cleanly: checking the database, a few seconds for each GiB", {
+        path,
+        mebibytes: mebibytesOf(path),
+      });
     lock.sign();
     makePrivateFile(path);
     const failed = (cause: Error) => {
