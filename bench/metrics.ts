@@ -16,7 +16,7 @@ const INVOCATIONS = 100_000;
 const FUNCTIONS = 200;
 const RUNS = 7;
 
-const REPORT = { durationMs: 1.5, billedMs: 2, memoryPeakMiB: 60 };
+const REPORT = { durationMs: 1.5, latencyMs: 1.5, billedMs: 2, memoryPeakMiB: 60 };
 const RETURNED: Outcome = { kind: "returned", payload: new Uint8Array(), report: REPORT };
 const place = { account: "000000000000", region: "us-east-1" };
 const RUNNING = { function: 1, account: 3, unreserved: 3 };

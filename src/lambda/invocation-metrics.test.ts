@@ -7,7 +7,7 @@ import { LambdaMetrics } from "./invocation-metrics.ts";
 const F = "arn:aws:lambda:us-east-1:000000000000:function:f";
 const deployment = (version: string) =>
   ({ account: "000000000000", region: "us-east-1", functionName: "f", functionArn: F, version }) as Deployment;
-const report = { durationMs: 12, billedMs: 12, memoryPeakMiB: 1 };
+const report = { durationMs: 12, latencyMs: 12, billedMs: 12, memoryPeakMiB: 1 };
 const returned: Outcome = { kind: "returned", payload: new Uint8Array(), report };
 const failed: Outcome = { kind: "failed", cause: "error", errorType: "Error", payload: new Uint8Array(), report };
 

@@ -10,7 +10,7 @@ const ROOT = "1-5759e988-bd862e3fe1be46a994272793";
 const PARENT = "53995c3f42cd8ad8";
 const ARN = "arn:aws:lambda:us-east-1:000000000000:function:f";
 const deployment = { account: "000000000000", region: "us-east-1", functionName: "f", functionArn: ARN, roleArn: "r" } as Deployment;
-const report = { durationMs: 50, billedMs: 50, memoryPeakMiB: 1 };
+const report = { durationMs: 50, latencyMs: 20, billedMs: 50, memoryPeakMiB: 1 };
 const START_MS = Date.UTC(2026, 0, 1);
 const seconds = (ms: number) => (START_MS + ms) / 1000;
 
@@ -81,7 +81,7 @@ test("a segment of the service below the caller's, one of the function below tha
     origin: "AWS::Lambda::Function",
     resource_arn: `${ARN}:live`,
     aws: { account_id: "000000000000", function_arn: ARN, resource_names: ["f"] },
-    annotations: { "aws.responseLatency": 50 },
+    annotations: { "aws.responseLatency": 20, "aws.responseDuration": 30 },
   });
   for (const { id } of segments) assert.match(String(id), /^[0-9a-f]{16}$/);
 });

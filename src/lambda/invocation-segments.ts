@@ -60,7 +60,7 @@ function documentsOf(
     ...answerOf(outcome),
   };
   if (outcome.kind === "throttled" || outcome.kind === "unavailable") return [service];
-  const { durationMs, initMs = 0 } = outcome.report;
+  const { durationMs, latencyMs, initMs = 0 } = outcome.report;
   const initStartMs = endMs - durationMs - initMs;
   return [
     service,
@@ -74,7 +74,7 @@ function documentsOf(
       origin: "AWS::Lambda::Function",
       resource_arn: request.invokedArn,
       aws: { account_id: deployment.account, function_arn: deployment.functionArn, resource_names: [deployment.functionName] },
-      annotations: { "aws.responseLatency": Math.round(durationMs * 1000) / 1000 },
+      annotations: { "aws.responseLatency": toMicrosecond(latencyMs), "aws.responseDuration": toMicrosecond(durationMs - latencyMs) },
       ...(outcome.kind === "failed" ? { fault: true, cause: causeOf(outcome) } : {}),
       ...(initMs === 0
         ? {}
@@ -82,6 +82,9 @@ function documentsOf(
     },
   ];
 }
+
+/** Milliseconds, rounded. */
+const toMicrosecond = (ms: number): number => Math.round(ms * 1000) / 1000;
 
 /** An error of the function is none of the service's answer, and its fault all the same. */
 function answerOf(outcome: Outcome): object {

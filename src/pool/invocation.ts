@@ -43,6 +43,8 @@ export interface InvocationReport {
   /** Bytes of the log's end, at most 4 KiB; only when asked for. */
   readonly logTail?: Uint8Array;
   readonly durationMs: number;
+  /** Until the response began, which is the whole duration unless it was streamed. */
+  readonly latencyMs: number;
   readonly billedMs: number;
   readonly memoryPeakMiB: number;
   /** Present at a cold start. */

@@ -21,6 +21,8 @@ export interface EnvironmentInvocation {
 export interface EnvironmentReport {
   readonly logTail?: Uint8Array;
   readonly durationMs: number;
+  /** Until the response began. */
+  readonly latencyMs: number;
   readonly billedMs: number;
   /** Without a log tail this is the figure of the last measurement: the answer does not wait for a new one. */
   readonly memoryPeakMiB: number;
@@ -91,10 +93,11 @@ export function figuresOf(flight: Flight, verdict: Verdict, nowMs: number, timeo
 }
 
 export function resultOf(flight: Flight, verdict: Verdict, figures: Figures, memoryPeakMiB: number): EnvironmentResult {
-  const { durationMs, billedMs, initMs } = figures;
+  const { durationMs, latencyMs, billedMs, initMs } = figures;
   const report: EnvironmentReport = {
     ...(flight.tail === undefined ? {} : { logTail: flight.tail.bytes() }),
     durationMs,
+    latencyMs,
     billedMs,
     memoryPeakMiB,
     ...(initMs === undefined ? {} : { initMs }),

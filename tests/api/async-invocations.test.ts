@@ -17,7 +17,7 @@ import { eventually } from "../support/eventually.ts";
 import { makeFunction as makeRealFunction, makeRole } from "../support/functions.ts";
 import { arnOf, makeFunction, send, startLambda, UUID, type Started } from "./lambda.fixture.ts";
 
-const REPORT = { durationMs: 1, billedMs: 1, memoryPeakMiB: 1 };
+const REPORT = { durationMs: 1, latencyMs: 1, billedMs: 1, memoryPeakMiB: 1 };
 const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString();
 const invokeEvent = (started: Pick<Started, "client">, Payload?: string | Uint8Array, FunctionName = "f") =>
   started.client.send(new InvokeCommand({ FunctionName, InvocationType: "Event", ...(Payload === undefined ? {} : { Payload }) }));

@@ -272,7 +272,7 @@ test("a directory that somebody removed is made again, from layers that are ther
   one.invoker.answer = (_deployment, { payload }) => ({
     kind: "returned",
     payload,
-    report: { durationMs: 1, billedMs: 1, memoryPeakMiB: 1 },
+    report: { durationMs: 1, latencyMs: 1, billedMs: 1, memoryPeakMiB: 1 },
   });
   assert.equal(await optOf(one), opt);
   assert.equal(await readFile(join(opt, "both"), "utf8"), "b");

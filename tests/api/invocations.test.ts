@@ -9,7 +9,7 @@ import { FAKE_ROOT, type ClientError } from "../../src/aws/fake-service.ts";
 import type { Outcome } from "../../src/pool/invocation.ts";
 import { arnOf, check, covered, makeFunction, REGION, startLambda, UUID, type Row, type Started } from "./lambda.fixture.ts";
 
-const REPORT = { durationMs: 1, billedMs: 1, memoryPeakMiB: 1 };
+const REPORT = { durationMs: 1, latencyMs: 1, billedMs: 1, memoryPeakMiB: 1 };
 const invoke = (started: Started, more: Partial<lambda.InvokeCommandInput> = {}) =>
   started.client.send(new lambda.InvokeCommand({ FunctionName: "f", ...more }));
 const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString();

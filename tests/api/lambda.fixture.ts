@@ -58,7 +58,7 @@ export class FakeInvoker implements Invoker {
   answer: (deployment: Deployment, request: InvocationRequest) => Outcome | Promise<Outcome> = (_deployment, { payload }) => ({
     kind: "returned",
     payload,
-    report: { durationMs: 1, billedMs: 1, memoryPeakMiB: 1 },
+    report: { durationMs: 1, latencyMs: 1, billedMs: 1, memoryPeakMiB: 1 },
   });
 
   async invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome> {

@@ -6,7 +6,7 @@ import type { InvocationRequest, Outcome } from "../../src/pool/invocation.ts";
 import { eventually } from "../support/eventually.ts";
 import { check, makeFunction, startLambda, type Row, type Started } from "./lambda.fixture.ts";
 
-const REPORT = { durationMs: 1, billedMs: 1, memoryPeakMiB: 1 };
+const REPORT = { durationMs: 1, latencyMs: 1, billedMs: 1, memoryPeakMiB: 1 };
 const NOTHING = new Uint8Array();
 const returned = (payload: Uint8Array = NOTHING): Outcome => ({ kind: "returned", payload, report: REPORT });
 

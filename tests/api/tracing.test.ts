@@ -61,7 +61,7 @@ test("an event keeps the decision that was made when it was accepted", async (t)
   const ended = Promise.withResolvers<string>();
   started.invoker.answer = (_deployment, { payload, traceHeader = "" }) => {
     ended.resolve(traceHeader);
-    return { kind: "returned", payload, report: { durationMs: 1, billedMs: 1, memoryPeakMiB: 1 } };
+    return { kind: "returned", payload, report: { durationMs: 1, latencyMs: 1, billedMs: 1, memoryPeakMiB: 1 } };
   };
   await started.client.send(new lambda.InvokeCommand({ FunctionName: "f", InvocationType: "Event" }));
   assert.match(await ended.promise, /;Sampled=1/);
