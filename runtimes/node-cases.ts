@@ -26,6 +26,10 @@ const since24 = (major: number) => major >= 24;
 const NEVER =
   "The Lambda runtime client detected an unexpected Node.js exit code. This is most commonly caused by a Promise that was never settled. For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes";
 
+const moduleOf = (source: string) => `data:text/javascript,${encodeURIComponent(source)}`;
+const HOOKS =
+  "export const load = async (url, context, next) => { const loaded = await next(url, context); return url.endsWith('/index.mjs') ? { ...loaded, source: String(loaded.source).replace('as written', 'as hooked') } : loaded }";
+
 export const RESULTS: readonly Case[] = [
   {
     title: "CommonJS, async",
@@ -45,6 +49,36 @@ export const RESULTS: readonly Case[] = [
       "index.js": "const one = await Promise.resolve(1); export const handler = async () => one",
     },
     result: 1,
+  },
+  {
+    title: "an ES module whose import awaits at the top, run once",
+    files: {
+      "index.mjs": "import './later.mjs'; globalThis.runs = (globalThis.runs ?? 0) + 1; export const handler = async () => globalThis.runs",
+      "later.mjs": "await 0",
+    },
+    result: 1,
+  },
+  {
+    title: "an ES module with an export that stands for all where it is required",
+    files: {
+      "index.mjs":
+        "const all = { handler: async () => 'required' }; export { all as 'module.exports' }; export const handler = async () => 'imported'",
+    },
+    result: "imported",
+  },
+  {
+    title: "hooks for ES modules that come with NODE_OPTIONS",
+    files: { "index.mjs": "export const handler = async () => 'as written'" },
+    env: { NODE_OPTIONS: `--import=${moduleOf(`import { register } from "node:module"; register(${JSON.stringify(moduleOf(HOOKS))})`)}` },
+    result: "as hooked",
+  },
+  {
+    title: "a required ES module is not in the cache of those that are",
+    files: {
+      "index.mjs":
+        "import { createRequire } from 'node:module'; export const handler = async () => Object.keys(createRequire(import.meta.url).cache).some((file) => file.endsWith('index.mjs'))",
+    },
+    result: false,
   },
   { title: ".cjs", files: { "index.cjs": "exports.handler = async () => 2" }, result: 2 },
   {
