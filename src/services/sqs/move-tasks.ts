@@ -10,7 +10,7 @@ import { invalidParameter, invalidValue, missingParameter, notFound } from "./fa
 import { findQueue, queueOf, queueWithArn, type Queue, type QueueName, type SqsParts } from "./model.ts";
 import { sourcesOf } from "./redrive.ts";
 
-export const TASK_KIND = "sqs.move-task";
+const TASK_KIND = "sqs.move-task";
 const KEPT_MAX = 10;
 const PER_SECOND_MAX = 500;
 /** Messages moved in one call of the store. */
