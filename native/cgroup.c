@@ -1,9 +1,10 @@
-// Control groups: one directory lambent-PID-STARTTIME per hierarchy, one below it per sandbox.
+// Control groups: one directory lambent-PID-STARTTIME-PIDNAMESPACE per hierarchy, one below it per sandbox.
 #include "cgroup.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,8 @@ struct hierarchy {
 
 static struct hierarchy hierarchies[HIERARCHIES_MAX];
 static size_t hierarchy_count;
-static char own_name[64];
+static char own_name[96];
+static unsigned long long pid_namespace;
 
 static unsigned roles_of(const char *options) {
   unsigned roles = 0;
@@ -147,20 +149,21 @@ static unsigned prepare_v2(const char *directory) {
 }
 
 static void find_hierarchies(const char *parent) {
-  FILE *mounts = fopen("/proc/self/mounts", "re");
-  char source[256], directory[256], type[64], options[256], own[256];
-  while (mounts && fscanf(mounts, "%255s %255s %63s %255s %*d %*d", source, directory, type, options) == 4) {
-    bool is_v2 = !strcmp(type, "cgroup2");
-    if (!is_v2 && (strcmp(type, "cgroup") || !roles_of(options))) continue;
-    if (is_known(is_v2, roles_of(options))) continue;
+  FILE *mounts = setmntent("/proc/self/mounts", "re");
+  char line[4096], own[256], whole[512];  // a longer line, as an image of many layers has it, is cut: it is none of these
+  struct mntent mount;
+  while (mounts && getmntent_r(mounts, &mount, line, sizeof line)) {
+    bool is_v2 = !strcmp(mount.mnt_type, "cgroup2");
+    unsigned roles = roles_of(mount.mnt_opts);
+    if (!is_v2 && (strcmp(mount.mnt_type, "cgroup") || !roles)) continue;
+    if (is_known(is_v2, roles)) continue;
     own[0] = 0;
     if (parent) snprintf(own, sizeof own, "%s", parent);
-    else if (geteuid()) own_parent(is_v2 ? "" : options, own, sizeof own);
-    char whole[512];
-    snprintf(whole, sizeof whole, "%s%s", directory, own);
-    add_hierarchy(whole, is_v2, is_v2 ? prepare_v2(whole) : roles_of(options));
+    else if (geteuid()) own_parent(is_v2 ? "" : mount.mnt_opts, own, sizeof own);
+    snprintf(whole, sizeof whole, "%s%s", mount.mnt_dir, own);
+    add_hierarchy(whole, is_v2, is_v2 ? prepare_v2(whole) : roles);
   }
-  if (mounts) fclose(mounts);
+  if (mounts) endmntent(mounts);
 }
 
 // A version 1 freezer is of no use beside a version 2 tree, which is quicker and lets frozen processes be killed.
@@ -184,11 +187,13 @@ static unsigned long long start_time_of(pid_t pid) {
   return state == 'Z' || state == 'X' ? 0 : started;
 }
 
+// One whom this pid namespace does not have is shown as 0, which for kill is everybody in our own process group.
 static void kill_members(const char *directory) {
   char path[PATH_MAX_BYTES];
   snprintf(path, sizeof path, "%s/cgroup.procs", directory);
   FILE *members = fopen(path, "re");
-  for (int pid; members && fscanf(members, "%d", &pid) == 1;) kill(pid, SIGKILL);
+  for (int pid; members && fscanf(members, "%d", &pid) == 1;)
+    if (pid > 0) kill(pid, SIGKILL);
   if (members) fclose(members);
 }
 
@@ -211,12 +216,14 @@ static void sweep_directory(const char *directory) {
   remove_soon(directory);
 }
 
+// Of another pid namespace, a container's say, nobody here can tell who lives: what that one's launchers have is theirs to sweep.
 static void sweep(const struct hierarchy *in) {
   DIR *entries = opendir(in->directory);
   for (struct dirent *entry; entries && (entry = readdir(entries));) {
     int pid;
-    unsigned long long started;
-    if (sscanf(entry->d_name, "lambent-%d-%llu", &pid, &started) != 2 || start_time_of(pid) == started) continue;
+    unsigned long long started, in_namespace;
+    if (sscanf(entry->d_name, "lambent-%d-%llu-%llu", &pid, &started, &in_namespace) != 3) continue;
+    if (in_namespace != pid_namespace || start_time_of(pid) == started) continue;
     char path[PATH_MAX_BYTES];
     snprintf(path, sizeof path, "%s/%s", in->directory, entry->d_name);
     sweep_directory(path);
@@ -245,7 +252,10 @@ static const char *make_own(const struct hierarchy *in) {
 }
 
 const char *cgroup_init(const char *parent) {
-  snprintf(own_name, sizeof own_name, "lambent-%d-%llu", getpid(), start_time_of(getpid()));
+  struct stat found;
+  if (stat("/proc/self/ns/pid", &found)) return "the pid namespace";
+  pid_namespace = found.st_ino;
+  snprintf(own_name, sizeof own_name, "lambent-%d-%llu-%llu", getpid(), start_time_of(getpid()), pid_namespace);
   find_hierarchies(parent);
   drop_v1_freezer();
   const char *missing = check_roles();
@@ -311,6 +321,7 @@ const char *cgroup_create(const char *name, const struct cgroup_limits *limits, 
     if (failed) return failed;
     path_of(path, &hierarchies[i], name, NULL);
     *into = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*into < 0) return "opening the control group";  // a sandbox must not begin outside of it
   }
   return NULL;
 }

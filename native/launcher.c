@@ -109,6 +109,12 @@ static void watch(int descriptor, const struct sandbox *sandbox, bool is_end) {
   if (epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event)) give_up("watching a descriptor");
 }
 
+// A sandbox whose process 1 is just being made has copies of our descriptors: closing ours alone would not end the events.
+static void unwatch(int descriptor) {
+  epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, NULL);
+  close(descriptor);
+}
+
 static struct sandbox *find(const char *name) {
   for (size_t i = 0; i < sandbox_count; i++)
     if (name && !strcmp(sandboxes[i]->name, name)) return sandboxes[i];
@@ -217,7 +223,7 @@ static void hear(struct sandbox *sandbox) {
   ssize_t size = recvmsg(sandbox->report, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size <= 0) {
-    close(sandbox->report);
+    unwatch(sandbox->report);
     sandbox->report = -1;
     return;
   }
@@ -248,7 +254,7 @@ static void reap(struct sandbox *sandbox) {
   siginfo_t how = {0};
   if (waitid(P_PIDFD, (id_t)sandbox->pidfd, &how, WEXITED | WNOHANG) || how.si_pid == 0) return;
   while (sandbox->report >= 0) hear(sandbox);
-  close(sandbox->pidfd);
+  unwatch(sandbox->pidfd);
   if (sandbox->mount_namespace >= 0) close(sandbox->mount_namespace);
   sandbox->mount_namespace = -1;
   sandbox->has_ended = true;
@@ -329,6 +335,7 @@ static bool take_requests(void) {
     explicit_bzero(input + at + 4, length);  // its secrets are no business of the next sandbox's process 1
   }
   memmove(input, input + at, input_size -= at);
+  explicit_bzero(input + input_size, at);  // nor is what has come of the next request, where it was
   return true;
 }
 

@@ -22,6 +22,8 @@ export interface Config {
   readonly account: string;
   /** For `lambent env`; a request's own region comes from its signature. */
   readonly region: string;
+  /** What the command line itself says of the server that is meant goes before what the AWS clients' environment says. */
+  readonly given: { readonly server: boolean; readonly region: boolean };
   readonly acceptTestCredentials: boolean;
   /** Names besides localhost under which clients reach the server. */
   readonly hostNames: readonly string[];
@@ -129,6 +131,7 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     rubySearchPath: rubyPlaces(environment),
     account: matching("account", text(flags.account, "LAMBENT_ACCOUNT", "000000000000"), /^\d{12}$/, "twelve digits"),
     region: matching("region", text(flags.region, "LAMBENT_REGION", "us-east-1"), /^[a-z]{2}(?:-[a-z]+)+-\d$/, "a region's name"),
+    given: { server: (flags.host ?? flags.port ?? flags.data) !== undefined, region: flags.region !== undefined },
     acceptTestCredentials,
     hostNames: flags.hostName ?? list(environment["LAMBENT_HOST_NAMES"]),
     network: network === "internet" ? "internet" : "endpoint",

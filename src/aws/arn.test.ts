@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatArn, parseArn } from "./arn.ts";
+import { parseArn } from "./arn.ts";
 
-test("an ARN is taken apart and put together again", () => {
-  const text = "arn:aws:lambda:eu-west-1:000000000000:function:f:live";
-  const arn = parseArn(text);
+test("an ARN is taken apart", () => {
+  const arn = parseArn("arn:aws:lambda:eu-west-1:000000000000:function:f:live");
   assert.deepEqual(arn, { partition: "aws", service: "lambda", region: "eu-west-1", account: "000000000000", resource: "function:f:live" });
-  assert.equal(arn === undefined ? "" : formatArn(arn), text);
   assert.deepEqual(parseArn("arn:aws:s3:::b/k"), { partition: "aws", service: "s3", region: "", account: "", resource: "b/k" });
 });
 

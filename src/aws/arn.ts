@@ -14,6 +14,3 @@ export function parseArn(text: string): Arn | undefined {
   if (prefix !== "arn" || partition === "" || service === "" || resource.length === 0) return undefined;
   return { partition, service, region, account, resource: resource.join(":") };
 }
-
-export const formatArn = ({ partition, service, region, account, resource }: Arn): string =>
-  `arn:${partition}:${service}:${region}:${account}:${resource}`;

@@ -77,7 +77,7 @@ function targetOperation(request: WireRequest): string {
   return target.slice(target.lastIndexOf(".") + 1);
 }
 
-export async function loadService(definition: ServiceDefinition): Promise<LoadedService> {
+async function loadService(definition: ServiceDefinition): Promise<LoadedService> {
   const model: ServiceModel = {
     ...serviceModel(definition.name, definition.client, definition.clientClass),
     ...(definition.query === undefined ? {} : { hasQueryErrors: true }),

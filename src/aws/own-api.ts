@@ -13,7 +13,7 @@ import type { WireRequest, WireResponse } from "./request.ts";
 import { knownFault, faultMembers } from "./wire-fault.ts";
 
 /** The signing name of its requests, and the prefix of its actions. */
-export const OWN_SERVICE = "lambent";
+const OWN_SERVICE = "lambent";
 export const OWN_PATH = "/_lambent/";
 
 export interface OwnCall {

@@ -5,7 +5,7 @@ import { dateToUtcString } from "./smithy.ts";
 /** A request that doesn't have the form of its operation's input; each protocol answers it with its own code. */
 export class Malformed extends Error {}
 
-const NUMBER = /^-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/;
+const NUMBER = /^-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?$/;
 const BASE64 = /^[A-Za-z0-9+/\-_]*={0,2}$/;
 const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[-+]\d\d:\d\d)$/i;
 const HTTP_DATE = /^[A-Z][a-z]{2,8},? \d\d[ -][A-Z][a-z]{2}[ -](?:\d\d){1,2} \d\d:\d\d:\d\d(?:\.\d+)? GMT$/;

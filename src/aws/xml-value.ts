@@ -3,8 +3,6 @@ import { decodeText, encodeText, Malformed } from "./scalar.ts";
 import type { MapShape, Member, Shape, StructureShape } from "./shape.ts";
 import { escapeXml, type XmlElement } from "./xml.ts";
 
-const NO_ATTRIBUTES: ReadonlyMap<string, string> = new Map();
-
 function readMap(shape: MapShape, entries: readonly XmlElement[]): Record<string, unknown> {
   const map = Object.create(null) as Record<string, unknown>;
   for (const entry of entries) {
@@ -105,6 +103,3 @@ export function writeContent(shape: Shape, value: unknown): string {
 export function writeDocument(name: string, xmlNamespace: string, shape: StructureShape, value: unknown): string {
   return `<?xml version="1.0" encoding="UTF-8"?>\n${writeElement(name, shape, value, attributeText("xmlns", xmlNamespace))}`;
 }
-
-/** An element without children or attributes: what an empty body stands for. */
-export const emptyElement = (): XmlElement => ({ name: "", attributes: NO_ATTRIBUTES, children: [], text: "" });

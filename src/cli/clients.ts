@@ -15,17 +15,26 @@ export interface Connection {
 export const endpointOf = (config: Config): string =>
   `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${config.port}`;
 
-/** The environment's settings win as long as they are complete, so that `eval "$(lambent env)"` decides which server is meant. */
+/**
+ * The environment's settings win as long as they are complete, so that `eval "$(lambent env)"` decides which server is meant; a flag that names one
+ * wins over them.
+ */
 export async function connection(config: Config): Promise<Connection> {
-  const { endpoint, accessKeyId, secretAccessKey, sessionToken, region } = clientEnvironment();
+  const { endpoint, accessKeyId, secretAccessKey, sessionToken, region: usual } = clientEnvironment();
+  const { given } = config;
+  if (given.server) return await ownConnection(config);
   if (endpoint !== undefined && !/^https?:$/.test(URL.parse(endpoint)?.protocol ?? ""))
     throw new CliError(`AWS_ENDPOINT_URL: "${endpoint}" is no URL such as http://127.0.0.1:4566`, 2);
-  if (endpoint !== undefined && accessKeyId !== undefined && secretAccessKey !== undefined)
-    return {
-      endpoint,
-      region: region ?? config.region,
-      credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
-    };
+  if (endpoint === undefined || accessKeyId === undefined || secretAccessKey === undefined) return await ownConnection(config);
+  return {
+    endpoint,
+    region: given.region ? config.region : (usual ?? config.region),
+    credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
+  };
+}
+
+/** With the keys that lie in the data directory. */
+async function ownConnection(config: Config): Promise<Connection> {
   const keys = await readInstallKeys(config.dataDirectory);
   if (keys === undefined)
     throw new CliError(

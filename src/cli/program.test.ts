@@ -84,6 +84,18 @@ test("an address at which there is no Lambent server is told as that", async (t)
   }
 });
 
+test("a server that the command line names goes before the one of the environment", async () => {
+  const environment = { AWS_ACCESS_KEY_ID: "key", AWS_SECRET_ACCESS_KEY: "secret", AWS_ENDPOINT_URL: "http://127.0.0.1:9" };
+  await lambent(["env", "--data", "named"]); // makes the keys
+  for (const words of [["list"], ["events", "failed"]])
+    await refuses(
+      [...words, "--data", "named", "--port", "7"],
+      1,
+      /^lambent: no Lambent server answers at http:\/\/127\.0\.0\.1:7: /,
+      environment,
+    );
+});
+
 test("an event that is no JSON is told how it comes from a file", async () => {
   await refuses(["invoke", "x", "@event.json"], 2, /^lambent: the event is not JSON: .*; of a file: {2}lambent invoke NAME - < FILE$/m);
 });

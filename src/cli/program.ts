@@ -24,16 +24,18 @@ interface Shared extends Flags {
 
 type Action = (config: Config, terminal: Terminal, options: Shared) => number | Promise<number>;
 
-/** Options that say which server is meant: for the server itself, `env` and the commands that talk to it. */
-function serverOptions(command: Command): Command {
+/** Options that say which server is meant: for `env` and the commands that talk to it. */
+function clientOptions(command: Command): Command {
   return command
-    .option("-p, --port <number>", "port (LAMBENT_PORT; default 4566; 0: any free one)")
-    .option("--host <address>", "address (LAMBENT_HOST; default 127.0.0.1)")
-    .option("-d, --data <dir>", "directory of everything that must survive (LAMBENT_DATA)")
-    .option("--runtimes <dir>", "directory of interpreters and SDKs (LAMBENT_RUNTIMES)")
-    .option("--region <name>", "region for the environment (LAMBENT_REGION; default us-east-1)")
-    .option("--account <digits>", "account number (LAMBENT_ACCOUNT; default 000000000000)");
+    .option("-p, --port <number>", "the server's port (LAMBENT_PORT; default 4566)")
+    .option("--host <address>", "the server's address (LAMBENT_HOST; default 127.0.0.1)")
+    .option("-d, --data <dir>", "the server's data directory, which has its keys (LAMBENT_DATA)")
+    .option("--region <name>", "region (LAMBENT_REGION; default us-east-1)");
 }
+
+/** Where what runs functions is: for the server, and for who chooses or installs a runtime. */
+const runtimesOption = (command: Command): Command =>
+  command.option("--runtimes <dir>", "directory of interpreters and SDKs (LAMBENT_RUNTIMES)");
 
 const forArchitecture = (description: string): Option => new Option("--architecture <name>", description).choices(["x86_64", "arm64"]);
 
@@ -56,7 +58,12 @@ function definitions(run: (action: Action, options: Shared) => Promise<void>): C
 type Run = (action: Action, options: Shared) => Promise<void>;
 
 function addServing(program: Command, run: Run): void {
-  serverOptions(program.command("up").description("serve until Ctrl-C"))
+  runtimesOption(program.command("up").description("serve until Ctrl-C"))
+    .option("-p, --port <number>", "port (LAMBENT_PORT; default 4566; 0: any free one)")
+    .option("--host <address>", "address (LAMBENT_HOST; default 127.0.0.1)")
+    .option("-d, --data <dir>", "directory of everything that must survive (LAMBENT_DATA)")
+    .option("--region <name>", "region of requests that name none (LAMBENT_REGION; default us-east-1)")
+    .option("--account <digits>", "account number (LAMBENT_ACCOUNT; default 000000000000)")
     .option("--accept-test-credentials", "take test/test as the account's root; loopback only (LAMBENT_ACCEPT_TEST_CREDENTIALS=1)")
     .option("--network <kind>", "what functions reach besides Lambent: endpoint (nothing) or internet: public addresses (LAMBENT_NETWORK)")
     .option(
@@ -77,7 +84,7 @@ function addServing(program: Command, run: Run): void {
     .option("--insecure-network", "listen on another address than loopback without TLS")
     .addOption(new Option("--log-level <level>", "server log on stderr (LAMBENT_LOG_LEVEL)").choices(["debug", "info", "warn", "error"]))
     .action((options: Shared) => run((config, terminal) => up(config, terminal), options));
-  serverOptions(program.command("env").description('print the environment for AWS clients: eval "$(lambent env)"'))
+  clientOptions(program.command("env").description('print the environment for AWS clients: eval "$(lambent env)"'))
     .option("--json", "as one JSON object")
     .action((options: Shared) => run(printEnvironment, options));
   program
@@ -92,7 +99,7 @@ function addServing(program: Command, run: Run): void {
 }
 
 function addFunctions(program: Command, run: Run): void {
-  serverOptions(program.command("deploy <path>").description("create or update a function from a directory or a zip"))
+  runtimesOption(clientOptions(program.command("deploy <path>").description("create or update a function from a directory or a zip")))
     .option("-n, --name <name>", "function name (default: the directory's)")
     .option("-r, --runtime <id>", "e.g. nodejs24.x, python3.11, provided.al2023 (default: detected, newest installed)")
     .addOption(forArchitecture("what the code is built for (default: x86_64, or what the function has)"))
@@ -109,33 +116,35 @@ function addFunctions(program: Command, run: Run): void {
     .action((path: string, options: Shared & DeployOptions & { watch?: boolean }) =>
       run((config, terminal) => deployCommand(config, terminal, path, options), options),
     );
-  serverOptions(program.command("invoke <name> [event]").description("invoke a function; the event is JSON, or - for stdin"))
+  clientOptions(program.command("invoke <name> [event]").description("invoke a function; the event is JSON, or - for stdin"))
     .option("--async", "put the event into the function's queue and print the request id; do not wait for the answer")
     .option("--json", "print answer, log and timings as one JSON object")
     .action((name: string, event: string | undefined, options: Shared & { async?: boolean }) =>
       run((config, terminal) => invokeCommand(config, terminal, name, event, options), options),
     );
-  serverOptions(program.command("logs <name>").description("what a function wrote"))
+  clientOptions(program.command("logs <name>").description("what a function wrote"))
     .option("-f, --follow", "go on until Ctrl-C")
     .option("-s, --since <time>", "how far back: 30s, 10m, 2h, 1d", "1h")
     .option("--json", "one JSON object a line")
     .action((name: string, options: Shared & LogsOptions) =>
       run(
-        async (config, terminal) => withClients(config, (clients) => logs(clients, name, options, terminal, untilInterrupted()), 0),
+        async (config, terminal) => withClients(config, (clients) => logs(clients, name, options, terminal, untilInterrupted())),
         options,
       ),
     );
-  serverOptions(program.command("list").description("list the functions"))
+  clientOptions(program.command("list").description("list the functions"))
     .option("--json", "as JSON")
     .action((options: Shared) => run(listCommand, options));
-  serverOptions(program.command("delete <name>").description("delete a function, and the role that deploy made for it")).action(
+  clientOptions(program.command("delete <name>").description("delete a function, and the role that deploy made for it")).action(
     (name: string, options: Shared) => run((config, terminal) => deleteCommand(config, terminal, name), options),
   );
 }
 
 function addLayers(program: Command, run: Run): void {
   const layer = program.command("layer").description("packages that functions share, merged at /opt");
-  serverOptions(layer.command("publish <name> [path]").description("publish a new version from a directory or a zip, and print its ARN"))
+  runtimesOption(
+    clientOptions(layer.command("publish <name> [path]").description("publish a new version from a directory or a zip, and print its ARN")),
+  )
     .option("-r, --requirements <file>", "add what a requirements.txt or a package.json names, installed with pip or npm")
     .option("--runtime <id>", "what it is for (repeatable; with -r default: the newest installed)", collect)
     .option("--description <text>", "description")
@@ -143,46 +152,36 @@ function addLayers(program: Command, run: Run): void {
     .action((name: string, path: string | undefined, options: Shared & PublishOptions) =>
       run((config, terminal) => publishCommand(config, terminal, name, path, options), options),
     );
-  serverOptions(layer.command("list").description("list the layers, each with its newest version"))
+  clientOptions(layer.command("list").description("list the layers, each with its newest version"))
     .option("--json", "as JSON")
     .action((options: Shared) => run(listLayersCommand, options));
 }
 
 function addImages(program: Command, run: Run): void {
   const image = program.command("image").description("container images, for functions whose package type is Image");
-  serverOptions(image.command("push <name>").description("push NAME or NAME:TAG into the server's registry, and print its URI"))
+  clientOptions(image.command("push <name>").description("push NAME or NAME:TAG into the server's registry, and print its URI"))
     .requiredOption("--from <image>", "an OCI layout, or a tar of docker save or podman save")
     .option("--image <tag>", "which image of several")
     .addOption(forArchitecture("of an image for several, which (default: this machine's)"))
     .action((name: string, options: Shared & PushOptions) =>
-      run((config, terminal) => pushCommand(config, terminal, name, options), options),
+      run((config, terminal) => withServer(config, async (to) => terminal.out(await pushImage(to, name, options, terminal))), options),
     );
-}
-
-async function pushCommand(config: Config, terminal: Terminal, name: string, options: PushOptions): Promise<number> {
-  const to = await connection(config);
-  try {
-    terminal.out(await pushImage(to, name, options, terminal));
-  } catch (error) {
-    throw explain(error, to.endpoint);
-  }
-  return 0;
 }
 
 function addEvents(program: Command, run: Run): void {
   const events = program.command("events").description("asynchronous events and deliveries that failed for good");
-  serverOptions(events.command("failed").description("list them, oldest first"))
+  clientOptions(events.command("failed").description("list them, oldest first"))
     .option("--function <name>", "only those of this function")
     .option("--json", "as JSON")
     .action((options: Shared & EventsOptions) =>
       run((config, terminal) => withServer(config, (to) => listFailed(to, options, terminal)), options),
     );
-  serverOptions(events.command("show <id>").description("everything about one, and the event itself on stdout"))
+  clientOptions(events.command("show <id>").description("everything about one, and the event itself on stdout"))
     .option("--json", "as JSON")
     .action((id: string, options: Shared & EventsOptions) =>
       run((config, terminal) => withServer(config, (to) => showFailed(to, id, options, terminal)), options),
     );
-  serverOptions(events.command("redrive [id]").description("send one again, or all: as a new attempt of the same event"))
+  clientOptions(events.command("redrive [id]").description("send one again, or all: as a new attempt of the same event"))
     .option("--all", "all of them")
     .option("--function <name>", "with --all: only those of this function")
     .option("--json", "as JSON")
@@ -193,16 +192,10 @@ function addEvents(program: Command, run: Run): void {
 
 function addMachine(program: Command, run: Run): void {
   const runtime = program.command("runtime").description("interpreters and SDKs of the managed runtimes");
-  runtime
-    .command("list")
-    .description("what is installed, and what can be")
-    .option("--runtimes <dir>", "directory of interpreters and SDKs (LAMBENT_RUNTIMES)")
+  runtimesOption(runtime.command("list").description("what is installed, and what can be"))
     .option("--json", "as JSON")
     .action((options: Shared) => run((config, terminal) => listRuntimes(config, terminal, options.json ?? false), options));
-  runtime
-    .command("install <id...>")
-    .description("install runtimes, e.g. nodejs22.x")
-    .option("--runtimes <dir>", "directory of interpreters and SDKs (LAMBENT_RUNTIMES)")
+  runtimesOption(runtime.command("install <id...>").description("install runtimes, e.g. nodejs22.x"))
     .option("--from <image>", "from an image on this disk: an OCI layout, or a tar of docker save")
     .addOption(forArchitecture("with --from: what its programs are built for (default: this machine's)"))
     .action((ids: string[], options: Shared & InstallFrom) =>
@@ -215,16 +208,6 @@ function addMachine(program: Command, run: Run): void {
     .action((options: Shared) => run((config, terminal) => doctor(config, terminal, options.json ?? false), options));
 }
 
-async function withClients(config: Config, use: (clients: Clients) => Promise<unknown>, exitCode: number): Promise<number> {
-  const to = await connection(config);
-  try {
-    await use(clientsFor(to));
-  } catch (error) {
-    throw explain(error, to.endpoint);
-  }
-  return exitCode;
-}
-
 async function withServer(config: Config, use: (to: Connection) => Promise<void>): Promise<number> {
   const to = await connection(config);
   try {
@@ -234,6 +217,9 @@ async function withServer(config: Config, use: (to: Connection) => Promise<void>
   }
   return 0;
 }
+
+const withClients = (config: Config, use: (clients: Clients) => Promise<void>): Promise<number> =>
+  withServer(config, (to) => use(clientsFor(to)));
 
 function untilInterrupted(): AbortSignal {
   const stop = new AbortController();
@@ -264,24 +250,21 @@ async function deployCommand(
   options: Shared & DeployOptions & { watch?: boolean },
 ): Promise<number> {
   const choose = chooser(config);
-  return await withClients(
-    config,
-    async (clients) => {
-      const once = async () => {
-        const deployed = await deploy(clients, path, options, choose);
-        describeDeployed(terminal, deployed);
-        const { Runtime, Architectures } = deployed.configuration;
-        const needed = whatRuntimeNeeds(config, Runtime, Architectures?.[0]);
-        if (needed !== undefined) terminal.note(terminal.style("yellow", needed));
-        if (options.json) terminal.out(JSON.stringify(deployed.configuration));
-      };
-      if (!options.watch) return await once();
-      const watching = () => terminal.note("watching for changes; Ctrl-C ends");
-      const failed = (error: unknown) => terminal.note(terminal.style("red", explain(error, endpointOf(config)).message));
-      await watchAndDeploy(path, once, { watching, failed }, untilInterrupted());
-    },
-    0,
-  );
+  return await withServer(config, async (to) => {
+    const clients = clientsFor(to);
+    const once = async () => {
+      const deployed = await deploy(clients, path, options, choose);
+      describeDeployed(terminal, deployed);
+      const { Runtime, Architectures } = deployed.configuration;
+      const needed = whatRuntimeNeeds(config, Runtime, Architectures?.[0]);
+      if (needed !== undefined) terminal.note(terminal.style("yellow", needed));
+      if (options.json) terminal.out(JSON.stringify(deployed.configuration));
+    };
+    if (!options.watch) return await once();
+    const watching = () => terminal.note("watching for changes; Ctrl-C ends");
+    const failed = (error: unknown) => terminal.note(terminal.style("red", explain(error, to.endpoint).message));
+    await watchAndDeploy(path, once, { watching, failed }, untilInterrupted());
+  });
 }
 
 async function invokeCommand(
@@ -293,49 +276,41 @@ async function invokeCommand(
 ): Promise<number> {
   const payload = await eventText(event);
   let exitCode = 0;
-  await withClients(
-    config,
-    async (clients) => {
-      if (options.async) {
-        const requestId = await invokeLater(clients.lambda, name, payload);
-        return terminal.out(options.json ? JSON.stringify({ requestId }) : requestId);
-      }
-      const result = await invoke(clients.lambda, name, payload);
-      if (options.json) terminal.out(JSON.stringify(result));
-      else describeInvoked(terminal, result);
-      exitCode = result.functionError === undefined ? 0 : 3;
-    },
-    0,
-  );
+  await withClients(config, async (clients) => {
+    if (options.async) {
+      const requestId = await invokeLater(clients.lambda, name, payload);
+      return terminal.out(options.json ? JSON.stringify({ requestId }) : requestId);
+    }
+    const result = await invoke(clients.lambda, name, payload);
+    if (options.json) terminal.out(JSON.stringify(result));
+    else describeInvoked(terminal, result);
+    exitCode = result.functionError === undefined ? 0 : 3;
+  });
   return exitCode;
 }
 
 async function listCommand(config: Config, terminal: Terminal, options: Shared): Promise<number> {
-  return await withClients(
-    config,
-    async (clients) => {
-      const functions: FunctionConfiguration[] = [];
-      let Marker: string | undefined;
-      do {
-        const page = await clients.lambda.send(new ListFunctionsCommand(Marker === undefined ? {} : { Marker }));
-        functions.push(...(page.Functions ?? []));
-        Marker = page.NextMarker;
-      } while (Marker !== undefined);
-      if (options.json) return terminal.out(JSON.stringify(functions));
-      if (functions.length === 0) return terminal.note("no functions yet: try  ./lambent deploy examples/greeter");
-      const head = ["NAME", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "MODIFIED"];
-      const rows = functions.map((one) => [
-        one.FunctionName ?? "",
-        one.Runtime ?? "",
-        one.Handler ?? "",
-        `${one.MemorySize} MB`,
-        `${one.Timeout} s`,
-        one.LastModified ?? "",
-      ]);
-      terminal.out(columns([head, ...rows]));
-    },
-    0,
-  );
+  return await withClients(config, async (clients) => {
+    const functions: FunctionConfiguration[] = [];
+    let Marker: string | undefined;
+    do {
+      const page = await clients.lambda.send(new ListFunctionsCommand(Marker === undefined ? {} : { Marker }));
+      functions.push(...(page.Functions ?? []));
+      Marker = page.NextMarker;
+    } while (Marker !== undefined);
+    if (options.json) return terminal.out(JSON.stringify(functions));
+    if (functions.length === 0) return terminal.note("no functions yet: try  ./lambent deploy examples/greeter");
+    const head = ["NAME", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "MODIFIED"];
+    const rows = functions.map((one) => [
+      one.FunctionName ?? "",
+      one.Runtime ?? "",
+      one.Handler ?? "",
+      `${one.MemorySize} MB`,
+      `${one.Timeout} s`,
+      one.LastModified ?? "",
+    ]);
+    terminal.out(columns([head, ...rows]));
+  });
 }
 
 async function publishCommand(
@@ -350,39 +325,27 @@ async function publishCommand(
     pythonSearchPath: config.pythonSearchPath,
     note: (line: string) => terminal.note(terminal.style("dim", line)),
   };
-  return await withClients(
-    config,
-    async ({ lambda }) => {
-      const published = await publishLayer(lambda, name, path, options, machine);
-      if (options.json) terminal.out(JSON.stringify(published));
-      else describePublished(terminal, published);
-    },
-    0,
-  );
+  return await withClients(config, async ({ lambda }) => {
+    const published = await publishLayer(lambda, name, path, options, machine);
+    if (options.json) terminal.out(JSON.stringify(published));
+    else describePublished(terminal, published);
+  });
 }
 
 async function listLayersCommand(config: Config, terminal: Terminal, options: Shared): Promise<number> {
-  return await withClients(
-    config,
-    async ({ lambda }) => {
-      const layers = await listLayers(lambda);
-      if (options.json) terminal.out(JSON.stringify(layers));
-      else describeLayers(terminal, layers);
-    },
-    0,
-  );
+  return await withClients(config, async ({ lambda }) => {
+    const layers = await listLayers(lambda);
+    if (options.json) terminal.out(JSON.stringify(layers));
+    else describeLayers(terminal, layers);
+  });
 }
 
 async function deleteCommand(config: Config, terminal: Terminal, name: string): Promise<number> {
-  return await withClients(
-    config,
-    async (clients) => {
-      await clients.lambda.send(new DeleteFunctionCommand({ FunctionName: name }));
-      await removeRole(clients.iam, name);
-      terminal.note(`deleted ${name}`);
-    },
-    0,
-  );
+  return await withClients(config, async (clients) => {
+    await clients.lambda.send(new DeleteFunctionCommand({ FunctionName: name }));
+    await removeRole(clients.iam, name);
+    terminal.note(`deleted ${name}`);
+  });
 }
 
 /** Exit codes: 0 done, 1 failed, 2 wrong use, 3 the invoked function answered with an error. */

@@ -16,7 +16,7 @@ const TRUST = JSON.stringify({
 const BASIC = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole";
 
 /** IAM role names have at most 64 characters, as function names do. */
-export const roleNameOf = (functionName: string): string => `lambent-${functionName}`.slice(0, 64);
+const roleNameOf = (functionName: string): string => `lambent-${functionName}`.slice(0, 64);
 
 const isMissing = (error: unknown) => (error as Error).name === "NoSuchEntityException" || (error as Error).name === "NoSuchEntity";
 

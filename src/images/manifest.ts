@@ -1,10 +1,10 @@
 // Manifests, indexes and configurations of container images, as Docker and OCI write them: read with bounds, nothing believed.
 
 export const OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json";
-export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
+const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
 export const OCI_CONFIG = "application/vnd.oci.image.config.v1+json";
-export const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
-export const DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json";
+const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json";
 /** https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-manifests */
 export const MANIFEST_BYTES_MAX = 4 * 2 ** 20;
 const LAYERS_MAX = 127;

@@ -29,7 +29,7 @@ type Configs = Pick<Lambda, "codeSigningConfigs">;
 
 const ARN_START = ({ account, region }: Place) => `arn:aws:lambda:${region}:${account}:code-signing-config:`;
 
-export const codeSigningKey = ({ account, region }: Place, id: string): Key => ({ account, region, kind: CODE_SIGNING_KIND, id });
+const codeSigningKey = ({ account, region }: Place, id: string): Key => ({ account, region, kind: CODE_SIGNING_KIND, id });
 
 /** Only those of the request's own account and region. */
 export function codeSigningConfigOf({ codeSigningConfigs }: Configs, context: Place, arn: string): Entry<CodeSigningRecord> | undefined {

@@ -93,7 +93,7 @@ function objectKey(name: string, id: string, nowMs: number): string {
 }
 
 /** Event and answer stand in it byte for byte, so it is put together as text. */
-export function invocationRecord({ condition, event, runs, response }: Ending, arn: string, nowMs: number): Uint8Array {
+function invocationRecord({ condition, event, runs, response }: Ending, arn: string, nowMs: number): Uint8Array {
   const requestContext = { requestId: event.requestId, functionArn: arn, condition, approximateInvokeCount: runs };
   const head = JSON.stringify({ version: "1.0", timestamp: new Date(nowMs).toISOString(), requestContext });
   const pieces = [Buffer.from(`${head.slice(0, -1)},"requestPayload":`), event.payload];

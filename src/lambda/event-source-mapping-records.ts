@@ -7,7 +7,7 @@ import { SOURCE_TRAITS, type EventSources, type Settings, type SourceKind } from
 
 export const MAPPING_KIND = "lambda.event-source-mapping";
 /** Which mapping a source and a function have: two of them can't be made at once. */
-export const MAPPED_SOURCE_KIND = "lambda.mapped-source";
+const MAPPED_SOURCE_KIND = "lambda.mapped-source";
 
 export interface MappingRecord {
   readonly kind: SourceKind;

@@ -27,7 +27,7 @@ type Place = Pick<FunctionReference, "account" | "region" | "name" | "qualifier"
 type Urls = Pick<Lambda, "functionUrls">;
 
 /** A function's name has no slash. */
-export const functionUrlKey = ({ account, region, name, qualifier = "" }: Place): Key => ({
+const functionUrlKey = ({ account, region, name, qualifier = "" }: Place): Key => ({
   account,
   region,
   kind: FUNCTION_URL_KIND,

@@ -4,7 +4,7 @@ import type { Deployment } from "../pool/invocation.ts";
 import { invalidParameter } from "./faults.ts";
 import type { Configuration, Deployed } from "./model.ts";
 
-export const isolatesTenants = ({ TenantIsolationMode }: Configuration): boolean => TenantIsolationMode === "PER_TENANT";
+const isolatesTenants = ({ TenantIsolationMode }: Configuration): boolean => TenantIsolationMode === "PER_TENANT";
 
 /** Throws when a tenant is named and should not be, or the other way round. */
 export function checkTenant({ configuration }: Deployed, tenantId: string | undefined): void {

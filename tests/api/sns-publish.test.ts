@@ -52,6 +52,11 @@ test("Publish refuses what is no message", async (t) => {
       invalidValue("The message attribute 'a' with type 'Binary' must use field 'Binary'."),
     ],
     [{ MessageAttributes: { a: text("x", "Number") } }, invalidValue("Could not cast message attribute 'a' value to number.")],
+    // A long one is refused at once, too.
+    [
+      { MessageAttributes: { a: text(`${"1".repeat(250_000)}x`, "Number") } },
+      invalidValue("Could not cast message attribute 'a' value to number."),
+    ],
   ] as const satisfies readonly (readonly [Partial<sns.PublishCommandInput>, object])[])
     await assert.rejects(publish(input), fault, JSON.stringify(input).slice(0, 100));
   assert.match((await publish({ Message: "x".repeat(262_144) })).MessageId ?? "", /^[0-9a-f-]{36}$/);

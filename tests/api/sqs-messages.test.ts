@@ -188,6 +188,12 @@ const WRONG_MESSAGES: readonly [what: string, input: Partial<sqs.SendMessageComm
     "Message (user) attribute 'a' must contain a non-empty value of type 'String'.",
   ],
   ["a number that is none", { MessageAttributes: { a: value("ten", "Number") } }, "InvalidParameterValue", /to a number/],
+  [
+    "a long one that is none",
+    { MessageAttributes: { a: value(`${"1".repeat(250_000)}x`, "Number") } },
+    "InvalidParameterValue",
+    /to a number/,
+  ],
   ["39 digits", { MessageAttributes: { a: value("1".repeat(39), "Number.big") } }, "InvalidParameterValue", /to a number/],
   ["a list", { MessageAttributes: { a: { DataType: "String", StringListValues: ["a"] } } }, "UnsupportedOperation", /list values/],
   ["another system attribute", { MessageSystemAttributes: { SenderId: value("me") } as never }, "InvalidParameterValue", /SenderId/],

@@ -1,10 +1,15 @@
 // SQS queues: made, found, described, changed, emptied, deleted; tags, permissions, redrive, move tasks; the older protocol.
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import * as sqs from "@aws-sdk/client-sqs";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { Sha256 } from "../../bench/signed-requests.ts";
 import { assertRefused, FAKE_ROOT } from "../../src/aws/fake-service.ts";
+import { silentLog } from "../../src/base/log.ts";
+import { sqliteStorage } from "../../src/store/sqlite/sqlite-storage.ts";
 import {
   ACCOUNT,
   arnOf,
@@ -363,6 +368,23 @@ test("a slow move task can be cancelled, goes on after a restart, and is alone",
   });
   assert.deepEqual([task.ApproximateNumberOfMessagesMoved, task.TaskHandle], [2, undefined]);
   await assertRefused(second.client.send(new sqs.CancelMessageMoveTaskCommand({ TaskHandle })), "InvalidParameterValue", 400);
+});
+
+test("of move tasks that are started in the same moment one is", async (t) => {
+  // On disk: there every look takes a while, in which the others look, too.
+  const directory = await mkdtemp(join(tmpdir(), "lambent-sqs-"));
+  const started = await startSqs(t, (clock) => sqliteStorage({ directory, clock, log: silentLog }));
+  t.after(() => rm(directory, { recursive: true }));
+  await deadLetters(started, 3);
+  const start = () =>
+    started.client.send(new sqs.StartMessageMoveTaskCommand({ SourceArn: arnOf("dead"), MaxNumberOfMessagesPerSecond: 1 })).then(
+      () => "started",
+      (cause: Error) => cause.message,
+    );
+  const answers = await Promise.all(Array.from({ length: 20 }, start));
+  assert.equal(answers.filter((answer) => answer === "started").length, 1, answers.join("\n"));
+  assert.equal(answers.filter((answer) => answer.startsWith("There is already a task running.")).length, 19);
+  assert.equal((await tasksOf(started)).length, 1);
 });
 
 test("move tasks that make no sense are refused in AWS's words", async (t) => {

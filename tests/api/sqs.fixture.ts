@@ -33,9 +33,12 @@ export interface Started {
   restart(): Promise<Started>;
 }
 
-export async function startSqs(t: TestContext): Promise<Started> {
+export async function startSqs(
+  t: TestContext,
+  open: (clock: ManualClock) => Storage | Promise<Storage> = (clock) => memoryStorage({ clock }),
+): Promise<Started> {
   const clock = manualClock();
-  const storage = memoryStorage({ clock });
+  const storage = await open(clock);
   t.after(() => storage.close());
   return await startOn(t, storage, clock);
 }

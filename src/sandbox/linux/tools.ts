@@ -19,7 +19,7 @@ export function findTool(name: string): string | undefined {
 export const toolsChanged = (): string => DIRECTORIES.map((path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs).join(" ");
 
 /** What a way to the internet needs, and the Debian package that has it. */
-export const GATEWAY_TOOLS = { nft: "nftables", slirp4netns: "slirp4netns", nsenter: "util-linux" } as const;
+const GATEWAY_TOOLS = { nft: "nftables", slirp4netns: "slirp4netns", nsenter: "util-linux" } as const;
 
 /** The packages that are missing. */
 export const missingGatewayPackages = (): readonly string[] =>

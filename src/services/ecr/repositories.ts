@@ -24,7 +24,7 @@ import { authorizationToken } from "./tokens.ts";
 /** What Docker takes for a registry on this machine, with which it speaks plain HTTP. */
 const hostOf = ({ endpoint }: Context): string => endpoint.replace(/^https?:\/\//, "");
 
-export function describeRepository(context: Context, name: RepositoryName, record: RepositoryRecord): client.Repository {
+function describeRepository(context: Context, name: RepositoryName, record: RepositoryRecord): client.Repository {
   return {
     repositoryArn: repositoryArn(name),
     registryId: name.account,

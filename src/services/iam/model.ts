@@ -191,7 +191,7 @@ export async function create<T>(iam: Iam, view: View<T>, key: Key, value: T, exi
 
 const TAGS_MAX = 50;
 
-export const tagList = (tags: Readonly<Record<string, string>>): client.Tag[] =>
+const tagList = (tags: Readonly<Record<string, string>>): client.Tag[] =>
   Object.entries(tags).map(([Key_, Value]) => ({ Key: Key_, Value }));
 
 export const tagMember = (tags: Readonly<Record<string, string>>): { Tags?: client.Tag[] } =>

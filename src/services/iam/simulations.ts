@@ -24,7 +24,7 @@ interface Source {
 type Asked = Parameters<typeof applyingStatements>[1];
 
 /** A policy variable: `${aws:username}`, `${s3:prefix, 'none'}`. */
-const VARIABLE = /\$\{\s*([\w:/.-]+)\s*(?:,[^}]*)?\}/g;
+const VARIABLE = /\$\{\s*([\w:/.-]+)\s*(?:,[^{}]*)?\}/g;
 
 export function simulations(iam: Iam) {
   return {

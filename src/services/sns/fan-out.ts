@@ -17,7 +17,7 @@ export interface Publication extends Notification {
   readonly traceHeader?: string;
 }
 
-export const SNS_PRINCIPAL = "sns.amazonaws.com";
+const SNS_PRINCIPAL = "sns.amazonaws.com";
 
 /** Signed once for each text; FIFO topics don't sign. */
 type Sign = (notification: Notification) => Promise<Signature> | undefined;

@@ -6,7 +6,7 @@ import { invalidValue } from "./faults.ts";
 
 const NAME_CHARACTERS_MAX = 256;
 const TYPE = /^(String|Number|Binary)(?:\.[^\0]{1,200})?$/s;
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$/;
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?$/;
 
 export type MessageAttributes = Readonly<Record<string, MessageAttribute>>;
 

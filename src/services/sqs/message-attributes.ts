@@ -19,7 +19,7 @@ const ATTRIBUTES_MAX = 10;
 const NAME = /^[\w.-]{1,256}$/;
 const TYPE = /^(String|Number|Binary)(?:\.[^\0]*)?$/s;
 const TYPE_CHARACTERS_MAX = 256;
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$/;
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?$/;
 const NUMBER_DIGITS_MAX = 38;
 
 function checkName(name: string): void {
@@ -33,11 +33,9 @@ function checkName(name: string): void {
 }
 
 function checkNumber(name: string, text: string): void {
-  const digits = text
-    .replace(/[eE].*$/, "")
-    .replace(/\D/g, "")
-    .replace(/^0+/, "");
-  if (!NUMBER.test(text) || digits.length > NUMBER_DIGITS_MAX)
+  const [mantissa = ""] = NUMBER.test(text) ? text.split(/e/i) : [];
+  const digits = mantissa.replaceAll(/\D/g, "").replace(/^0+/, "");
+  if (mantissa === "" || digits.length > NUMBER_DIGITS_MAX)
     throw invalidParameter(`Can't cast the value of message (user) attribute '${name}' to a number.`);
 }
 

@@ -10,7 +10,7 @@ import { invalidParameter, invalidValue, missingParameter, notFound } from "./fa
 import { findQueue, queueOf, queueWithArn, type Queue, type QueueName, type SqsParts } from "./model.ts";
 import { sourcesOf } from "./redrive.ts";
 
-export const TASK_KIND = "sqs.move-task";
+const TASK_KIND = "sqs.move-task";
 const KEPT_MAX = 10;
 const PER_SECOND_MAX = 500;
 /** Messages moved in one call of the store. */
@@ -48,12 +48,17 @@ function readHandle(handle: string): { taskId: string; sourceArn: string } {
   return { taskId: read.taskId, sourceArn: read.sourceArn };
 }
 
+const alreadyRunning = () =>
+  invalidParameter("There is already a task running. Only one active task is allowed for a source queue arn at a given time.");
+
 const noSuch = (parameter: "SourceArn" | "DestinationArn") => () =>
   notFound(`The resource that you specified for the ${parameter} parameter doesn't exist.`);
 
 export class MoveTasks {
   readonly #parts: SqsParts;
   readonly #running = new Map<string, Promise<void>>();
+  /** ARNs of the sources whose task is being made. */
+  readonly #making = new Set<string>();
   readonly #stop = new AbortController();
 
   constructor(parts: SqsParts) {
@@ -84,6 +89,17 @@ export class MoveTasks {
   async stop(): Promise<void> {
     this.#stop.abort(new Error("the service stops"));
     await Promise.all(this.#running.values());
+  }
+
+  /** Between the look for a running task and the new one's record no other may be made. Throws InvalidParameterValue for who comes second. */
+  async alone<T>(sourceArn: string, make: () => Promise<T>): Promise<T> {
+    if (this.#making.has(sourceArn)) throw alreadyRunning();
+    this.#making.add(sourceArn);
+    try {
+      return await make();
+    } finally {
+      this.#making.delete(sourceArn);
+    }
   }
 
   /** Newest first. */
@@ -167,27 +183,33 @@ function checkTask(parts: SqsParts, source: Queue, destinationArn: string | unde
 
 export function moveTasks(parts: SqsParts, tasks: MoveTasks) {
   const { meta, mailboxes, clock } = parts;
+
+  async function start(source: Queue, asked: Pick<TaskRecord, "destinationArn" | "perSecond">): Promise<Key> {
+    const before = await tasks.of(source);
+    if (before.some(({ value }) => isActive(value))) throw alreadyRunning();
+    const nowMs = clock.now();
+    const record: TaskRecord = {
+      sourceArn: source.arn,
+      ...asked,
+      status: "RUNNING",
+      startedAtMs: nowMs,
+      moved: 0,
+      toMove: (await mailboxes.counts(source.record.mailbox)).visible,
+    };
+    const key = taskKey(source, `${source.name}/${timeOrderedId(nowMs)}`);
+    const tooOld = before.slice(KEPT_MAX - 1).map((entry) => ({ key: entry.key }));
+    await meta.write([{ key, value: record, expect: "absent" }, ...tooOld]);
+    return key;
+  }
+
   return {
     async StartMessageMoveTask(_context, { SourceArn, DestinationArn, MaxNumberOfMessagesPerSecond: perSecond }) {
       if (SourceArn === undefined) throw missingParameter("SourceArn");
       const source = queueWithArn(parts, SourceArn, noSuch("SourceArn"));
       checkTask(parts, source, DestinationArn, perSecond);
-      const before = await tasks.of(source);
-      if (before.some(({ value }) => isActive(value)))
-        throw invalidParameter("There is already a task running. Only one active task is allowed for a source queue arn at a given time.");
-      const nowMs = clock.now();
-      const record: TaskRecord = {
-        sourceArn: source.arn,
-        ...(DestinationArn === undefined ? {} : { destinationArn: DestinationArn }),
-        ...(perSecond === undefined ? {} : { perSecond }),
-        status: "RUNNING",
-        startedAtMs: nowMs,
-        moved: 0,
-        toMove: (await mailboxes.counts(source.record.mailbox)).visible,
-      };
-      const key = taskKey(source, `${source.name}/${timeOrderedId(nowMs)}`);
-      const tooOld = before.slice(KEPT_MAX - 1).map((entry) => ({ key: entry.key }));
-      await meta.write([{ key, value: record, expect: "absent" }, ...tooOld]);
+      const destination = DestinationArn === undefined ? {} : { destinationArn: DestinationArn };
+      const asked = { ...destination, ...(perSecond === undefined ? {} : { perSecond }) };
+      const key = await tasks.alone(source.arn, () => start(source, asked));
       tasks.run(key);
       return { TaskHandle: handleOf(source.arn, key.id) };
     },

@@ -26,7 +26,7 @@ function fieldsOf(text: string): Readonly<Record<string, unknown>> | undefined {
 }
 
 /** Throws InvalidParameterValue with SQS's reason. */
-export function parseRedrivePolicy(text: string): RedrivePolicy {
+function parseRedrivePolicy(text: string): RedrivePolicy {
   const invalid = (reason: string) => invalidValue(text, "RedrivePolicy", reason);
   const fields = fieldsOf(text);
   if (fields === undefined) throw invalid("Redrive policy is not a valid JSON map.");
@@ -41,7 +41,7 @@ export function parseRedrivePolicy(text: string): RedrivePolicy {
   return { deadLetterTargetArn, maxReceiveCount: count };
 }
 
-export function redrivePolicyOf({ record }: Pick<Queue, "record">): RedrivePolicy | undefined {
+function redrivePolicyOf({ record }: Pick<Queue, "record">): RedrivePolicy | undefined {
   const text = record.attributes["RedrivePolicy"];
   return text === undefined ? undefined : parseRedrivePolicy(text);
 }
