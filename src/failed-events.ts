@@ -15,7 +15,7 @@ export interface FailedEvent {
   /** Of a delivery: where it did not arrive. */
   readonly target?: string;
   readonly requestId: string;
-  /** `RetriesExhausted`, `EventAgeExceeded`, `ZeroReservedConcurrency`; of a delivery the target's error. */
+  /** `RetriesExhausted`, `EventAgeExceeded`, `ZeroReservedConcurrency`, `FunctionNotFound`; of a delivery the target's error. */
   readonly reason: string;
   /** The function's or the target's error, as text. */
   readonly error: string;

@@ -5,6 +5,7 @@ import * as sqs from "@aws-sdk/client-sqs";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { Sha256 } from "../../bench/signed-requests.ts";
 import { assertRefused, FAKE_ROOT } from "../../src/aws/fake-service.ts";
+import { StorageError } from "../../src/store/storage.ts";
 import {
   ACCOUNT,
   arnOf,
@@ -363,6 +364,29 @@ test("a slow move task can be cancelled, goes on after a restart, and is alone",
   });
   assert.deepEqual([task.ApproximateNumberOfMessagesMoved, task.TaskHandle], [2, undefined]);
   await assertRefused(second.client.send(new sqs.CancelMessageMoveTaskCommand({ TaskHandle })), "InvalidParameterValue", 400);
+});
+
+test("a move task whose store fails goes on without a restart, and can be cancelled", async (t) => {
+  let isBroken = true;
+  const started = await startSqs(t, (mailboxes) => ({
+    forward(...given) {
+      return isBroken ? Promise.reject(new StorageError("Unavailable", "the disk is full")) : mailboxes.forward(...given);
+    },
+  }));
+  const { QueueUrl } = await deadLetters(started, 2);
+  const start = () => started.client.send(new sqs.StartMessageMoveTaskCommand({ SourceArn: arnOf("dead") }));
+  const ends = (status: string) =>
+    eventually(`it is ${status}`, async () => {
+      started.clock.advance(30_000);
+      return (await tasksOf(started))[0]?.Status === status;
+    });
+  const { TaskHandle } = await start();
+  await started.client.send(new sqs.CancelMessageMoveTaskCommand({ TaskHandle }));
+  await ends("CANCELLED");
+  await start();
+  isBroken = false;
+  await ends("COMPLETED");
+  assert.deepEqual(bodies(await receiveAll(started, QueueUrl)), ["0", "1"]);
 });
 
 test("move tasks that make no sense are refused in AWS's words", async (t) => {

@@ -7,6 +7,7 @@ import { silentLog } from "../../src/base/log.ts";
 import { manualClock, type ManualClock } from "../../src/base/manual-clock.ts";
 import { sqsService, type SqsService } from "../../src/services/sqs/service.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
+import type { Mailboxes } from "../../src/store/mailboxes.ts";
 import type { Storage } from "../../src/store/storage.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -33,11 +34,12 @@ export interface Started {
   restart(): Promise<Started>;
 }
 
-export async function startSqs(t: TestContext): Promise<Started> {
+/** `changed`: of what the service gets of the store. */
+export async function startSqs(t: TestContext, changed: (mailboxes: Mailboxes) => Partial<Mailboxes> = () => ({})): Promise<Started> {
   const clock = manualClock();
   const storage = memoryStorage({ clock });
   t.after(() => storage.close());
-  return await startOn(t, storage, clock);
+  return await startOn(t, { ...storage, mailboxes: { ...storage.mailboxes, ...changed(storage.mailboxes) } }, clock);
 }
 
 async function startOn(t: TestContext, storage: Storage, clock: ManualClock): Promise<Started> {
