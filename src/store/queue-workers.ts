@@ -220,7 +220,11 @@ export class QueueWorkers {
     } catch (cause) {
       // The claim runs out, and the event comes again: at least once.
       const isOvertaken = cause instanceof StorageError && cause.failure === "Fenced";
-      this.#deps.log.warn(isOvertaken ? "a claim was held too long" : "an event could not be settled", { queue, id, cause });
+      this.#deps.log.warn(isOvertaken ? "a claim was held too long: the event comes again" : "an event could not be settled", {
+        queue,
+        id,
+        cause,
+      });
     }
     this.#tokens.delete(token);
     line.allowance = this.#allowanceAfter(line, disposition);
