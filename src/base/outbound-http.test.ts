@@ -168,13 +168,13 @@ test("a user in the URL becomes an Authorization header, and does not stand in l
 test("a name whose server does not answer keeps no other name waiting, however often it is asked for", async (t) => {
   const { port } = await startServer(t, (_request, response) => void response.end());
   const asked: string[] = [];
-  const { post, close } = client(LOOPBACK_NETWORKS, (name) => {
+  const one = client(LOOPBACK_NETWORKS, (name) => {
     asked.push(name);
     return name === "dead.example" ? new Promise(() => undefined) : Promise.resolve([{ address: "127.0.0.1", family: 4 }]);
   });
-  const dead = Array.from({ length: 20 }, () => post("http://dead.example/", 60_000));
-  assert.deepEqual(await post(`http://alive.example:${port}/`), { kind: "answered", status: 200 });
+  const dead = Array.from({ length: 20 }, () => one.post("http://dead.example/", 60_000));
+  assert.deepEqual(await one.post(`http://alive.example:${port}/`), { kind: "answered", status: 200 });
   assert.deepEqual(asked, ["dead.example", "alive.example"]);
-  close();
+  one.close();
   for (const answer of await Promise.all(dead)) assert.deepEqual(answer, { kind: "failed", message: "the server stops" });
 });
