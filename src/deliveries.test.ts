@@ -4,6 +4,7 @@ import type { Deliver, DeliveryContext, DeliveryOutcome } from "./aws/deliver.ts
 import { silentLog } from "./base/log.ts";
 import { manualClock } from "./base/manual-clock.ts";
 import { deliveries, type Delivery } from "./deliveries.ts";
+import type { DurableQueue } from "./store/storage.ts";
 import { memoryStorage } from "./store/memory/memory-storage.ts";
 
 const TARGET = "arn:aws:lambda:us-east-1:000000000000:function:f";
@@ -51,6 +52,37 @@ test("what was sent before the beginning is delivered, once", async (t) => {
   outgoing.begin();
   await minute();
   assert.deepEqual(calls, [{ target: TARGET, event: "{}", context: CONTEXT }]);
+});
+
+test("large ones are sent in several transactions, made when there is room for them, with the writes in the last", async () => {
+  const storage = memoryStorage({ clock: manualClock() });
+  const sent: { megabytes: number; writes: number }[] = [];
+  let [made, most] = [0, 0];
+  const queue: DurableQueue = {
+    ...storage.queue,
+    acknowledge(_tokens, { enqueue = [], writes = [] } = {}) {
+      sent.push({ megabytes: enqueue.length, writes: writes.length });
+      most = Math.max(most, made);
+      made = 0;
+      return Promise.resolve();
+    },
+  };
+  const outgoing = deliveries({ queue, clock: manualClock(), log: silentLog, deliver: () => assert.fail("nothing has begun") });
+  function* large() {
+    for (let n = 0; n < 20; n++, made++) yield delivery({ event: new Uint8Array(2 ** 20) });
+  }
+  const key = { account: "000000000000", region: "us-east-1", kind: "k", id: "i" };
+  await outgoing.send(large(), [{ key, value: 1 }]);
+  assert.deepEqual(sent, [
+    { megabytes: 7, writes: 0 },
+    { megabytes: 7, writes: 0 },
+    { megabytes: 6, writes: 1 },
+  ]);
+  assert.ok(most <= 8, `${most} at once`);
+  sent.length = 0;
+  await outgoing.send([]);
+  assert.deepEqual(sent, []);
+  await storage.close();
 });
 
 test("as many attempts as the rules have, then a dead letter that tells why", async (t) => {
@@ -187,6 +219,39 @@ test("nothing waits for web addresses that don't answer, and what has a time is 
   assert.deepEqual([delivered.includes(TARGET), delivered.includes(DEAD)], [true, false]);
   await pass(10);
   assert.ok(delivered.includes(DEAD));
+  release({ kind: "delivered" });
+  await one.stop();
+  await storage.close();
+});
+
+test("an address that answers slowly, with much that waits for it, keeps no other address waiting", async () => {
+  const clock = manualClock();
+  const storage = memoryStorage({ clock });
+  const reached: string[] = [];
+  const { promise: late, resolve: release } = Promise.withResolvers<DeliveryOutcome>();
+  const deliver: Deliver = (target) => {
+    reached.push(target);
+    // At first it is quick, and is given more and more.
+    return target.includes("slow") && reached.length > 100 ? late : Promise.resolve({ kind: "delivered" });
+  };
+  const one = deliveries({ queue: storage.queue, clock, log: silentLog, deliver });
+  one.begin();
+  const many = Array.from({ length: 200 }, (_, index) => {
+    const id = `0196b2a0-0000-4000-8000-${String(index).padStart(12, "0")}`;
+    return delivery({ target: "https://slow.example/", context: { ...CONTEXT, id } });
+  });
+  await one.send(many);
+  const until = async (isSo: () => boolean) => {
+    for (let turn = 0; turn < 1000 && !isSo(); turn++) {
+      if (turn % 20 === 0) clock.advance(1000);
+      await new Promise(setImmediate);
+    }
+  };
+  await until(() => false);
+  assert.equal(reached.length, 132);
+  await one.send([delivery({ target: "https://other.example/" })]);
+  await until(() => reached.includes("https://other.example/"));
+  assert.ok(reached.includes("https://other.example/"));
   release({ kind: "delivered" });
   await one.stop();
   await storage.close();

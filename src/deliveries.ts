@@ -53,8 +53,11 @@ export interface Deliveries {
   /** To be enqueued in the transaction that makes them due; then `wake`. */
   messagesOf(deliveries: readonly Delivery[]): NewMessage[];
   wake(messages: readonly NewMessage[]): void;
-  /** Both in one, where there is no such transaction: resolves when they are durable. */
-  send(deliveries: readonly Delivery[]): Promise<void>;
+  /**
+   * Both in one, where there is no such transaction: resolves when they are durable. Many or large ones take several transactions, the last
+   * of which has the writes; they are asked for one by one, since all of them may be more than memory should hold.
+   */
+  send(deliveries: Iterable<Delivery> | AsyncIterable<Delivery>, writes?: readonly Write[]): Promise<void>;
   /** One that was attempted elsewhere and has failed for good ends as those here do; resolves when that is durable. `dueAtMs`: since when. */
   giveUp(delivery: Delivery, outcome: Failure, attempts: number): Promise<void>;
   /** With what is there; before that, what is sent only becomes durable. */
@@ -90,12 +93,15 @@ export interface FailedDelivery {
   readonly message: NewMessage;
 }
 
-/** Web addresses have workers of their own: however slow they are, nothing else waits for them. */
+/** Web addresses have workers of their own: however slow they are, nothing else waits for them, nor for one of them the others. */
 const PREFIXES = ["delivery/", "web-delivery/"] as const;
 const isWebAddress = (target: string) => /^https?:/i.test(target);
 const BACKOFF_MS = { first: 1000, max: 300_000 } as const;
 const DEFAULT_RULES: RetryRules = { retriesMax: Infinity, ageMaxMs: 21_600_000 };
-const CONCURRENCY_MAX = 32;
+const CONCURRENCY_MAX = { "delivery/": 32, "web-delivery/": 256 } as const;
+const PER_TARGET_MAX = 32;
+/** What one transaction of `send` holds: others of the store wait for it. */
+const SENT_AT_ONCE = { messages: 500, bytes: 8 * 2 ** 20 };
 
 export function deliveries(deps: Deps): Deliveries {
   const { queue, clock, log } = deps;
@@ -106,10 +112,22 @@ export function deliveries(deps: Deps): Deliveries {
   return {
     messagesOf: (made) => made.map((one) => messageOf(one, clock.now())),
     wake,
-    async send(made) {
-      const messages = made.map((one) => messageOf(one, clock.now()));
-      await queue.enqueue(messages);
-      wake(messages);
+    async send(made, writes = []) {
+      let [batch, bytes]: [NewMessage[], number] = [[], 0];
+      const flush = async (last: readonly Write[]) => {
+        const full = batch;
+        [batch, bytes] = [[], 0];
+        if (full.length + last.length > 0) await queue.acknowledge([], { enqueue: full, writes: last });
+        wake(full);
+      };
+      for await (const one of made) {
+        const message = messageOf(one, clock.now());
+        const isFull = batch.length >= SENT_AT_ONCE.messages || bytes + message.body.byteLength > SENT_AT_ONCE.bytes;
+        if (isFull && batch.length > 0) await flush([]);
+        batch.push(message);
+        bytes += message.body.byteLength;
+      }
+      await flush(writes);
     },
     async giveUp(one, outcome, attempts) {
       const effects = endOf(deps, messageOf(one, clock.now()), { outcome, attempts, exhausted: undefined });
@@ -118,8 +136,8 @@ export function deliveries(deps: Deps): Deliveries {
     },
     begin() {
       if (workers.size > 0) return;
-      const shared = { queue, clock, log, concurrencyMax: CONCURRENCY_MAX, work: (message: ClaimedMessage) => work(deps, message, wake) };
-      for (const prefix of PREFIXES) workers.set(prefix, new QueueWorkers({ ...shared, prefix }));
+      const shared = { queue, clock, log, perQueueMax: PER_TARGET_MAX, work: (message: ClaimedMessage) => work(deps, message, wake) };
+      for (const prefix of PREFIXES) workers.set(prefix, new QueueWorkers({ ...shared, prefix, concurrencyMax: CONCURRENCY_MAX[prefix] }));
     },
     pause() {
       for (const one of workers.values()) one.pause();

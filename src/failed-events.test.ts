@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import { silentLog } from "./base/log.ts";
+import { silentLog, type LogFields } from "./base/log.ts";
 import { manualClock } from "./base/manual-clock.ts";
 import { FailedEvents, KEPT_MAX, type FailedEvent } from "./failed-events.ts";
 import { memoryStorage } from "./store/memory/memory-storage.ts";
@@ -63,6 +63,23 @@ test("the oldest make room when there are too many or too large ones", async () 
   assert.deepEqual(ids(), new Set(["5", "6", "7", "8", "9", "10", "large"]));
   await keep("as large as all together", 1000);
   assert.deepEqual(ids(), new Set(["as large as all together"]));
+  await kept.stop();
+  await storage.close();
+});
+
+test("the log says that entries had to make room, not for each of them, and how many in an hour", async () => {
+  const clock = manualClock();
+  const storage = memoryStorage({ clock });
+  const lines: [message: string, fields: LogFields | undefined][] = [];
+  const log = { ...silentLog, warn: (...line: [string, LogFields?]) => void lines.push([line[0], line[1]]) };
+  const kept = await FailedEvents.open({ meta: storage.meta, clock, log }, { entries: 2, bytes: 1000 });
+  for (let n = 0; n < 5; n++) await storage.meta.write(kept.keep(failed(String(n)), message(String(n))));
+  assert.deepEqual(lines, [["the list of failed events is full: the oldest make room for new ones", { entries: 2, bytes: 1000 }]]);
+  for (let hour = 0; hour < 3; hour++) {
+    clock.advance(3_600_000);
+    for (let turns = 0; turns < 20; turns++) await turn();
+  }
+  assert.deepEqual(lines.slice(1), [["failed events were forgotten to make room for new ones", { count: 3 }]]);
   await kept.stop();
   await storage.close();
 });

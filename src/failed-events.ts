@@ -15,7 +15,7 @@ export interface FailedEvent {
   /** Of a delivery: where it did not arrive. */
   readonly target?: string;
   readonly requestId: string;
-  /** `RetriesExhausted`, `EventAgeExceeded`, `ZeroReservedConcurrency`; of a delivery the target's error. */
+  /** `RetriesExhausted`, `EventAgeExceeded`, `ZeroReservedConcurrency`, `FunctionNotFound`; of a delivery the target's error. */
   readonly reason: string;
   /** The function's or the target's error, as text. */
   readonly error: string;
@@ -69,12 +69,12 @@ const removal = ({ key }: FailedEntry): Write[] => [{ key }, { key: bodyKey(key)
 
 /** All that are kept, oldest first, and how much it is. */
 class Kept {
-  readonly #max: Bounds;
+  readonly max: Bounds;
   readonly #entries = new Map<string, FailedEntry>();
   #bytes = 0;
 
   constructor(max: Bounds) {
-    this.#max = max;
+    this.max = max;
   }
 
   change(key: Key, entry: FailedEntry | undefined): void {
@@ -88,7 +88,7 @@ class Kept {
     let [count, total] = [this.#entries.size + 1, this.#bytes + bytes];
     const gone: FailedEntry[] = [];
     for (const entry of this.#entries.values()) {
-      if (count <= this.#max.entries && total <= this.#max.bytes) break;
+      if (count <= this.max.entries && total <= this.max.bytes) break;
       gone.push(entry);
       count--;
       total -= entry.value.bytes;
@@ -113,6 +113,8 @@ export class FailedEvents {
   readonly #kept: Kept;
   #sweep: { cancel(): void } | undefined;
   #sweeping = Promise.resolve();
+  /** Since it was last told. */
+  #forgotten = 0;
 
   private constructor(deps: Deps, view: View<KeptEvent>, kept: Kept) {
     this.#deps = deps;
@@ -134,7 +136,21 @@ export class FailedEvents {
     const key: Key = { account, region, kind: HEAD, id: timeOrderedId(failedMs) };
     const value: KeptEvent = { ...failed, failedMs, bytes: message.body.byteLength };
     const body: BodyRecord = { queue: message.queue, id: message.id, base64: Buffer.from(message.body).toString("base64") };
-    return [...this.#kept.excess(value.bytes).flatMap(removal), { key, value }, { key: bodyKey(key), value: body }];
+    return [...this.#makeRoom(value.bytes), { key, value }, { key: bodyKey(key), value: body }];
+  }
+
+  /** Told at once and by the hour: it may happen with each event. */
+  #makeRoom(bytes: number): Write[] {
+    const oldest = this.#kept.excess(bytes);
+    if (this.#forgotten === 0 && oldest.length > 0)
+      this.#deps.log.warn("the list of failed events is full: the oldest make room for new ones", { ...this.#kept.max });
+    this.#forgotten += oldest.length;
+    return oldest.flatMap(removal);
+  }
+
+  #tellForgotten(): void {
+    if (this.#forgotten > 0) this.#deps.log.warn("failed events were forgotten to make room for new ones", { count: this.#forgotten });
+    this.#forgotten = 0;
   }
 
   /** Oldest first. `functionArn`: unqualified; then only those of the function's invocations and of what it sent. */
@@ -190,6 +206,7 @@ export class FailedEvents {
   }
 
   async #removeOld(): Promise<void> {
+    this.#tellForgotten();
     const old = this.#kept.before(this.#deps.clock.now() - KEPT_MAX.days * DAY_MS);
     try {
       if (old.length > 0) await this.#deps.meta.write(old.flatMap(removal));

@@ -164,3 +164,17 @@ test("a user in the URL becomes an Authorization header, and does not stand in l
   assert.equal(shownUrl(`http://user:pass@127.0.0.1:${port}/x?token=1`), `http://127.0.0.1:${port}/x`);
   assert.equal(outboundUrl("mailto:a@b"), "it is neither http nor https");
 });
+
+test("a name whose server does not answer keeps no other name waiting, however often it is asked for", async (t) => {
+  const { port } = await startServer(t, (_request, response) => void response.end());
+  const asked: string[] = [];
+  const one = client(LOOPBACK_NETWORKS, (name) => {
+    asked.push(name);
+    return name === "dead.example" ? new Promise(() => undefined) : Promise.resolve([{ address: "127.0.0.1", family: 4 }]);
+  });
+  const dead = Array.from({ length: 20 }, () => one.post("http://dead.example/", 60_000));
+  assert.deepEqual(await one.post(`http://alive.example:${port}/`), { kind: "answered", status: 200 });
+  assert.deepEqual(asked, ["dead.example", "alive.example"]);
+  one.close();
+  for (const answer of await Promise.all(dead)) assert.deepEqual(answer, { kind: "failed", message: "the server stops" });
+});

@@ -68,7 +68,19 @@ function limited<Given, Found>(max: number, run: (given: Given) => Promise<Found
   };
 }
 
-const systemAddresses = limited(LOOKUPS_MAX, (name: string) => lookup(name, { all: true }));
+/** Who asks for what is being asked for already waits for the same answer: a name whose server is slow takes one turn, not all of them. */
+function shared<Found>(run: (name: string) => Promise<Found>): (name: string) => Promise<Found> {
+  const running = new Map<string, Promise<Found>>();
+  return (name) => {
+    const known = running.get(name);
+    if (known !== undefined) return known;
+    const found = run(name).finally(() => running.delete(name));
+    running.set(name, found);
+    return found;
+  };
+}
+
+const systemAddresses = (name: string) => lookup(name, { all: true });
 
 /** The URL, or what is wrong with it. */
 export function outboundUrl(text: string): URL | string {
@@ -90,11 +102,12 @@ class Refused extends Error {}
 
 export function outboundHttp({ clock, isAllowed, resolve = systemAddresses }: OutboundHttpOptions): OutboundHttp {
   const closing = new AbortController();
+  const addressesFor = shared(limited(LOOKUPS_MAX, resolve));
 
   const addressesOf = async (url: URL, isCalled: (address: string) => boolean): Promise<readonly OutboundAddress[]> => {
     const name = url.hostname.replace(/^\[|\]$/g, "");
     const family = isIP(name);
-    const found = family === 0 ? await resolve(name) : [{ address: name, family }];
+    const found = family === 0 ? await addressesFor(name) : [{ address: name, family }];
     // One that may not be called spoils them all: names that lead inside and outside at once are up to no good.
     if (found.length === 0 || !found.every(({ address }) => isCalled(address)))
       throw new Refused(`${url.hostname} leads to an address that Lambent does not call`);

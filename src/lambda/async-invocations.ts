@@ -2,6 +2,7 @@
 import { Fault } from "../aws/fault.ts";
 import { asyncInvocations, asyncMessage, type AsyncDeps, type AsyncInvocations, type Ending } from "../pool/async.ts";
 import type { AsyncEvent } from "../pool/async-event.ts";
+import { isStoppedAgain } from "../pool/recursion.ts";
 import type { FailedEvent } from "../failed-events.ts";
 import type { DurableQueue, NewMessage } from "../store/storage.ts";
 import { reservedOf } from "./concurrency-records.ts";
@@ -25,7 +26,7 @@ export function startAsyncInvocations(lambda: Deps, ready: ReadyDeployment): Asy
     if (isSuccess && eventInvokeOf(lambda, referenceOf(ending.event))?.value.onSuccess === undefined) return NOTHING_FOLLOWS;
     const writes = isSuccess ? [] : lambda.keepFailed(...failedOf(ending));
     if (!isSuccess) metrics.event("AsyncEventsDropped", ending.event.invokedArn, 1);
-    const sender = senderOf(lambda, ending);
+    const sender = isToldAlready(lambda, ending) ? undefined : senderOf(lambda, ending);
     const messages = sender === undefined ? [] : deliveries.messagesOf(deliveriesOf(ending, sender, clock.now()));
     return { effects: { writes, enqueue: messages }, settled: () => deliveries.wake(messages) };
   };
@@ -77,6 +78,13 @@ function foundOf(lambda: Deps, reference: FunctionReference): FoundVersion | und
     if (cause instanceof Fault && cause.name === "ResourceNotFoundException") return undefined;
     throw cause;
   }
+}
+
+/** Of a loop one stop is told: what leads back into the loop would be stopped, and told, without end. */
+function isToldAlready(lambda: Deps, { event: { invokedArn, traceHeader } }: Ending): boolean {
+  const { account, region, name } = readFunctionName(NOWHERE, invokedArn);
+  const isAgain = isStoppedAgain(traceHeader, functionArn({ account, region, name }));
+  return isAgain && isStopped(lambda, { account, region, name }, traceHeader);
 }
 
 /** Undefined: the function is gone, and with it who wants to be told. */

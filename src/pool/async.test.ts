@@ -219,13 +219,13 @@ test("a function whose reserved concurrency is 0 does not run, and its event is 
   ]);
 });
 
-test("events of a function that is gone are dropped", async (t) => {
+test("events of a function that is gone end without a run, and say so", async (t) => {
   const one = start(t, () => assert.fail("there is none"));
   one.control.isGone = true;
   await one.accept("r1");
-  const isEmpty = async () => Object.values(await one.depth()).every((count) => count === 0);
-  for (let turn = 0; !(await isEmpty()); turn++) assert.ok(turn < 1000);
-  assert.deepEqual(one.endings, []);
+  await eventually(() => one.endings.length === 1);
+  const [ending] = one.endings.map(summary);
+  assert.deepEqual([ending?.condition, ending?.runs, ending?.problem?.status], ["FunctionNotFound", 0, 404]);
 });
 
 test("the 17th pass through a function in one chain is stopped", async (t) => {

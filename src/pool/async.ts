@@ -17,8 +17,8 @@ export interface AsyncSettings {
   readonly isSwitchedOff?: boolean;
 }
 
-/** Why an event is not run (again), in AWS's words. */
-export type AsyncCondition = "Success" | "RetriesExhausted" | "EventAgeExceeded" | "ZeroReservedConcurrency";
+/** Why an event is not run (again), in AWS's words; there are none for a function that is gone, since AWS tells nobody of it. */
+export type AsyncCondition = "Success" | "RetriesExhausted" | "EventAgeExceeded" | "ZeroReservedConcurrency" | "FunctionNotFound";
 
 /** What has become of an event. */
 export interface Ending {
@@ -45,7 +45,7 @@ export interface AsyncDeps {
   readonly log: Log;
   /** Events that run at once; synchronous invocations have the rest of the machine. */
   readonly concurrencyMax: number;
-  /** Undefined: the function, version or alias is gone, and its events with it. */
+  /** Undefined: the function, version or alias is gone. */
   readonly settingsOf: (event: AsyncEvent) => AsyncSettings | undefined;
   /** The function has been run too often in this chain of requests: see recursion.ts. */
   readonly isStopped: (event: AsyncEvent) => boolean;
@@ -123,10 +123,8 @@ interface Attempt {
 async function work(deps: AsyncDeps, { body, attempt }: ClaimedMessage): Promise<Disposition> {
   const event = decodeAsyncEvent(body);
   const settings = deps.settingsOf(event);
-  if (settings === undefined) {
-    deps.log.warn("an event is dropped: its function is gone", { requestId: event.requestId, function: event.invokedArn });
-    return { kind: "done" };
-  }
+  if (settings === undefined)
+    return end(deps, event, "FunctionNotFound", { status: 404, message: `Function not found: ${event.invokedArn}` });
   if (deps.clock.now() > event.acceptedMs + settings.ageMaxMs)
     return end(deps, event, "EventAgeExceeded", event.response === undefined ? NO_ROOM : undefined);
   return await tryOnce(deps, { event, settings, tries: attempt });

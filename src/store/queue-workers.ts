@@ -25,6 +25,8 @@ export interface QueueWorkersDeps {
   readonly prefix: string;
   /** Messages at once, of all queues. */
   readonly concurrencyMax: number;
+  /** … and of one queue. Default: as many. */
+  readonly perQueueMax?: number;
   /** What it throws is a bug: it is logged, and the message comes again. */
   readonly work: (message: ClaimedMessage) => Promise<Disposition>;
 }
@@ -51,6 +53,7 @@ interface Line {
 
 export class QueueWorkers {
   readonly #deps: QueueWorkersDeps;
+  readonly #perQueueMax: number;
   /** Real time, like the work that it protects. */
   readonly #visibilityMs: number;
   readonly #lines = new Map<string, Line>();
@@ -69,6 +72,7 @@ export class QueueWorkers {
   /** Begins with what is there. */
   constructor(deps: QueueWorkersDeps) {
     this.#deps = deps;
+    this.#perQueueMax = Math.min(deps.perQueueMax ?? Infinity, deps.concurrencyMax);
     const extendMs = inRealTime(deps.clock, EXTEND_INTERVAL_MS);
     this.#visibilityMs = inRealTime(deps.clock, VISIBILITY_MS);
     this.#every("poll", 0, POLL_INTERVAL_MS, () => this.#poll());
@@ -119,7 +123,7 @@ export class QueueWorkers {
   #lineOf(name: string): Line {
     let line = this.#lines.get(name);
     if (line === undefined) {
-      const allowance = Math.min(ALLOWANCE_FIRST, this.#deps.concurrencyMax);
+      const allowance = Math.min(ALLOWANCE_FIRST, this.#perQueueMax);
       line = { name, inFlight: 0, allowance, mayHaveMore: false, isClaiming: false };
       this.#lines.set(name, line);
     }
@@ -216,7 +220,11 @@ export class QueueWorkers {
     } catch (cause) {
       // The claim runs out, and the event comes again: at least once.
       const isOvertaken = cause instanceof StorageError && cause.failure === "Fenced";
-      this.#deps.log.warn(isOvertaken ? "a claim was held too long" : "an event could not be settled", { queue, id, cause });
+      this.#deps.log.warn(isOvertaken ? "a claim was held too long: the event comes again" : "an event could not be settled", {
+        queue,
+        id,
+        cause,
+      });
     }
     this.#tokens.delete(token);
     line.allowance = this.#allowanceAfter(line, disposition);
@@ -245,7 +253,7 @@ export class QueueWorkers {
 
   #allowanceAfter({ allowance }: Line, disposition: Disposition): number {
     if (disposition.kind === "later" && disposition.isCongested === true) return Math.max(1, Math.floor(allowance / 2));
-    return disposition.kind === "done" ? Math.min(this.#deps.concurrencyMax, allowance + 1) : allowance;
+    return disposition.kind === "done" ? Math.min(this.#perQueueMax, allowance + 1) : allowance;
   }
 
   async #settle({ token, queue, id }: ClaimedMessage, disposition: Disposition): Promise<void> {

@@ -12,6 +12,7 @@ import {
 import { CreateTopicCommand, PublishCommand, SubscribeCommand } from "@aws-sdk/client-sns";
 import { CreateQueueCommand, DeleteQueueCommand, ReceiveMessageCommand } from "@aws-sdk/client-sqs";
 import { signedHeaders } from "../../src/aws/sign.ts";
+import type { Flags } from "../../src/config.ts";
 import { startApi, type Credentials } from "../support/api.ts";
 import { eventually } from "../support/eventually.ts";
 import { makeFunction, makeRole } from "../support/functions.ts";
@@ -28,13 +29,17 @@ interface Listed {
   readonly Payload?: string;
 }
 
-async function start(t: TestContext) {
-  const state = { isBroken: true, seen: [] as { event: unknown; requestId: string }[] };
-  const api = await startApi(t, () => (event, { requestId }) => {
-    if (state.isBroken) throw new Error("not today");
-    state.seen.push({ event, requestId });
-    return event;
-  });
+async function start(t: TestContext, flags: Flags = {}) {
+  const state = { isBroken: true, runs: 0, seen: [] as { event: unknown; requestId: string }[] };
+  const script =
+    () =>
+    (event: unknown, { requestId }: { requestId: string }) => {
+      state.runs++;
+      if (state.isBroken) throw new Error("not today");
+      state.seen.push({ event, requestId });
+      return event;
+    };
+  const api = await startApi(t, script, flags);
   const clients = api.clients();
   await makeFunction(clients.lambda, { name: "f", role: await makeRole(clients.iam, "r", ["AmazonSQSFullAccess"]), code: "" });
   await clients.lambda.send(new PutFunctionEventInvokeConfigCommand({ FunctionName: "f", MaximumRetryAttempts: 0 }));
@@ -151,7 +156,7 @@ test("what a FIFO topic could not deliver is kept, too, and comes into the same 
 });
 
 test("the list has pages, and outlives its function", async (t) => {
-  const { lambda, send, invoke, failed, list } = await start(t);
+  const { lambda, send, invoke, list } = await start(t);
   await Promise.all(Array.from({ length: 103 }, (_, index) => invoke(index)));
   const page = async (query = "") => (await send("GET", `events/failed${query}`)).document as { Events: Listed[]; After?: string };
   const after = await eventually("more than a page", async () => (await page()).After);
@@ -159,9 +164,6 @@ test("the list has pages, and outlives its function", async (t) => {
   assert.equal((await page()).Events.length, 100);
   await lambda.send(new DeleteFunctionCommand({ FunctionName: "f" }));
   assert.equal((await list()).length, 100);
-  // Their function is gone: they are dropped, as AWS drops what is in the queue of a function that is deleted.
-  assert.deepEqual((await send("POST", "events/redrive")).document, { Redriven: 103 });
-  await failed(0);
 });
 
 test("who may not is refused, and what is no request as well", async (t) => {
@@ -237,4 +239,51 @@ test("Prometheus scrapes with an access key as name and password, from this mach
   assert.equal((await scrape(AccessKey?.AccessKeyId ?? "", AccessKey?.SecretAccessKey ?? "")).status, 403);
   await iam.send(new AttachUserPolicyCommand({ UserName: "prometheus", PolicyArn: "arn:aws:iam::aws:policy/AdministratorAccess" }));
   assert.equal((await scrape(AccessKey?.AccessKeyId ?? "", AccessKey?.SecretAccessKey ?? "")).status, 200);
+});
+
+test("functions that are each other's destination for failures are stopped, and what tells of that is no new loop", async (t) => {
+  const { storage, lambda, iam, list, invoke } = await start(t);
+  const role = await makeRole(iam, "g", ["AWSLambda_FullAccess"]);
+  for (const name of ["a", "b"]) await makeFunction(lambda, { name, role, code: "" });
+  for (const [FunctionName, other] of [
+    ["a", "b"],
+    ["b", "a"],
+  ] as const) {
+    const OnFailure = { Destination: `arn:aws:lambda:us-east-1:000000000000:function:${other}` };
+    const settings = { FunctionName, MaximumRetryAttempts: 0, DestinationConfig: { OnFailure } };
+    await lambda.send(new PutFunctionEventInvokeConfigCommand(settings));
+  }
+  await invoke(1, "a");
+  // 16 runs of each; the first stop of each is told to the other, the second of the first is the end.
+  const all = await eventually("the last stop", async () => {
+    const now = await list();
+    return now.length >= 35 && now;
+  });
+  assert.deepEqual(all.map(({ Error: text }) => text).filter((text) => text.startsWith("Recursive")).length, 3);
+  const queues = ["a", "b"].map((name) => `arn:aws:lambda:us-east-1:000000000000:function:${name}`);
+  const depths = () =>
+    Promise.all(queues.flatMap((arn) => [`lambda.async/${arn}`, `delivery/${arn}`]).map((name) => storage.queue.depth(name)));
+  await eventually("nothing is on its way", async () => (await depths()).every(({ visible, claimed }) => visible + claimed === 0));
+  assert.equal((await list()).length, 35);
+});
+
+test("events that wait for a function that is gone are kept, and run on the one that is made anew", async (t) => {
+  const { state, lambda, iam, send, list, invoke, failed } = await start(t, { timeScale: "200" });
+  const g = { name: "g", role: await makeRole(iam, "g"), code: "" };
+  await makeFunction(lambda, g);
+  const requestId = await invoke({ order: 1 }, "g");
+  await eventually("it is run", () => state.runs > 0);
+  await lambda.send(new DeleteFunctionCommand({ FunctionName: "g" }));
+  const [one] = await failed(1);
+  const { Source, Reason, Error: text } = one ?? {};
+  const arn = "arn:aws:lambda:us-east-1:000000000000:function:g";
+  assert.deepEqual([Source, Reason, text], [arn, "FunctionNotFound", `Function not found: ${arn}`]);
+  // Still gone: it is not lost.
+  assert.deepEqual((await send("POST", "events/redrive")).document, { Redriven: 1 });
+  await eventually("it is back", async () => (await list())[0]?.Id !== one?.Id && (await list()).length === 1);
+  state.isBroken = false;
+  await makeFunction(lambda, g);
+  assert.deepEqual((await send("POST", "events/redrive", '{"FunctionName":"g"}')).document, { Redriven: 1 });
+  await eventually("it runs", () => state.seen.length === 1);
+  assert.deepEqual(state.seen, [{ event: { order: 1 }, requestId }]);
 });

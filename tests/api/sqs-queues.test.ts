@@ -9,7 +9,9 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import { Sha256 } from "../../bench/signed-requests.ts";
 import { assertRefused, FAKE_ROOT } from "../../src/aws/fake-service.ts";
 import { silentLog } from "../../src/base/log.ts";
+import { memoryStorage } from "../../src/store/memory/memory-storage.ts";
 import { sqliteStorage } from "../../src/store/sqlite/sqlite-storage.ts";
+import { StorageError } from "../../src/store/storage.ts";
 import {
   ACCOUNT,
   arnOf,
@@ -385,6 +387,31 @@ test("of move tasks that are started in the same moment one is", async (t) => {
   assert.equal(answers.filter((answer) => answer === "started").length, 1, answers.join("\n"));
   assert.equal(answers.filter((answer) => answer.startsWith("There is already a task running.")).length, 19);
   assert.equal((await tasksOf(started)).length, 1);
+});
+
+test("a move task whose store fails goes on without a restart, and can be cancelled", async (t) => {
+  let isBroken = true;
+  const started = await startSqs(t, (clock) => {
+    const storage = memoryStorage({ clock });
+    const { mailboxes } = storage;
+    const forward: typeof mailboxes.forward = (...given) =>
+      isBroken ? Promise.reject(new StorageError("Unavailable", "the disk is full")) : mailboxes.forward(...given);
+    return { ...storage, mailboxes: { ...mailboxes, forward } };
+  });
+  const { QueueUrl } = await deadLetters(started, 2);
+  const start = () => started.client.send(new sqs.StartMessageMoveTaskCommand({ SourceArn: arnOf("dead") }));
+  const ends = (status: string) =>
+    eventually(`it is ${status}`, async () => {
+      started.clock.advance(30_000);
+      return (await tasksOf(started))[0]?.Status === status;
+    });
+  const { TaskHandle } = await start();
+  await started.client.send(new sqs.CancelMessageMoveTaskCommand({ TaskHandle }));
+  await ends("CANCELLED");
+  await start();
+  isBroken = false;
+  await ends("COMPLETED");
+  assert.deepEqual(bodies(await receiveAll(started, QueueUrl)), ["0", "1"]);
 });
 
 test("move tasks that make no sense are refused in AWS's words", async (t) => {

@@ -148,6 +148,17 @@ function keys(withStorage: WithStorage): void {
     },
   );
 
+  withStorage("a key is remembered no longer than it may be when the clock is set back", async ({ mailboxes: boxes }, clock) => {
+    const once = { key: "k", forMs: 1000 };
+    await boxes.send([mail("1", { once })]);
+    clock.advance(-3_600_000);
+    assert.equal((await boxes.send([mail("2", { once })]))[0]?.id, "2");
+    clock.advance(999);
+    assert.equal((await boxes.send([mail("3", { once })]))[0]?.id, "2");
+    clock.advance(1);
+    assert.equal((await boxes.send([mail("4", { once })]))[0]?.id, "4");
+  });
+
   withStorage("an attempt gets the same again until something of it was touched", async ({ mailboxes: boxes }, clock) => {
     await boxes.send(["1", "2", "3"].map((id) => mail(id, { group: id })));
     const attempt = options({ limit: 2, attempt: { key: "a", forMs: 1500 } });

@@ -16,7 +16,8 @@ const PRINCIPAL = "events.amazonaws.com";
 const RETRY = { attempts: 185, ageSeconds: 86_400 } as const;
 
 export interface Consequences {
-  readonly deliveries: readonly Delivery[];
+  /** Once, each made when it is asked for: those of a large event are more than memory should hold. */
+  readonly deliveries: Iterable<Delivery>;
   readonly writes: readonly Write[];
 }
 
@@ -30,28 +31,28 @@ export function consequencesOf(
   const isFor = (rule: Rule) => rule.record.state !== "DISABLED" && patternOf(rule.record)?.matches(event.value) === true && isMeant(rule);
   const matching = rulesOf(parts, bus).filter(isFor);
   return {
-    deliveries: matching.flatMap((rule) => deliveriesOf(rule, event)),
+    deliveries: matching.values().flatMap((rule) => deliveriesOf(rule, event)),
     writes: isReplayed(event) ? [] : parts.archives.copiesOf(bus, event),
   };
 }
 
-/** What a transaction must do; then the messages are to be woken. */
+/** What a transaction of somebody else must do; then the messages are to be woken. */
 export interface Effects {
   readonly messages: readonly NewMessage[];
   readonly writes: readonly Write[];
 }
 
 export const effectsOf = ({ deliveries }: EventsParts, all: readonly Consequences[]): Effects => ({
-  messages: deliveries.messagesOf(all.flatMap((one) => one.deliveries)),
+  messages: deliveries.messagesOf(all.flatMap((one) => [...one.deliveries])),
   writes: all.flatMap((one) => one.writes),
 });
 
-/** All in one transaction. */
+/** Resolves when all is durable. */
 export async function settle(parts: EventsParts, all: readonly Consequences[]): Promise<void> {
-  const { messages, writes } = effectsOf(parts, all);
-  if (messages.length + writes.length === 0) return;
-  await parts.queue.acknowledge([], { enqueue: messages, writes });
-  parts.deliveries.wake(messages);
+  await parts.deliveries.send(
+    all.values().flatMap((one) => one.deliveries),
+    all.flatMap((one) => one.writes),
+  );
 }
 
 export const deliveriesOf = (rule: Rule, event: BusEvent): Delivery[] =>

@@ -1,18 +1,19 @@
 // Replays: events of an archive once more on their bus, in batches, each one transaction with how far the replay has come.
 import type * as client from "@aws-sdk/client-eventbridge";
 import type { Context, Operations } from "../../aws/operations.ts";
-import type { ClaimedTimer, Entry, Key, Timer } from "../../store/storage.ts";
+import type { ClaimedTimer, Entry, Key, NewMessage, Timer } from "../../store/storage.ts";
 import { TimerWorkers, type Firing } from "../../store/timer-workers.ts";
 import type { View } from "../../store/view.ts";
 import type { Archives } from "./archived-events.ts";
-import { replayed } from "./bus-event.ts";
-import { consequencesOf } from "./dispatch.ts";
+import { replayed, type BusEvent } from "./bus-event.ts";
+import { consequencesOf, type Consequences } from "./dispatch.ts";
 import { alreadyExists, illegalState, invalidParameter, notFound } from "./faults.ts";
 import { archiveArn, busNameOf, changeRecord, existingBus, page, replayArn, type EventsParts, type Place } from "./model.ts";
 
 export const REPLAY_KIND = "events.replay";
 const GROUP = "events.replay";
-const BATCH = 100;
+/** What one transaction replays: so many events, fewer when their deliveries are large, but one at least. */
+const BATCH = { events: 100, bytes: 8 * 2 ** 20 };
 
 export interface ReplayRecord {
   readonly description?: string;
@@ -68,21 +69,38 @@ async function replayBatch(parts: ReplayParts, { body }: ClaimedTimer): Promise<
   const archive = parts.archives.view.get(batch.account, batch.region, replay.archive)?.value;
   if (archive?.store !== replay.store) return end("FAILED", { stateReason: "The archive was deleted." });
   const { fromMs, toMs, after, destination, filterArns } = replay;
-  const found = await parts.archives.read(batch, archive, { fromMs, toMs, limit: BATCH, ...(after === undefined ? {} : { after }) });
-  const last = found.at(-1);
-  if (last === undefined) return end("COMPLETED");
+  const found = await parts.archives.read(batch, archive, { fromMs, toMs, limit: BATCH.events, ...(after === undefined ? {} : { after }) });
+  if (found.length === 0) return end("COMPLETED");
   const bus = busNameOf(batch, destination);
   const isMeant = ({ arn }: { readonly arn: string }) => filterArns.length === 0 || filterArns.includes(arn);
-  const deliveries = found.flatMap(({ event }) => consequencesOf(parts, bus, replayed(event, batch.name, nowMs), isMeant).deliveries);
-  const messages = parts.deliveries.messagesOf(deliveries);
+  const { messages, last } = messagesOf(parts, found, (event) => consequencesOf(parts, bus, replayed(event, batch.name, nowMs), isMeant));
   return {
     effects: {
       enqueue: messages,
-      writes: [write({ ...replay, state: "RUNNING", after: last.id, lastReplayedMs: last.event.ingestedAtMs })],
+      writes: [write({ ...replay, state: "RUNNING", ...last })],
       timers: [timerOf(batch, batch.name, nowMs)],
     },
     settled: () => parts.deliveries.wake(messages),
   };
+}
+
+/** Of as many of the events as have room in a transaction; and how far that is. */
+function messagesOf(
+  { deliveries }: ReplayParts,
+  found: Awaited<ReturnType<Archives["read"]>>,
+  consequences: (event: BusEvent) => Consequences,
+) {
+  const messages: NewMessage[] = [];
+  let last: Pick<ReplayRecord, "after" | "lastReplayedMs"> = {};
+  let bytes = 0;
+  for (const { id, event } of found) {
+    const more = deliveries.messagesOf([...consequences(event).deliveries]);
+    messages.push(...more);
+    last = { after: id, lastReplayedMs: event.ingestedAtMs };
+    bytes += more.reduce((sum, { body }) => sum + body.byteLength, 0);
+    if (bytes >= BATCH.bytes) break;
+  }
+  return { messages, last };
 }
 
 const at = (ms: number | undefined) => (ms === undefined ? undefined : new Date(ms));

@@ -4,7 +4,6 @@ import type { PublishBatchRequestEntry, PublishBatchResultEntry } from "@aws-sdk
 import type * as client from "@aws-sdk/client-sns";
 import type { Context, Operations } from "../../aws/operations.ts";
 import type { Delivery } from "../../deliveries.ts";
-import type { NewMessage } from "../../store/storage.ts";
 import { deliveriesOf, type Publication } from "./fan-out.ts";
 import { batchTooLong, emptyBatch, invalid, invalidEntryId, sameEntryIds, tooManyEntries } from "./faults.ts";
 import type { FifoTopics, Sent } from "./fifo-topics.ts";
@@ -18,8 +17,6 @@ const ENTRIES_MAX = 10;
 const SUBJECT = /^[^\p{Cc}]{1,100}$/u;
 const ID_CHARACTERS = /^[\w!"#$%&'()*+,\-./:;<=>?@[\\\]^`{|}~]{1,128}$/;
 const ENTRY_ID = /^[\w-]{1,80}$/;
-/** What one transaction holds of the deliveries of a message; most have room in one. */
-const BATCH = { messages: 500, bytes: 8 * 2 ** 20 };
 
 type Given = Omit<PublishBatchRequestEntry, "Id">;
 
@@ -71,24 +68,6 @@ function publicationOf(parts: SnsParts, context: Context, topic: Topic, given: G
   };
 }
 
-/** Resolves when all are durable. */
-async function enqueueAll({ queue, deliveries }: SnsParts, all: AsyncIterable<Delivery>): Promise<void> {
-  let [batch, bytes]: [NewMessage[], number] = [[], 0];
-  const flush = async () => {
-    const full = batch;
-    [batch, bytes] = [[], 0];
-    await queue.enqueue(full);
-    deliveries.wake(full);
-  };
-  for await (const one of all) {
-    const messages = deliveries.messagesOf([one]);
-    batch.push(...messages);
-    bytes += messages.reduce((sum, { body }) => sum + body.byteLength, 0);
-    if (batch.length >= BATCH.messages || bytes >= BATCH.bytes) await flush();
-  }
-  if (batch.length > 0) await flush();
-}
-
 /** What is wrong with the entries together. */
 function checkBatch(topic: Topic, entries: readonly PublishBatchRequestEntry[]): void {
   if (entries.length === 0) throw emptyBatch();
@@ -124,7 +103,7 @@ export function publishing(parts: SnsParts, fifo: FifoTopics, throttle: Throttle
 
   const publish = async (topic: Topic, publications: readonly Publication[]): Promise<readonly (Pick<Sent, "id"> & Partial<Sent>)[]> => {
     if (topic.isFifo) return await fifo.send(topic, publications);
-    await enqueueAll(parts, deliveriesOfAll(topic, publications));
+    await parts.deliveries.send(deliveriesOfAll(topic, publications));
     return publications.map(({ id }) => ({ id }));
   };
 

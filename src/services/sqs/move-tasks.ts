@@ -16,6 +16,8 @@ const PER_SECOND_MAX = 500;
 /** Messages moved in one call of the store. */
 const STEP = 100;
 const SECOND_MS = 1000;
+/** After an error of the store. */
+const RETRY_MS = 30_000;
 
 type Status = "RUNNING" | "COMPLETED" | "CANCELLING" | "CANCELLED" | "FAILED";
 
@@ -77,13 +79,24 @@ export class MoveTasks {
   run(key: Key): void {
     const name = `${key.account}/${key.region}/${key.id}`;
     if (this.#running.has(name) || this.#stop.signal.aborted) return;
-    const work = this.#work(key)
-      .catch((cause: unknown) => {
-        if (!this.#stop.signal.aborted)
-          this.#parts.log.error("moving messages failed; it goes on after a restart", { task: key.id, cause });
-      })
-      .finally(() => this.#running.delete(name));
-    this.#running.set(name, work);
+    this.#running.set(
+      name,
+      this.#untilDone(key).finally(() => this.#running.delete(name)),
+    );
+  }
+
+  async #untilDone(key: Key): Promise<void> {
+    const { clock, log } = this.#parts;
+    const { signal } = this.#stop;
+    for (let isDone = false; !isDone && !signal.aborted;)
+      try {
+        await this.#work(key);
+        isDone = true;
+      } catch (cause) {
+        if (signal.aborted) return;
+        log.error("moving messages failed; it goes on in half a minute", { task: key.id, cause });
+        await sleep(clock, RETRY_MS, signal).catch(() => undefined);
+      }
   }
 
   async stop(): Promise<void> {
