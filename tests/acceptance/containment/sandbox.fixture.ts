@@ -173,8 +173,8 @@ const ownPlace = (): string => {
 
 /** Control groups of one launcher, its own and its sandboxes', in every hierarchy. */
 export function controlGroups(launcher: number): readonly string[] {
-  const places = new Set(["", "*/", "rootless-test-*/", "*/rootless-test-*/", ownPlace()].map((place) => join("/sys/fs/cgroup", place)));
-  const own = globSync([...places].map((place) => join(place, `lambent-${launcher}-*`)));
+  const places = ["", "*/", "rootless-test-*/", "*/rootless-test-*/", ownPlace()].map((place) => join("/sys/fs/cgroup", place));
+  const own = [...new Set(globSync(places.map((place) => join(place, `lambent-${launcher}-*`))))];
   return own.flatMap((directory) => [directory, ...directoriesIn(directory)]);
 }
 
