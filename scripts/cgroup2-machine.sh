@@ -93,6 +93,7 @@ case "${1:-}" in
     status=0
     for command in doctor demo test; do as root ./lambent "$command" || status=1; done
     for command in doctor demo; do as ordinary ./lambent "$command" || status=1; done
+    as ordinary systemd-run --user --scope --quiet ./lambent doctor || status=1 # as in a terminal: the user's own group, but not delegated
     exit "$status" ;;
   --user) shift; as ordinary "$@" ;;
   *) as root "$@" ;;

@@ -65,7 +65,10 @@ void test("without delegated control groups nothing starts: limits could not be 
   assert.match(refused.output, /can't make the control group .*Permission denied.*lambent doctor/s);
   const doctor = await asUser([MAIN, "doctor"], { delegated: false });
   assert.equal(doctor.code, 1);
-  assert.match(doctor.output, /MISSING +cgroup memory +not delegated to this user.*\n.*systemd-run --user --scope -p Delegate=yes/);
+  assert.match(
+    doctor.output,
+    /MISSING +cgroup memory +not delegated to this user.*\n.*enable-linger 54321, then systemd-run --user --scope -p Delegate=yes/,
+  );
 });
 
 void test("without subordinate ids, or the programs that map them, nothing starts: sandboxes would share a user", async () => {

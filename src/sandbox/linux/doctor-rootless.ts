@@ -55,6 +55,14 @@ function isWritable(path: string): boolean {
   }
 }
 
+/** A user's systemd runs from the first login on (su and sudo are none); not every one is given the CPU. */
+function remedyFor(controller: string, unified = ""): string {
+  const uid = process.getuid?.();
+  if (!existsSync(`/run/user/${uid}/systemd`)) return `sudo loginctl enable-linger ${uid}, then ${DELEGATE}`;
+  const given = read(`${unified}/user.slice/user-${uid}.slice/user@${uid}.service/cgroup.controllers`) ?? "";
+  return controller !== "cpu" || given.split(" ").includes(controller) ? DELEGATE : DELEGATE_CPU;
+}
+
 /** Of each mounted hierarchy, this user's own part: it must be able to make groups there. */
 function delegation(controller: string): HostFinding {
   const name = `cgroup ${controller}`;
@@ -77,7 +85,7 @@ function delegation(controller: string): HostFinding {
     name,
     state: "missing",
     detail: `not delegated to this user: ${directory}; the limit could not be enforced`,
-    remedy: controller === "cpu" ? DELEGATE_CPU : DELEGATE,
+    remedy: remedyFor(controller, unified),
   };
 }
 

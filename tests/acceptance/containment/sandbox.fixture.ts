@@ -165,9 +165,16 @@ export function below(ancestor: number): ReadonlySet<number> {
   return found;
 }
 
+/** This process's own place in the tree of version 2: an ordinary user's servers make their groups there. */
+const ownPlace = (): string => {
+  const [, path = ""] = /^0::(.*)$/m.exec(readFileSync("/proc/self/cgroup", "utf8")) ?? [];
+  return `${path.replace(/\/lambent-server$/, "").slice(1)}/`;
+};
+
 /** Control groups of one launcher, its own and its sandboxes', in every hierarchy. */
 export function controlGroups(launcher: number): readonly string[] {
-  const own = globSync(["", "*/", "rootless-test-*/", "*/rootless-test-*/"].map((place) => `/sys/fs/cgroup/${place}lambent-${launcher}-*`));
+  const places = ["", "*/", "rootless-test-*/", "*/rootless-test-*/", ownPlace()].map((place) => join("/sys/fs/cgroup", place));
+  const own = [...new Set(globSync(places.map((place) => join(place, `lambent-${launcher}-*`))))];
   return own.flatMap((directory) => [directory, ...directoriesIn(directory)]);
 }
 
