@@ -38,6 +38,15 @@ export const RESULTS: readonly Case[] = [
     result: { got: { a: "é" } },
   },
   {
+    title: "with a JSON of the function's own",
+    files: {
+      "index.js":
+        'const { parse } = JSON; JSON.parse = (text) => [parse(text)]; JSON.stringify = ([{ a }]) => `"own ${a}"`; exports.handler = async (event) => event',
+    },
+    event: { a: 1 },
+    result: "own 1",
+  },
+  {
     title: "ES module by .mjs",
     files: { "index.mjs": "export const handler = async () => import.meta.url.slice(0, 8)" },
     result: "file:///",

@@ -73,6 +73,25 @@ const RESULTS: readonly Case[] = [
     head: { clientContext: '{"w3c":{"traceparent":"p","tracestate":1,"other":"x"}}' },
     result: [{ traceparent: "p" }, "])),tenant_id=None])".slice(-18)],
   },
+  {
+    title: "with no streams, and with some that can't be flushed",
+    code: `import sys\n${def("sys.stdout = None", "sys.stderr = type('Other', (), {'write': print})()", "return 3")}`,
+    text: "3",
+  },
+  {
+    title: "the standard library's modules where AWS's runtime has loaded them, its own elsewhere",
+    files: {
+      "app.py": def(
+        "import json, logging, types, queue",
+        "return [json.loads('1'), hasattr(logging, 'own'), hasattr(types, 'own'), queue.own]",
+      ),
+      "json.py": "own = 1\n",
+      "logging/__init__.py": "own = 1\n",
+      "types.py": "own = 1\n",
+      "queue.py": "own = 1\n",
+    },
+    result: [1, false, false, 1],
+  },
   { title: "bytes as they are", code: def("return b'raw'"), text: "raw" },
   { title: "a module in a package, by slash", files: { "pkg/mod.py": def("return 1") }, handler: "pkg/mod.handler", text: "1" },
   {
@@ -178,6 +197,12 @@ const ERRORS: readonly Case[] = [
     code: def("raise KeyError()"),
     error: { errorType: "KeyError", errorMessage: "" },
     logs: [/^\[ERROR\] KeyError\nTraceback/],
+  },
+  {
+    title: "an exception with half a character in its text",
+    code: def("raise ValueError('\\ud800')"),
+    error: { errorType: "ValueError", errorMessage: "\ud800" },
+    logs: [/^\[ERROR\] ValueError: \\ud800\nTraceback/],
   },
   {
     title: "a result that JSON has no form for",
@@ -427,10 +452,12 @@ function others(argv: readonly string[], runtime: string): void {
     assert.match(String(lines[2]?.["location"]), /app\.py:handler:\d+$/);
   });
 
-  test("a function's own module may be called logging", async () => {
-    const one = await start("", { files: { "app.py": `import logging\n${def("return logging.mine")}`, "logging.py": "mine = 5\n" } });
+  test("logging is set up beside a module of the function's own of that name", async () => {
+    const files = { "app.py": `import logging\n${def("logging.error('x')")}`, "logging.py": "mine = 5\n" };
+    const one = await start("", { files });
     await one.frame();
-    assert.equal((await one.invoke(0)).value, 5);
+    await one.invoke(0, { requestId: "r" });
+    assert.match(one.logs.join(), /^\[ERROR\]\t.*\tr\tx$/);
   });
 
   test("log events of several threads do not run into each other", async () => {

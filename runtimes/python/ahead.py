@@ -114,11 +114,11 @@ class Ahead:
         sys.meta_path[:] = finders
         gc.collect()
 
-    def install(self, logging_hook):
-        """From now on what is imported is imported for a function. `logging_hook` stays the first that is asked."""
-        self.known = [logging_hook, self, *self.finders, *sys.meta_path]
+    def install(self, library_hook):
+        """From now on what is imported is imported for a function. `library_hook` stays the first that is asked."""
+        self.known = [library_hook, self, *self.finders, *sys.meta_path]
         self.hooks = list(sys.path_hooks), builtins.__import__
-        sys.meta_path.insert(sys.meta_path.index(logging_hook) + 1, self)
+        sys.meta_path.insert(sys.meta_path.index(library_hook) + 1, self)
 
     def find_spec(self, name, path=None, target=None):
         if name not in self.modules:

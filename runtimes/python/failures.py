@@ -91,7 +91,7 @@ def log_text(document, codec, tenant_id):
     if os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON":
         timestamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         tenant = {} if tenant_id is None else {"tenantId": tenant_id}
-        return codec.encode(dict({"timestamp": timestamp, "level": "ERROR"}, **document, **tenant)).decode("utf-8")
+        return codec.text_of(dict({"timestamp": timestamp, "level": "ERROR"}, **document, **tenant))
     title = "[ERROR] " + document["errorType"]
     if document["errorMessage"]:
         title += ": " + document["errorMessage"]

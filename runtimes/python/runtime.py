@@ -14,6 +14,11 @@ READ_BYTES_MAX = 1 << 20
 DIGITS = "%d.%d" % sys.version_info[:2]
 # What has no parts.
 LEAVES = {str, int, float, bool, type(None)}
+# What AWS's runtime (awslambdaric) has loaded before the handler: a function's own module of that name is not found there.
+LOADED_ON_AWS = set(
+    "collections contextlib copyreg decimal enum functools importlib json keyword linecache logging math numbers operator re reprlib"
+    " string textwrap threading token tokenize traceback types warnings weakref".split()
+)
 # Empty, unless files with what was compiled of /var/task and /opt are mounted over them.
 COMPILED = ["%s/%s.compiled" % (__file__.rpartition("/")[0], name) for name in ("task", "opt")]
 
@@ -57,11 +62,18 @@ class Json:
         return json.loads(text)  # raises the error that tells the place
 
     def encode(self, value):
+        return self.text_of(value).encode("utf-8")
+
+    def encode_all(self, value):
+        """Half a character, for which UTF-8 has no form, is escaped: the text of an error may have one."""
+        return self.text_of(value).encode("utf-8", "backslashreplace")
+
+    def text_of(self, value):
         try:
             parts = self.encoder_of(refuse, self.quoted)(value, 0)
         except HasDecimal:
             parts = self.encoder_of(decimal_as_number, lambda text: text if type(text) is Number else self.quoted(text))(value, 0)
-        return "".join(parts).encode("utf-8")
+        return "".join(parts)
 
 
 class HasDecimal(Exception):
@@ -259,14 +271,14 @@ class Runtime:
         sys.path_importer_cache.clear()
         if any(os.stat(path).st_size for path in COMPILED):
             self.beside("compiled").install(COMPILED, self.codec)
-        hook = LoggingHook(self)
+        hook = LibraryHook(self)
         if self.ahead is not None:
             self.ahead.install(hook)
         try:
             self.handler = load_handler(head["handler"])
         except Exception as error:
             document = self.failure(error)
-            self.control.send(b"F", {"errorType": document["errorType"]}, self.codec.encode(document))
+            self.control.send(b"F", {"errorType": document["errorType"]}, self.codec.encode_all(document))
             self.flush()
             os._exit(1)
         self.control.send(b"R", {})
@@ -281,11 +293,11 @@ class Runtime:
         return document
 
     def flush(self):
-        try:
-            self.stdout.flush()
-            sys.stderr.flush()
-        except (OSError, ValueError):
-            pass  # the function has closed it
+        for stream in (self.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:
+                pass  # the function has closed it, or has put something there that is no stream
 
     def parsed(self, text, name):
         if not text:
@@ -308,7 +320,7 @@ class Runtime:
         except Exception as error:
             document = self.failure(error)
             answer["errorType"] = document["errorType"]
-            kind, payload = b"E", self.codec.encode(document)
+            kind, payload = b"E", self.codec.encode_all(document)
         if len(payload) > RESPONSE_BYTES_MAX:
             answer["errorType"] = "Function.ResponseSizeTooLarge"
             text = "Response payload size exceeded maximum allowed payload size (%d bytes)." % RESPONSE_BYTES_MAX
@@ -332,29 +344,32 @@ class Runtime:
             raise Fault("Runtime.MarshalError", "Unable to marshal response: %s" % error) from None
 
 
-class LoggingHook:
-    """Sets up the root logger when `logging` is loaded, before anybody can use it."""
+class LibraryHook:
+    """Finds what AWS's runtime has loaded in the standard library, and sets up the root logger before anybody can use it."""
 
     def __init__(self, runtime):
         self.runtime = runtime
+        library = os.__file__.rpartition("/")[0]
+        self.library = [library, library + "/lib-dynload"]
         sys.meta_path.insert(0, self)
 
     def find_spec(self, name, path=None, target=None):
-        if name != "logging":
+        if name not in LOADED_ON_AWS:
             return None
-        sys.meta_path.remove(self)
-        spec = sys.modules["_frozen_importlib"]._find_spec(name, path, target)
-        if spec is None or spec.loader is None:
-            return spec
-        execute = spec.loader.exec_module
+        # Not there: it is built into this interpreter.
+        spec = sys.modules["_frozen_importlib_external"].PathFinder.find_spec(name, self.library)
+        if name == "logging":
+            self.set_up_after(spec.loader)
+        return spec
+
+    def set_up_after(self, loader):
+        execute = loader.exec_module
 
         def execute_and_set_up(module):
             execute(module)
-            if hasattr(module, "LogRecord"):  # else it is the function's own module of that name
-                self.runtime.beside("logs").set_up(module, self.runtime)
+            self.runtime.beside("logs").set_up(module, self.runtime)
 
-        spec.loader.exec_module = execute_and_set_up
-        return spec
+        loader.exec_module = execute_and_set_up
 
 
 def load_handler(name):

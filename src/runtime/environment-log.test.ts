@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { manualClock } from "../base/manual-clock.ts";
-import { EnvironmentLog, LogTail } from "./environment-log.ts";
+import { EnvironmentLog, LogTail, type LogRecord } from "./environment-log.ts";
 import type { LogSettings } from "./settings.ts";
 
 function log(logging: LogSettings) {
@@ -47,6 +47,20 @@ test("a tail has what was logged from its start to its report", () => {
     "START RequestId: r2 Version: 1\n",
     "later\n",
   ]);
+});
+
+test("who reads by time finds a line that was announced before what came meanwhile", () => {
+  const clock = manualClock();
+  const records: LogRecord[] = [];
+  const one = new EnvironmentLog({ logging: text, clock, append: (some) => void records.push(...some) });
+  const write = one.reserve();
+  one.platform({ kind: "start", requestId: "r2", version: "1" });
+  clock.advance(5);
+  write({ kind: "end", requestId: "r1" });
+  assert.deepEqual(
+    records.toSorted((a, b) => a.timestampMs - b.timestampMs).map(({ message }) => message.split(" ")[0]),
+    ["END", "START"],
+  );
 });
 
 const WRAPPED = (message: string) =>

@@ -87,13 +87,14 @@ export class EnvironmentLog {
     this.#held = later;
     const tail = this.#tail;
     this.#tail = undefined;
+    // Its place: who reads the log reads by time, and would otherwise find what comes meanwhile before it.
+    const placeMs = this.#clock.now();
     return (event) => {
       this.#held = undefined;
-      const now = this.#clock.now();
-      this.observer?.platform(event, now);
-      const line = platformLine(event, this.#logging, now, this.#tenantId);
+      this.observer?.platform(event, this.#clock.now());
+      const line = platformLine(event, this.#logging, placeMs, this.#tenantId);
       if (line !== undefined) {
-        const record = this.#record(now, line);
+        const record = this.#record(placeMs, line);
         tail?.add(record.message);
         later.unshift(record);
       }

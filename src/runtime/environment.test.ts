@@ -447,6 +447,15 @@ test("a runtime that is strange all the time is not logged all the time", async 
   await running.environment.stop();
 });
 
+test("a sandbox that is lost with what made it is no failure of its function", async () => {
+  const lost = { signal: "SIGKILL", outOfMemory: false, isLost: true };
+  const running = environment({ script: (_event, { sandbox, hang }) => (sandbox.end(lost), hang()) });
+  await running.environment.start();
+  const { cause, text } = await outcomeOf(running);
+  assert.deepEqual([cause, text], ["sandbox-failed", "the sandbox was lost with its launcher"]);
+  await eventually(() => running.environment.state === "dead");
+});
+
 test("an environment that cannot be thawed is given up, and its invocation has not run", async () => {
   const running = environment({ script: () => "x" });
   await running.environment.start();

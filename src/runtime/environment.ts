@@ -410,6 +410,7 @@ export class Environment {
 
   async #finish(flight: Flight, ending: Ending): Promise<EnvironmentResult> {
     if (!this.#is("busy")) return this.#unavailable("the server stopped before the function had answered");
+    if (ending.kind === "exited" && ending.exit.isLost === true) throw new SandboxError("the sandbox was lost with its launcher");
     const { clock, settings } = this.#options;
     const { requestId } = flight.invocation;
     const verdict = verdictOf(ending, requestId, settings.timeoutMs);

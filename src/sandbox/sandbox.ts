@@ -98,6 +98,8 @@ export interface SandboxExit {
   readonly outOfMemory: boolean;
   /** Its program could not be run: the kernel's reason. */
   readonly problem?: string;
+  /** It went with what keeps sandboxes, whatever its processes did. */
+  readonly isLost?: boolean;
 }
 
 export interface SandboxUsage {

@@ -314,7 +314,7 @@ class Host implements LinuxSandboxHost {
     this.#isReady.reject(reason);
     for (const [id, starting] of this.#sandboxes) {
       starting.made.reject(reason);
-      starting.exited.resolve({ signal: "SIGKILL", outOfMemory: false });
+      starting.exited.resolve({ signal: "SIGKILL", outOfMemory: false, isLost: true });
       this.#forget(id, starting);
     }
   }

@@ -241,6 +241,11 @@ inside(
   "{'/'}",
 );
 inside(
+  "a machine that is out of memory ends what runs in sandboxes before the server",
+  "print(open('/proc/self/oom_score_adj').read().strip(), open('/proc/1/oom_score_adj').read().strip())",
+  "500 500",
+);
+inside(
   "P12 the oom score can't be lowered",
   "print(tries(open('/proc/self/oom_score_adj', 'w', buffering=1).write, '-1000\\n'))",
   "EACCES",

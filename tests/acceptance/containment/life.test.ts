@@ -256,8 +256,8 @@ void test("when the launcher is killed, every sandbox ends, that is told, and th
   kill(launcher, "SIGKILL");
   assert.match((await doomed.died).message, /SIGKILL/);
   assert.deepEqual(await Promise.all([one.exited, two.exited]), [
-    { signal: "SIGKILL", outOfMemory: false },
-    { signal: "SIGKILL", outOfMemory: false },
+    { signal: "SIGKILL", outOfMemory: false, isLost: true },
+    { signal: "SIGKILL", outOfMemory: false, isLost: true },
   ]);
   await assert.rejects(doomed.start(spec()), SandboxError);
   await Promise.all([one.kill(), two.kill()]);
