@@ -82,7 +82,7 @@ export const RESULTS: readonly Case[] = [
     result: "as hooked",
   },
   {
-    title: "a required ES module is not in the cache of those that are",
+    title: "an ES module is not in the cache of those that are required",
     files: {
       "index.mjs":
         "import { createRequire } from 'node:module'; export const handler = async () => Object.keys(createRequire(import.meta.url).cache).some((file) => file.endsWith('index.mjs'))",

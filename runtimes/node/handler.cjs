@@ -85,33 +85,21 @@ async function requireOrImport(file) {
   }
 }
 
-/**
- * What AWS's runtime imports. Where nobody can tell the difference it is required: an import waits for other threads, which takes milliseconds
- * on a busy machine or with a small share of CPU. Hooks that come with NODE_OPTIONS may be for imports only.
- */
-async function loadEsModule(file) {
-  if (!SINCE_24 || process.env.NODE_OPTIONS !== undefined) return await importModule(file);
-  const loaded = await requireOrImport(file);
-  delete require.cache[require.resolve(file)];
-  // An export that is called "module.exports" is all that is seen of a module that is required.
-  return loaded?.[Symbol.toStringTag] === "Module" ? loaded : await importModule(file);
-}
-
 /** The order is AWS's. TypeScript is what Node itself can strip, since 24. */
 async function loadModule(root, directory, name) {
   const file = path.resolve(root, directory, name);
   const isModule = isModulePackage(path.dirname(file));
   const load = SINCE_24 ? requireOrImport : require;
-  const byPackage = isModule ? loadEsModule : load;
+  const byPackage = isModule ? importModule : load;
   const ways = [
     ["", load],
     [".js", byPackage],
-    [".mjs", loadEsModule],
+    [".mjs", importModule],
     [".cjs", load],
     ...(SINCE_24
       ? [
           [".ts", byPackage],
-          [".mts", loadEsModule],
+          [".mts", importModule],
           [".cts", load],
         ]
       : []),
