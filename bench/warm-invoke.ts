@@ -1,9 +1,10 @@
 // Warm invokes through the real API, signature verified and IAM evaluated, against a bare node:http echo in the same run: one at a time as a
 // usual client makes them, and as many as there can be, with callers that cost little.
+import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Worker, isMainThread, parentPort, workerData, type MessagePort } from "node:worker_threads";
+import { Worker, isMainThread, parentPort, type MessagePort } from "node:worker_threads";
 import { sleep, systemClock } from "../src/base/clock.ts";
 import { startCallers } from "./callers.ts";
 import { median, repeat, summarise, type Result } from "./measure.ts";
@@ -24,8 +25,6 @@ const REST = { ms: 20, samples: 200 } as const;
 const EVENT = '{"key1":"value1","key2":"value2","key3":"value3"}';
 const NODE = { "index.mjs": "export const handler = async (event) => event;" };
 const PYTHON = { "app.py": "def handler(event, context):\n    return event\n" };
-
-type Role = "floor" | "caller";
 
 interface Load {
   readonly href: string;
@@ -56,23 +55,22 @@ async function load({ href, request, count, restMs }: Load): Promise<number[]> {
   return samples;
 }
 
-// Floor and caller have threads of their own, as the server has this one: what a caller costs is no part of the figure.
-if (!isMainThread && parentPort !== null) {
-  const port = parentPort;
-  if ((workerData as Role) === "floor") serveFloor(port);
-  else port.on("message", (one: Load) => void load(one).then((samples) => port.postMessage(samples)));
-}
+// The floor has a thread of its own, as the server has this one, and the caller a process: what it costs, and collects, is no part of the figure.
+if (!isMainThread && parentPort !== null) serveFloor(parentPort);
+else if (import.meta.main) process.on("message", (one: Load) => void load(one).then((samples) => process.send?.(samples)));
 
-const worker = (role: Role) => new Worker(new URL(import.meta.url), { workerData: role });
-
-async function latencies(caller: Worker, { url, ...request }: Prepared, count: number, restMs = 0): Promise<number[]> {
-  caller.postMessage({ href: url.href, request, count, restMs } satisfies Load);
-  const [samples] = (await once(caller, "message")) as [number[]];
+async function latencies(caller: ChildProcess, { url, ...request }: Prepared, count: number, restMs = 0): Promise<number[]> {
+  caller.send({ href: url.href, request, count, restMs } satisfies Load);
+  const ended = new AbortController();
+  const end = () => ended.abort(new Error("the caller has ended"));
+  caller.once("exit", end);
+  const [samples] = (await once(caller, "message", { signal: ended.signal })) as [number[]];
+  caller.off("exit", end);
   return samples;
 }
 
 /** Server and floor take turns, so that a change of the machine's speed meets both. */
-async function compare(caller: Worker, name: string, target: Prepared, floor: Prepared): Promise<Result[]> {
+async function compare(caller: ChildProcess, name: string, target: Prepared, floor: Prepared): Promise<Result[]> {
   await latencies(caller, target, WARM_UP);
   await latencies(caller, floor, WARM_UP);
   const [ours, theirs]: [number[], number[]] = [[], []];
@@ -106,8 +104,8 @@ async function compareRates(target: Prepared, floor: Prepared): Promise<readonly
 }
 
 export async function run(): Promise<Result[]> {
-  const echo = worker("floor");
-  const caller = worker("caller");
+  const echo = new Worker(new URL(import.meta.url));
+  const caller = fork(import.meta.filename);
   const [port] = (await once(echo, "message")) as [number];
   const server = await startBenchServer();
   try {
@@ -121,6 +119,7 @@ export async function run(): Promise<Result[]> {
     return results;
   } finally {
     await server.stop();
-    await Promise.all([echo.terminate(), caller.terminate()]);
+    caller.kill();
+    await echo.terminate();
   }
 }
