@@ -190,7 +190,10 @@ class Course {
   }
 
   async #drain(pair: Pair): Promise<void> {
-    for (const handle of await this.#receive(pair, 10, 30_000)) await this.#delete(pair, handle);
+    const handles = await this.#receive(pair, 10, 30_000);
+    for (const handle of handles) await this.#delete(pair, handle);
+    // What is left is hidden or late: where every queue is full of that, nothing else would ever happen again.
+    if (handles.length === 0) this.#clock.advance(this.#random.below(8000));
   }
 
   async #delete({ url, isFifo, model }: Pair, handle = this.#random.of(model.handles())): Promise<void> {
