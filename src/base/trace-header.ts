@@ -94,12 +94,12 @@ export function passesThrough(header: string | undefined, id: string): number {
 
 /** `Root=1-<8 hex>-<24 hex>;Parent=<16 hex>;Sampled=0|1;Lineage=<8 hex>:<n>`; a trace of which nobody has decided is not recorded. */
 export function traceHeader(incoming: string | undefined, lineage: string, nowMs: number): string {
-  const made = newTrace(nowMs, false);
   const fields = fieldsOf(incoming);
   const given = traceIn(fields);
+  const made = given?.parent === undefined ? newTrace(nowMs, false) : given;
   return formatTrace({
     root: given?.root ?? made.root,
-    parent: given?.parent ?? made.parent,
+    parent: made.parent,
     isSampled: given?.isSampled ?? false,
     // Whoever leaves the root away is counted all the same.
     lineage: lineageThrough(valid(fields.get("Lineage"), LINEAGE), lineage),

@@ -17,23 +17,29 @@ export type EventMetric =
 const KNOWN_MAX = 10_000;
 const NOWHERE = { account: "", region: "" };
 
+/** What the invocations of one deployment add to when they begin. */
+interface DeploymentSeries {
+  readonly concurrent: Series;
+  readonly unreserved: Series;
+  readonly mine: Series;
+}
+
 export class LambdaMetrics {
   readonly #recorder: Recorder;
   readonly #known = new Map<string, Map<string, Series>>();
+  /** Keys made of long names, for every invocation anew, would show in its time. */
+  readonly #ofDeployments = new WeakMap<Deployment, DeploymentSeries>();
 
   constructor(recorder: Recorder) {
     this.#recorder = recorder;
   }
 
   /** `running`: with this invocation. */
-  began({ account, region, functionName }: Deployment, running: ReturnType<Invoker["running"]>): void {
-    const everything = this.#of(`${account}/${region}`);
-    const make = (name: string) => seriesOf({ account, region }, name, [{}]);
-    this.#recorder.record(known(everything, "ConcurrentExecutions", make), running.account);
-    this.#recorder.record(known(everything, "UnreservedConcurrentExecutions", make), running.unreserved);
-    const mine = this.#of(`${account}/${region}/${functionName}`);
-    const makeMine = (name: string) => seriesOf({ account, region }, name, [{ FunctionName: functionName }]);
-    this.#recorder.record(known(mine, "ConcurrentExecutions", makeMine), running.function);
+  began(deployment: Deployment, running: ReturnType<Invoker["running"]>): void {
+    const { concurrent, unreserved, mine } = this.#ofDeployment(deployment);
+    this.#recorder.record(concurrent, running.account);
+    this.#recorder.record(unreserved, running.unreserved);
+    this.#recorder.record(mine, running.function);
   }
 
   ended(deployment: Deployment, invokedArn: string, outcome: Outcome): void {
@@ -59,6 +65,22 @@ export class LambdaMetrics {
       return seriesOf({ account, region }, of, dimensionsOf(FunctionName, qualifier));
     };
     this.#recorder.record(known(this.#of(`event ${invokedArn}`), name, make), value);
+  }
+
+  #ofDeployment(deployment: Deployment): DeploymentSeries {
+    let found = this.#ofDeployments.get(deployment);
+    if (found !== undefined) return found;
+    const { account, region, functionName } = deployment;
+    const make = (name: string) => seriesOf({ account, region }, name, [{}]);
+    const makeMine = (name: string) => seriesOf({ account, region }, name, [{ FunctionName: functionName }]);
+    const everything = this.#of(`${account}/${region}`);
+    found = {
+      concurrent: known(everything, "ConcurrentExecutions", make),
+      unreserved: known(everything, "UnreservedConcurrentExecutions", make),
+      mine: known(this.#of(`${account}/${region}/${functionName}`), "ConcurrentExecutions", makeMine),
+    };
+    this.#ofDeployments.set(deployment, found);
+    return found;
   }
 
   #of(what: string): Map<string, Series> {

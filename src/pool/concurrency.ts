@@ -14,8 +14,25 @@ export interface Throttled {
   readonly retryAfterSeconds: number;
 }
 
-/** One running invocation, until it is disposed of; or the limit that it would have exceeded, and nothing is held. */
-export type Claim = Disposable & ({ readonly kind: "lease"; readonly provisioned?: ProvisionedUse } | Throttled);
+/** One invocation that runs, until it is ended; ending it again does nothing. */
+export class Lease {
+  readonly kind = "lease";
+  readonly provisioned: ProvisionedUse | undefined;
+  #giveBack: (() => void) | undefined;
+
+  constructor(provisioned: ProvisionedUse | undefined, giveBack: () => void) {
+    this.provisioned = provisioned;
+    this.#giveBack = giveBack;
+  }
+
+  end(): void {
+    this.#giveBack?.();
+    this.#giveBack = undefined;
+  }
+}
+
+/** Or the limit that it would have exceeded, and nothing is held. */
+export type Claim = Lease | Throttled;
 
 /** "Each instance of your execution environment can serve up to 10 requests per second." */
 const REQUESTS_PER_SECOND = 10;
@@ -23,9 +40,9 @@ const REQUESTS_PER_SECOND = 10;
 const QUIET_MAX = 10_000;
 
 /** A second is exact for rates; for concurrency, whose end nobody knows, it is the least that the header can say. */
-const throttled = (reason: ThrottleReason): Claim => ({ kind: "throttled", reason, retryAfterSeconds: 1, [Symbol.dispose]() {} });
+const throttled = (reason: ThrottleReason): Throttled => ({ kind: "throttled", reason, retryAfterSeconds: 1 });
 
-const tooFast = ({ reserved }: FunctionUse): Claim =>
+const tooFast = ({ reserved }: FunctionUse): Throttled =>
   throttled(reserved === undefined ? "FunctionInvocationRateLimitExceeded" : "ReservedFunctionInvocationRateLimitExceeded");
 
 /** Provisioned concurrency of one deployment. */
@@ -59,13 +76,11 @@ interface Scope {
 /** A reservation includes what is provisioned. */
 const commitmentOf = ({ reserved, provisioned }: FunctionUse): number => reserved ?? provisioned;
 
-const spillover = (claim: Claim, { busy, count }: Kept): Claim =>
-  claim.kind === "lease" ? { ...claim, provisioned: { isSpillover: true, busy, count } } : claim;
-
 export class Concurrency {
   readonly #accountLimit: number;
   readonly #clock: Clock;
-  readonly #scopes = new Map<string, Scope>();
+  /** By account and region. */
+  readonly #scopes = new Map<string, Map<string, Scope>>();
   /** Whose deployments these keys are. */
   readonly #provisioned = new Map<string, Claimant>();
   #leases = 0;
@@ -86,11 +101,11 @@ export class Concurrency {
     const kept = use.kept.get(claimant.key);
     if (kept === undefined) return this.#onDemand(scope, use, isEvent);
     const { busy, count } = kept;
-    if (busy >= count) return spillover(this.#onDemand(scope, use, isEvent), kept);
-    if (this.#admits(kept.rate, count, isEvent))
-      return { ...this.#lease(scope, use, kept), provisioned: { isSpillover: false, busy: busy + 1, count } };
-    const beyond = this.#onDemand(scope, use, isEvent);
-    return beyond.kind === "lease" ? spillover(beyond, kept) : tooFast(use);
+    const spillover = { isSpillover: true, busy, count };
+    if (busy >= count) return this.#onDemand(scope, use, isEvent, spillover);
+    if (this.#admits(kept.rate, count, isEvent)) return this.#lease(scope, use, { isSpillover: false, busy: busy + 1, count }, kept);
+    const beyond = this.#onDemand(scope, use, isEvent, spillover);
+    return beyond.kind === "lease" ? beyond : tooFast(use);
   }
 
   /** From now on; undefined: nothing is reserved for the function. What runs already goes on. */
@@ -140,7 +155,7 @@ export class Concurrency {
   }
 
   busy(account: string, region: string): number {
-    return this.#scopes.get(`${account}\0${region}`)?.busy ?? 0;
+    return this.#scopes.get(account)?.get(region)?.busy ?? 0;
   }
 
   running(claimant: Claimant): Running {
@@ -148,19 +163,19 @@ export class Concurrency {
     return { function: scope.functions.get(claimant.functionArn)?.busy ?? 0, account: scope.busy, unreserved: scope.shared };
   }
 
-  #onDemand(scope: Scope, use: FunctionUse, isEvent: boolean): Claim {
+  #onDemand(scope: Scope, use: FunctionUse, isEvent: boolean, provisioned?: ProvisionedUse): Claim {
     const { reserved } = use;
     if (reserved === undefined) {
       if (scope.shared >= this.#accountLimit - scope.committed) return throttled("ConcurrentInvocationLimitExceeded");
     } else if (use.onDemand >= reserved - use.provisioned) return throttled("ReservedFunctionConcurrentInvocationLimitExceeded");
-    return this.#admits(use.rate, reserved ?? this.#accountLimit, isEvent) ? this.#lease(scope, use, undefined) : tooFast(use);
+    return this.#admits(use.rate, reserved ?? this.#accountLimit, isEvent) ? this.#lease(scope, use, provisioned) : tooFast(use);
   }
 
   #admits(rate: RequestRate, concurrency: number, isEvent: boolean): boolean {
     return isEvent || rate.admit(this.#clock.monotonic(), concurrency * REQUESTS_PER_SECOND);
   }
 
-  #lease(scope: Scope, use: FunctionUse, kept: Kept | undefined): Extract<Claim, { kind: "lease" }> {
+  #lease(scope: Scope, use: FunctionUse, provisioned: ProvisionedUse | undefined, kept?: Kept): Lease {
     const isShared = kept === undefined && use.reserved === undefined;
     const count = (by: 1 | -1) => {
       this.#leases += by;
@@ -171,26 +186,19 @@ export class Concurrency {
       if (isShared) scope.shared += by;
     };
     count(1);
-    let isHeld = true;
-    return {
-      kind: "lease",
-      [Symbol.dispose]: () => {
-        if (!isHeld) return;
-        isHeld = false;
-        count(-1);
-        if (this.#leases === 0) this.#drained?.resolve();
-        if (this.#leases === 0) this.#drained = undefined;
-      },
-    };
+    return new Lease(provisioned, () => {
+      count(-1);
+      if (this.#leases > 0) return;
+      this.#drained?.resolve();
+      this.#drained = undefined;
+    });
   }
 
   #scopeOf({ account, region }: Owner): Scope {
-    const name = `${account}\0${region}`;
-    let scope = this.#scopes.get(name);
-    if (scope === undefined) {
-      scope = { busy: 0, shared: 0, committed: 0, functions: new Map() };
-      this.#scopes.set(name, scope);
-    }
+    let regions = this.#scopes.get(account);
+    if (regions === undefined) this.#scopes.set(account, (regions = new Map()));
+    let scope = regions.get(region);
+    if (scope === undefined) regions.set(region, (scope = { busy: 0, shared: 0, committed: 0, functions: new Map() }));
     return scope;
   }
 

@@ -122,18 +122,19 @@ class LocalDataPlane implements DataPlane {
 
   async invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome> {
     if (this.#stopped !== undefined) return unavailable("stopping", "The server is stopping.");
-    // However this is left, the concurrency is given back: when the answer is there, not before.
-    using claim = this.#concurrency.acquire(deployment, request.isEvent);
-    if (claim.kind === "throttled") {
-      const { [Symbol.dispose]: _dispose, ...throttled } = claim;
-      return throttled;
+    const claim = this.#concurrency.acquire(deployment, request.isEvent);
+    if (claim.kind === "throttled") return claim;
+    try {
+      const last = this.#pool.takeIdle(environmentKey(deployment));
+      const environment = last?.rested() === true ? last : await this.#another(last, deployment, request);
+      const outcome = environment instanceof Environment ? await environment.invoke(request) : environment;
+      const { provisioned } = claim;
+      const didRun = outcome.kind === "returned" || outcome.kind === "failed";
+      return provisioned === undefined || !didRun ? outcome : { ...outcome, provisioned };
+    } finally {
+      // When the answer is there, not before.
+      claim.end();
     }
-    const last = this.#pool.takeIdle(environmentKey(deployment));
-    const environment = last?.rested() === true ? last : await this.#another(last, deployment, request);
-    const outcome = environment instanceof Environment ? await environment.invoke(request) : environment;
-    const { provisioned } = claim;
-    const didRun = outcome.kind === "returned" || outcome.kind === "failed";
-    return provisioned === undefined || !didRun ? outcome : { ...outcome, provisioned };
   }
 
   /** The idle one when its runtime is done with its last invocation, which it may end after; else the next idle one, or a new one. */

@@ -211,7 +211,7 @@ export class Environment {
     this.#enter("busy");
     this.#freezeTimer?.cancel();
     try {
-      await this.#ending;
+      if (this.#ending !== undefined) await this.#ending;
       const stuck = this.#thaw();
       this.#telemetry.wake();
       const flight = this.#begin(invocation);
