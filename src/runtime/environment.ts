@@ -1,8 +1,9 @@
 // The life of one execution environment: a table of legal transitions, and what happens in each state.
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../base/clock.ts";
+import { randomHex } from "../base/id.ts";
 import type { Log } from "../base/log.ts";
 import { ProgramError, SandboxError, type SandboxHost } from "../sandbox/sandbox.ts";
 import { compiledMounts } from "./compiled-code.ts";
@@ -108,7 +109,7 @@ export class Environment {
   readonly key: string;
   readonly logStream: string;
   readonly #options: EnvironmentOptions;
-  readonly #id = randomBytes(16).toString("hex");
+  readonly #id = randomHex(16);
   readonly #lineage: string;
   readonly #metadataToken = randomUUID();
   readonly #log: EnvironmentLog;

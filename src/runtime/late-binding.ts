@@ -78,13 +78,22 @@ export function lateBinding(spec: SandboxSpec, settings: FunctionSettings, layou
   const started = startVariables(layout);
   const kept = { ...rest, ...WAITING, mounts: early, env: started, isPrepared: true };
   const ports = { listeners: listeners.map(({ port }) => port), ...(datagrams === undefined ? {} : { datagrams: datagrams.port }) };
-  const plain = { key: JSON.stringify([kept, ports]), spec: kept, ports };
+  const plain = { key: keyOf(settings, kept, ports), spec: kept, ports };
   return {
     kinds: loads === undefined ? [plain] : [{ ...plain, key: `${loads} ${plain.key}`, loads }, plain],
     given: { mounts: mounts.filter(isLate), memoryBytes, cpuMillis, processesMax: spec.processesMax, tmpBytes, tmpInodes },
     handler: settings.handler,
     variables: Object.fromEntries(Object.entries(env).filter(([name, value]) => started[name] !== value)),
   };
+}
+
+/** Settings do not change, and what is made of them is alike for all environments: a long text, which a cold start finds ready. */
+const keys = new WeakMap<FunctionSettings, string>();
+
+function keyOf(settings: FunctionSettings, spec: SandboxKind["spec"], ports: Ports): string {
+  let key = keys.get(settings);
+  if (key === undefined) keys.set(settings, (key = JSON.stringify([spec, ports])));
+  return key;
 }
 
 /** What is a single environment's own comes late, so it makes no difference here. */

@@ -58,11 +58,28 @@ export class RuntimeProcess implements LinkEvents {
   #answerWaiter: ((ending: Ending) => void) | undefined;
   readonly #isFailed = Promise.withResolvers<void>();
   #isOver = false;
+  /** It has had an invocation: initialisation has more CPU than the function will have. */
+  #isLimited = false;
 
   /** Resolves when the first process has been started. Throws SandboxError. */
   static async start(options: RuntimeProcessOptions): Promise<RuntimeProcess> {
+    const { sandbox, command, externalExtensions } = options;
+    if (externalExtensions.length > 0) return await RuntimeProcess.#startBehindExtensions(options);
+    // It is on its way while the rest is made here.
+    const starting = sandbox.startMain(command);
     const run = new RuntimeProcess(options);
-    await run.#start();
+    run.#attach(await starting);
+    return run;
+  }
+
+  static async #startBehindExtensions(options: RuntimeProcessOptions): Promise<RuntimeProcess> {
+    const run = new RuntimeProcess(options);
+    await options.sandbox.openEmpty();
+    // What this comes to is told by `initialised`.
+    void run.#startBesideExtensions().catch((cause: unknown) => {
+      run.broken(`it could not be started: ${String(cause)}`);
+      run.#fail({ kind: "exited", exit: { signal: "SIGKILL", outOfMemory: false } });
+    });
     return run;
   }
 
@@ -86,17 +103,6 @@ export class RuntimeProcess implements LinkEvents {
     const { extensions } = this;
     for (const version of [...TELEMETRY_API_VERSIONS, LOGS_API_VERSION])
       sandbox.api.serve(version, new TelemetryApi({ extensions, telemetry, subscribed }, version));
-  }
-
-  async #start(): Promise<void> {
-    const { externalExtensions, command } = this.#options;
-    if (externalExtensions.length === 0) return this.#attach(await this.#sandbox.startMain(command));
-    await this.#sandbox.openEmpty();
-    // What this comes to is told by `initialised`.
-    void this.#startBesideExtensions().catch((cause: unknown) => {
-      this.broken(`it could not be started: ${String(cause)}`);
-      this.#fail({ kind: "exited", exit: { signal: "SIGKILL", outOfMemory: false } });
-    });
   }
 
   /** The runtime begins when every external extension has registered. */
@@ -148,6 +154,7 @@ export class RuntimeProcess implements LinkEvents {
       const { deadlineMs, requestId, invokedArn, traceHeader } = invocation;
       if (this.extensions.count > 0) this.extensions.invoke({ deadlineMs, requestId, invokedFunctionArn: invokedArn, traceHeader });
       this.#link?.send(invocation);
+      this.#limitCpu();
     });
   }
 
@@ -224,11 +231,16 @@ export class RuntimeProcess implements LinkEvents {
 
   #onReady(): void {
     this.#options.telemetry.closeRegistration();
-    // Not waited for: the handler may have a millisecond at full speed. A share that can't be set ends the environment.
+    this.#initEnds({ kind: "ready" });
+  }
+
+  /** Behind the first invocation, not before: the handler may have a millisecond at full speed. A share that can't be set ends the environment. */
+  #limitCpu(): void {
+    if (this.#isLimited) return;
+    this.#isLimited = true;
     void this.#sandbox.limitCpu(this.#options.cpuMillis).catch((cause: unknown) => {
       if (this.#failure === undefined && !this.#isOver) this.broken(`its CPU could not be limited: ${String(cause)}`);
     });
-    this.#initEnds({ kind: "ready" });
   }
 
   initFailed(errorType: string, payload: Uint8Array): void {
