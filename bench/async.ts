@@ -9,11 +9,11 @@ import { timeOrderedId } from "../src/base/id.ts";
 import { silentLog } from "../src/base/log.ts";
 import { fakeSandboxHost } from "../src/sandbox/fake.ts";
 import { sqliteStorage } from "../src/store/sqlite/sqlite-storage.ts";
-import { measure, startCallers, type Demand, type Measured } from "./callers.ts";
-import { cpuMicroseconds, describeResult, median, repeat, summarise, type Result } from "./measure.ts";
-import { startBenchServer } from "./server.ts";
-import { rawConnection, wireText } from "./raw-connection.ts";
-import { signedInvoke } from "./signed-requests.ts";
+import { measure, startCallers, type Demand, type Measured } from "./support/callers.ts";
+import { cpuMicroseconds, describeResult, median, repeat, summarise, type Result } from "./support/measure.ts";
+import { startBenchServer } from "./support/server.ts";
+import { rawConnection, wireText } from "./support/raw-connection.ts";
+import { signedInvoke } from "./support/signed-requests.ts";
 
 const CALLERS = 64;
 const RUNS = 7;

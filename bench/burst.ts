@@ -1,8 +1,8 @@
 // A hundred cold starts of a hundred functions at once, through the real API: how long until the last one has its answer, and each of them.
 import { UpdateFunctionConfigurationCommand, waitUntilFunctionUpdatedV2, type Runtime } from "@aws-sdk/client-lambda";
-import { summarise, type Result } from "./measure.ts";
-import { measureKinds, type BenchServer } from "./server.ts";
-import { connections, send, signedInvoke } from "./signed-requests.ts";
+import { summarise, type Result } from "./support/measure.ts";
+import { measureKinds, type BenchServer } from "./support/server.ts";
+import { connections, send, signedInvoke } from "./support/signed-requests.ts";
 
 const FUNCTIONS = 100;
 const ROUNDS = 3;

@@ -12,10 +12,10 @@ import {
 } from "@aws-sdk/client-lambda";
 import { sleep, systemClock } from "../src/base/clock.ts";
 import { loadConfig } from "../src/config.ts";
-import { median, summarise, type Result } from "./measure.ts";
-import { realFunctions } from "./real-functions.ts";
-import { startBenchServer, type BenchServer } from "./server.ts";
-import { connections, send, signedInvoke } from "./signed-requests.ts";
+import { median, summarise, type Result } from "./support/measure.ts";
+import { realFunctions } from "./support/real-functions.ts";
+import { startBenchServer, type BenchServer } from "./support/server.ts";
+import { connections, send, signedInvoke } from "./support/signed-requests.ts";
 
 const RUNS = 25;
 /** Of those that take long. */

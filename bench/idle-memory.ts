@@ -2,9 +2,9 @@
 import { readFileSync, readdirSync } from "node:fs";
 import type { Runtime } from "@aws-sdk/client-lambda";
 import { sleep, systemClock } from "../src/base/clock.ts";
-import { summarise, type Result } from "./measure.ts";
-import { measureKinds, type BenchServer } from "./server.ts";
-import { connections, send, signedInvoke } from "./signed-requests.ts";
+import { summarise, type Result } from "./support/measure.ts";
+import { measureKinds, type BenchServer } from "./support/server.ts";
+import { connections, send, signedInvoke } from "./support/signed-requests.ts";
 
 const ENVIRONMENTS = 20;
 /** Until it is frozen, and the last invocation's log is written. */

@@ -13,7 +13,7 @@ import { systemClock, sleep } from "../src/base/clock.ts";
 import { ensureRole } from "../src/cli/role.ts";
 import { startLambent, type LambentProcess } from "../tests/support/lambent-process.ts";
 import { zipOf } from "../tests/support/zip.ts";
-import { describeResult, median, repeat, summarise, type Result } from "./measure.ts";
+import { describeResult, median, repeat, summarise, type Result } from "./support/measure.ts";
 
 const FUNCTIONS = Number(process.env["FUNCTIONS"] ?? 10_000);
 const VERSIONS = 3;

@@ -10,7 +10,7 @@ import type { Deployment, Outcome } from "../src/pool/invocation.ts";
 import { LambdaMetrics } from "../src/lambda/invocation-metrics.ts";
 import { MetricRecorder } from "../src/services/cloudwatch/recorder.ts";
 import { sqliteMetrics } from "../src/store/sqlite/sqlite-metrics.ts";
-import { describeResult, median, repeat, summarise, type Result } from "./measure.ts";
+import { describeResult, median, repeat, summarise, type Result } from "./support/measure.ts";
 
 const INVOCATIONS = 100_000;
 const FUNCTIONS = 200;

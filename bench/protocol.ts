@@ -10,7 +10,7 @@ import * as sqs from "@aws-sdk/client-sqs";
 import { systemClock } from "../src/base/clock.ts";
 import { jsonLog } from "../src/base/log.ts";
 import { fakeDoor, fakeService, type FakeDoor } from "../src/aws/fake-service.ts";
-import { cpuMicroseconds, describeResult, median, repeat, summarise, type Result } from "./measure.ts";
+import { cpuMicroseconds, describeResult, median, repeat, summarise, type Result } from "./support/measure.ts";
 
 interface Load {
   readonly port: number;

@@ -13,10 +13,10 @@ import { silentLog } from "../src/base/log.ts";
 import { sqsService } from "../src/services/sqs/service.ts";
 import type { Storage } from "../src/store/storage.ts";
 import { sqliteStorage } from "../src/store/sqlite/sqlite-storage.ts";
-import { measure } from "./callers.ts";
-import { rawConnection, wireText, type RawConnection } from "./raw-connection.ts";
-import { signedPost, type Credentials } from "./signed-requests.ts";
-import { describeResult, median, repeat, summarise, type Result } from "./measure.ts";
+import { measure } from "./support/callers.ts";
+import { rawConnection, wireText, type RawConnection } from "./support/raw-connection.ts";
+import { signedPost, type Credentials } from "./support/signed-requests.ts";
+import { describeResult, median, repeat, summarise, type Result } from "./support/measure.ts";
 
 const CALLERS = 16;
 const BATCH = 10;

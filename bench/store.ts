@@ -10,8 +10,8 @@ import { timeOrderedId } from "../src/base/id.ts";
 import { silentLog } from "../src/base/log.ts";
 import { sqliteStorage } from "../src/store/sqlite/sqlite-storage.ts";
 import type { Storage } from "../src/store/storage.ts";
-import { measure, type Demand } from "./callers.ts";
-import { describeResult, median, repeat, summarise, type Result } from "./measure.ts";
+import { measure, type Demand } from "./support/callers.ts";
+import { describeResult, median, repeat, summarise, type Result } from "./support/measure.ts";
 
 const CALLERS = 64;
 const BODY = new Uint8Array(1024).fill(0x61);

@@ -6,11 +6,11 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Worker, isMainThread, parentPort, type MessagePort } from "node:worker_threads";
 import { sleep, systemClock } from "../src/base/clock.ts";
-import { startCallers } from "./callers.ts";
-import { median, repeat, summarise, type Result } from "./measure.ts";
-import { wireText } from "./raw-connection.ts";
-import { startBenchServer } from "./server.ts";
-import { connections, send, signedInvoke, type Prepared } from "./signed-requests.ts";
+import { startCallers } from "./support/callers.ts";
+import { median, repeat, summarise, type Result } from "./support/measure.ts";
+import { wireText } from "./support/raw-connection.ts";
+import { startBenchServer } from "./support/server.ts";
+import { connections, send, signedInvoke, type Prepared } from "./support/signed-requests.ts";
 
 const WARM_UP = 500;
 const SAMPLES = 3000;

@@ -12,7 +12,7 @@ import {
 } from "@aws-sdk/client-iam";
 import { GetSessionTokenCommand } from "@aws-sdk/client-sts";
 import { SignatureV4 } from "@smithy/signature-v4";
-import { Sha256 } from "../../bench/signed-requests.ts";
+import { Sha256 } from "../../bench/support/signed-requests.ts";
 import type { ServiceDefinition } from "../../src/aws/definition.ts";
 import { serviceModel } from "../../src/aws/model.ts";
 import { startApi, type Credentials } from "../support/api.ts";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test, type TestContext } from "node:test";
 import * as cloudwatch from "@aws-sdk/client-cloudwatch";
 import { SignatureV4 } from "@smithy/signature-v4";
-import { Sha256 } from "../../bench/signed-requests.ts";
+import { Sha256 } from "../../bench/support/signed-requests.ts";
 import { assertRefused, FAKE_ROOT, FAKE_STRANGER, fakeDoor } from "../../src/aws/fake-service.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { manualClock } from "../../src/base/manual-clock.ts";

@@ -16,7 +16,7 @@ import {
   type FunctionUrlAuthType,
 } from "@aws-sdk/client-lambda";
 import { SignatureV4 } from "@smithy/signature-v4";
-import { Sha256 } from "../../bench/signed-requests.ts";
+import { Sha256 } from "../../bench/support/signed-requests.ts";
 import { startApi, type Credentials } from "../support/api.ts";
 import { zipOf } from "../support/zip.ts";
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { CreateAccountAliasCommand } from "@aws-sdk/client-iam";
 import { SignatureV4 } from "@smithy/signature-v4";
-import { Sha256 } from "../../bench/signed-requests.ts";
+import { Sha256 } from "../../bench/support/signed-requests.ts";
 import { assertRefused } from "../../src/aws/fake-service.ts";
 import type { Credentials } from "../support/api.ts";
 import { POLICY, startIamApi, TRUST } from "./iam.fixture.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import * as sqs from "@aws-sdk/client-sqs";
 import { SignatureV4 } from "@smithy/signature-v4";
-import { Sha256 } from "../../bench/signed-requests.ts";
+import { Sha256 } from "../../bench/support/signed-requests.ts";
 import { assertRefused, FAKE_ROOT } from "../../src/aws/fake-service.ts";
 import { silentLog } from "../../src/base/log.ts";
 import { memoryStorage } from "../../src/store/memory/memory-storage.ts";

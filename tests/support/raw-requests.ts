@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { request, type Agent } from "node:http";
 import { SignatureV4 } from "@smithy/signature-v4";
-import { Sha256 } from "../../bench/signed-requests.ts";
+import { Sha256 } from "../../bench/support/signed-requests.ts";
 import type { Credentials } from "./api.ts";
 import type { HostileRequest } from "./hostile-requests.ts";
 

@@ -6,11 +6,11 @@ import { LambdaClient, CreateFunctionCommand, waitUntilFunctionActiveV2, type Ru
 import { IAMClient } from "@aws-sdk/client-iam";
 import { buffer } from "node:stream/consumers";
 import { ZipFile } from "yazl";
-import { silentLog } from "../src/base/log.ts";
-import { ensureRole } from "../src/cli/role.ts";
-import { loadConfig } from "../src/config.ts";
-import type { Parts } from "../src/parts.ts";
-import { startServer } from "../src/server.ts";
+import { silentLog } from "../../src/base/log.ts";
+import { ensureRole } from "../../src/cli/role.ts";
+import { loadConfig } from "../../src/config.ts";
+import type { Parts } from "../../src/parts.ts";
+import { startServer } from "../../src/server.ts";
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 

@@ -2,7 +2,7 @@
 // of the machine.
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { sleep, systemClock } from "../src/base/clock.ts";
+import { sleep, systemClock } from "../../src/base/clock.ts";
 import { rawConnection } from "./raw-connection.ts";
 
 /** What callers ask for, each with one call after the other. */

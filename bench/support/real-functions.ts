@@ -2,7 +2,7 @@
 import { cpSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { loadConfig } from "../src/config.ts";
+import { loadConfig } from "../../src/config.ts";
 
 export interface RealFunction {
   readonly name: string;
