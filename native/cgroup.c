@@ -80,7 +80,7 @@ static bool add_hierarchy(const char *word) {
   size_t head = strcspn(word, "/");
   struct hierarchy *added = &hierarchies[hierarchy_count];
   errno = EINVAL;
-  if (hierarchy_count == HIERARCHIES_MAX || head < 2 || head > sizeof added->roles || stat("/proc/self/ns/pid", &pids)) return false;
+  if (hierarchy_count == HIERARCHIES_MAX || head < 2 || head > sizeof added->roles || !word[head] || stat("/proc/self/ns/pid", &pids)) return false;
   int size = snprintf(added->directory, DIRECTORY_BYTES, "%s/lambent-%d-%llu-%llu", word + head, getpid(), own_start_time(), (unsigned long long)pids.st_ino);
   memcpy(added->roles, word + 1, head - 1);
   added->is_v2 = word[0] == '2';

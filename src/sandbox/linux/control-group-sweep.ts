@@ -18,8 +18,15 @@ export function startTimeIn(text: string): string | undefined {
   return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }
 
-const isLauncher = async (pid: string, startTime: string): Promise<boolean> =>
-  startTimeIn(await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")) === startTime;
+/** One that can't be looked at, because too many files are open, say, may live. */
+async function isLauncher(pid: string, startTime: string): Promise<boolean> {
+  try {
+    return startTimeIn(await readFile(`/proc/${pid}/stat`, "utf8")) === startTime;
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    return !["ENOENT", "ESRCH"].includes(code);
+  }
+}
 
 function attempt<T>(what: () => T): T | undefined {
   try {
