@@ -92,23 +92,30 @@ test("a server of another pid namespace keeps its control groups, and its sandbo
   }
 });
 
-test("a launcher that still ends the sandboxes of a killed server is left to it by servers that start", { skip: needsRoot }, async () => {
-  const marker = `ending-${process.pid}`;
-  const { child, launcher } = await owner(marker);
-  const groups = controlGroups(launcher);
-  kill(launcher, "SIGSTOP"); // as one that has not come to it yet
-  await end(child);
-  const left = marked(marker).length;
-  const { host } = await startAnother();
-  assert.deepEqual(controlGroups(launcher), groups);
-  assert.equal(marked(marker).length, left);
-  kill(launcher, "SIGCONT");
-  await eventually("it has ended them", () => !isLauncher(launcher) && controlGroups(launcher).length === 0 && marked(marker).length === 0);
-  assert.equal((await run(host, sh("exit 5"))).exit.code, 5);
-  await host.stop();
-});
+test(
+  "a launcher that still ends the sandboxes of a killed server is left to it by servers that start",
+  { skip: needsRoot },
+  async (context) => {
+    const marker = `ending-${process.pid}`;
+    const { child, launcher } = await owner(marker);
+    const groups = controlGroups(launcher);
+    kill(launcher, "SIGSTOP"); // as one that has not come to it yet
+    context.after(() => isLauncher(launcher) && kill(launcher, "SIGCONT"));
+    await end(child);
+    const { host } = await startAnother();
+    context.after(() => host.stop());
+    assert.deepEqual(controlGroups(launcher), groups);
+    assert.ok(marked(marker).length > 0, "one is frozen; the others may have seen that nobody listens to them any more");
+    kill(launcher, "SIGCONT");
+    await eventually(
+      "it has ended them",
+      () => !isLauncher(launcher) && controlGroups(launcher).length === 0 && marked(marker).length === 0,
+    );
+    assert.equal((await run(host, sh("exit 5"))).exit.code, 5);
+  },
+);
 
-test("servers that start at once leave each other alone, and nothing of one that died before", { skip: needsRoot }, async () => {
+test("servers that start at once leave each other alone, and nothing of one that died before", { skip: needsRoot }, async (context) => {
   const { child, launcher } = await owner(`before-${process.pid}`);
   kill(launcher, "SIGKILL");
   await end(child);
@@ -117,6 +124,7 @@ test("servers that start at once leave each other alone, and nothing of one that
   const hosts = await Promise.all(
     Array.from({ length: 4 }, async () => {
       const { host } = await startAnother();
+      context.after(() => host.stop());
       return host;
     }),
   );
@@ -126,7 +134,6 @@ test("servers that start at once leave each other alone, and nothing of one that
     ends.map(({ exit }) => exit.code),
     [5, 5, 5, 5],
   );
-  await Promise.all(hosts.map((host) => host.stop()));
 });
 
 test("what a version 1 freezer holds back ends too, when its launcher has died", { skip: needsRoot }, async (context) => {
