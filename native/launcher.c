@@ -384,9 +384,10 @@ static void end_all(void) {
 
 // What the command line says.
 struct settings {
-  const char *cgroup_parent;  // below it this launcher's control groups are made, in each hierarchy; NULL: the usual one
   bool wants_gateway;
   char *uid_first, *gid_first, *id_count;  // the user's subordinate ids, without root
+  char **hierarchies;                      // of control groups; see cgroup.h
+  size_t hierarchy_count;
 };
 
 // The system's own program may map subordinate ids: it looks at who owns them, and has to run outside of the new namespace.
@@ -446,19 +447,19 @@ static const char *prepare(const struct settings *settings) {
   watch(REQUESTS, NULL, false);
   watch(HANDOVER, NULL, false);
   const char *missing = seccomp_prepare();
-  if (!missing) missing = cgroup_init(settings->cgroup_parent);
+  if (!missing) missing = cgroup_init(settings->hierarchies, settings->hierarchy_count);
   if (!missing && is_rootless) missing = become_root(settings);
   if (!missing && settings->wants_gateway) missing = gateway_create();
   has_gateway = settings->wants_gateway && !missing;
   return missing ? missing : filesystem_prepare();
 }
 
-// Arguments, all optional: the parent of the control groups, "internet" for a gateway, and without root the first subordinate user id, the
-// first group id, and how many there are of each. Empty is as good as none.
+// Arguments: "internet" for a gateway; without root the first subordinate user id, the first group id, and how many there are of each; then the
+// hierarchies of control groups. Empty is as good as none.
 static struct settings settings_of(int argc, char **argv) {
-  struct settings settings = {.wants_gateway = argc > 2 && !strcmp(argv[2], "internet")};
-  if (argc > 1 && argv[1][0]) settings.cgroup_parent = argv[1];
-  if (argc > 5) settings.uid_first = argv[3], settings.gid_first = argv[4], settings.id_count = argv[5];
+  struct settings settings = {.wants_gateway = argc > 1 && !strcmp(argv[1], "internet")};
+  if (argc > 4 && argv[4][0]) settings.uid_first = argv[2], settings.gid_first = argv[3], settings.id_count = argv[4];
+  if (argc > 5) settings.hierarchies = argv + 5, settings.hierarchy_count = (size_t)argc - 5;
   return settings;
 }
 
