@@ -10,8 +10,8 @@ import { test } from "node:test";
 
 const LAUNCHER = join(import.meta.dirname, "..", "..", "native", "build", "launcher");
 const skip = process.getuid?.() === 0 ? false : "needs root";
-/** As native/launcher.c numbers its events. */
-const READY = 0;
+/** As native/launcher.c numbers its events: it waits for the server's first request. */
+const WAITING = 7;
 
 interface Mounted {
   readonly directory: string;
@@ -28,7 +28,7 @@ const mounted = (): Mounted[] =>
 
 const versionTwo = () => mounted().find(({ type }) => type === "cgroup2");
 
-/** Starts it after `script`, in namespaces of its own, with no server behind its pipes: it gets ready, and ends. */
+/** Starts it after `script`, in namespaces of its own, with no server behind its pipes: it gets as far as it can alone, and ends. */
 function launch(namespaces: readonly string[], script: string): { readonly event: number | undefined; readonly said: string } {
   const words = [...namespaces, "sh", "-ec", `${script}\n"$0" "" "" 3<&0`, LAUNCHER];
   // A session of its own: what is killed with its process group is not this test.
@@ -49,7 +49,7 @@ test("a control group is found behind a mount whose line is as long as you like"
        mount -t tmpfs long ${top}/${"a".repeat(200)}/${"b".repeat(60)}
        mount -t ${memory.type} ${memory.type === "cgroup2" ? "" : "-o memory"} again ${memory.directory}`,
     );
-    assert.equal(event, READY, said);
+    assert.equal(event, WAITING, said);
   } finally {
     await rm(top, { recursive: true });
   }
@@ -67,12 +67,12 @@ test("a server of another pid namespace keeps its control groups, and its sandbo
     mkdirSync(join(group, "empty"));
     writeFileSync(join(group, "busy", "cgroup.procs"), String(member.pid));
     const { event, said } = launch(["--pid", "--fork", "--mount-proc"], "");
-    assert.equal(event, READY, said);
+    assert.equal(event, WAITING, said);
     assert.ok(existsSync(join(group, "empty")));
     assert.equal(member.exitCode ?? member.signalCode, null);
   } finally {
     // In its own pid namespace nobody has that number: it is what a launcher left that was killed.
-    assert.equal(launch(["--mount"], "").event, READY);
+    assert.equal(launch(["--mount"], "").event, WAITING);
     await once(member, "exit");
     assert.ok(!existsSync(group));
   }

@@ -18,12 +18,14 @@ import {
   type SandboxUsage,
   type Specialisation,
 } from "../sandbox.ts";
-import { startFrame, type LauncherEvent } from "./frames.ts";
+import { prepareFrame, startFrame, type LauncherEvent } from "./frames.ts";
 import { openGateway, type Gateway } from "./gateway.ts";
 import { Launcher, type HandedOver } from "./launcher.ts";
-import { leastUsed, ownProcessors } from "./processors.ts";
-import { subordinateIds, type SubordinateIds } from "./subordinate-ids.ts";
+import { leastUsed, machineTexts, ownProcessors, processorView } from "./processors.ts";
+import { hostParts } from "./root-parts.ts";
+import { mapIds, subordinateIds, type SubordinateIds } from "./subordinate-ids.ts";
 import { supervised, Supervisor, type ProcessEnd } from "./supervisor.ts";
+import { systemCallFilter } from "./system-call-filter.ts";
 
 /**
  * Host user ids of sandboxes: each has one of its own while it lives, so that limits per user are limits per sandbox. Without root they are
@@ -127,8 +129,10 @@ class Host implements LinuxSandboxHost {
   readonly #isReady = Promise.withResolvers<void>();
   readonly #uidFirst: number;
   readonly #uidCount: number;
-  readonly #isRootless: boolean;
+  readonly #ids: SubordinateIds | undefined;
   readonly #processors = ownProcessors();
+  readonly #filesOf = processorView(machineTexts());
+  readonly #parts = hostParts();
   readonly #uids = new Set<number>();
   #nextUid = 0;
   #gateway: Gateway | undefined;
@@ -136,7 +140,7 @@ class Host implements LinuxSandboxHost {
   constructor(options: LinuxSandboxOptions & { readonly clock: Clock; readonly ids?: SubordinateIds }) {
     this.#log = options.log;
     this.#clock = options.clock;
-    this.#isRootless = options.ids !== undefined;
+    this.#ids = options.ids;
     this.#uidFirst = options.ids === undefined ? UID_FIRST : 1;
     this.#uidCount = Math.min(UID_COUNT, options.ids?.count ?? UID_COUNT);
     this.#resolverFile = join(options.launcherPath, "..", "..", "resolv.conf");
@@ -155,10 +159,20 @@ class Host implements LinuxSandboxHost {
     void this.died.then((reason) => this.#lost(reason));
   }
 
+  get #launcherPid(): number {
+    if (this.#launcher.pid === undefined) throw new SandboxError("the launcher is not running");
+    return this.#launcher.pid;
+  }
+
+  /** Without root, it is root in a user namespace of its own from here on. */
+  async #prepare(): Promise<void> {
+    if (this.#ids !== undefined) await mapIds(this.#launcherPid, this.#ids, this.#clock);
+    this.#launcher.send(prepareFrame(systemCallFilter(process.arch), this.#parts.shared));
+  }
+
   async openGateway(allowed: readonly string[]): Promise<void> {
-    const launcherPid = this.#launcher.pid;
-    if (launcherPid === undefined) throw new SandboxError("the launcher is not running");
-    this.#gateway = await openGateway({ launcherPid, isRootless: this.#isRootless, allowed, log: this.#log, clock: this.#clock });
+    const [launcherPid, isRootless] = [this.#launcherPid, this.#ids !== undefined];
+    this.#gateway = await openGateway({ launcherPid, isRootless, allowed, log: this.#log, clock: this.#clock });
   }
 
   async start(spec: SandboxSpec): Promise<Sandbox> {
@@ -192,7 +206,9 @@ class Host implements LinuxSandboxHost {
     try {
       // A user id is one sandbox's at a time, and so is what is counted from it.
       const slot = hasWayOut ? starting.uid - this.#uidFirst + 1 : 0;
-      this.#launcher.send(startFrame(id, spec, { uid: starting.uid, slot, processors: starting.processors }));
+      const { uid, processors } = starting;
+      const [files, { root }] = [this.#filesOf(processors), this.#parts];
+      this.#launcher.send(startFrame(id, spec, { uid, slot, processors, files, root }));
       starting.isSent = true;
       return await starting.made.promise;
     } catch (error) {
@@ -258,9 +274,15 @@ class Host implements LinuxSandboxHost {
     server.unref();
   }
 
+  #preparing(event: LauncherEvent): void {
+    if (event.kind === "waiting") this.#prepare().catch((error: unknown) => this.#isReady.reject(error));
+    if (event.kind === "ready") this.#isReady.resolve();
+    if (event.kind === "failed" || event.kind === "refused")
+      this.#isReady.reject(new SandboxError(`${event.reason}: run  ./lambent doctor`));
+  }
+
   #seen(event: LauncherEvent): void {
-    if (event.kind === "ready") return this.#isReady.resolve();
-    if (event.kind === "failed" && event.id === 0) return this.#isReady.reject(new SandboxError(`${event.reason}: run  ./lambent doctor`));
+    if (event.id === 0) return this.#preparing(event);
     const starting = this.#sandboxes.get(event.id);
     if (starting === undefined) return;
     switch (event.kind) {
@@ -276,9 +298,11 @@ class Host implements LinuxSandboxHost {
         starting.ended = exitOf(event);
         if (!starting.isStarted) starting.made.reject(new SandboxError(`sandbox ${starting.spec.id} ended before it had started`));
         return this.#completeEnd(event.id, starting);
+      case "waiting":
+      case "ready":
       case "done":
       case "usage":
-        return undefined; // answers to questions that nobody waits for any more
+        return undefined; // of no sandbox, and answers to questions that nobody waits for any more
     }
   }
 
