@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
-import { commandFrame, prepareFrame, startFrame, type Place } from "../../src/sandbox/linux/frames.ts";
+import { commandFrame, prepareFrame, rootFields, startFrame, type Place } from "../../src/sandbox/linux/frames.ts";
 import { processorView } from "../../src/sandbox/linux/processors.ts";
 import { hostParts } from "../../src/sandbox/linux/root-parts.ts";
 import { systemCallFilter } from "../../src/sandbox/linux/system-call-filter.ts";
@@ -39,7 +39,7 @@ const SPEC: SandboxSpec = {
 
 const PARTS = hostParts();
 const TEXTS = { cpuinfo: "processor\t: 0\nflags\t: fpu\n\nprocessor\t: 5\nflags\t: fpu\n\n", stat: "btime 1\n", lists: [] };
-const PLACE: Place = { uid: 70_000, slot: 0, processors: [0, 5], files: processorView(TEXTS)([0, 5]), root: PARTS.root };
+const PLACE: Place = { uid: 70_000, slot: 0, processors: [0, 5], files: processorView(TEXTS)([0, 5]), root: rootFields(PARTS.root) };
 const IMAGE = { ...SPEC, mounts: [{ source: "/var/lib/lambent/image", target: "/" }], emulator: "/usr/bin/qemu-aarch64-static" };
 
 function mutated(frames: readonly Buffer[], chance: () => number): Buffer {

@@ -110,8 +110,8 @@ export interface Place {
   readonly processors: readonly number[];
   /** What the kernel would show otherwise. */
   readonly files: readonly TextFile[];
-  /** Unless it has an image. */
-  readonly root: RootParts;
+  /** Unless it has an image: `rootFields` of its parts. */
+  readonly root: Buffer;
 }
 
 /** The first one, and the only one of its kind: `filter` is for the system calls of every sandbox. Its id is 0. */
@@ -123,13 +123,16 @@ export const prepareFrame = (filter: Uint8Array, shared: SharedParts): Buffer =>
     ...shared.files.map(fileField),
   ]);
 
-const HIDDEN_FIELDS: readonly Buffer[] = HIDDEN.map((path) => text(FIELD.hidden, path));
+/** What a root has besides mounts and files, and what is hidden in it. The same for many sandboxes: encoded once. */
+export const rootFields = ({ parts, links, emptyDirectories }: RootParts): Buffer =>
+  Buffer.concat([
+    ...parts.map((path) => text(FIELD.part, path)),
+    ...links.map(linkField),
+    ...emptyDirectories.map((path) => text(FIELD.empty, path)),
+    ...HIDDEN.map((path) => text(FIELD.hidden, path)),
+  ]);
 
-const rootFields = ({ parts, links, emptyDirectories }: RootParts): readonly Buffer[] => [
-  ...parts.map((path) => text(FIELD.part, path)),
-  ...links.map(linkField),
-  ...emptyDirectories.map((path) => text(FIELD.empty, path)),
-];
+const IMAGE_FIELDS = rootFields(IMAGE_PARTS);
 
 /** Texts must not hold NUL: the launcher refuses such a frame. */
 export function startFrame(id: number, spec: SandboxSpec, { uid, slot, processors, files, root }: Place): Buffer {
@@ -137,9 +140,8 @@ export function startFrame(id: number, spec: SandboxSpec, { uid, slot, processor
   return frame(OPERATION.start, id, [
     text(FIELD.name, spec.id),
     text(FIELD.directory, spec.workingDirectory),
-    ...rootFields(hasImage ? IMAGE_PARTS : root),
+    hasImage ? IMAGE_FIELDS : root,
     ...files.map(fileField),
-    ...HIDDEN_FIELDS,
     ...givenFields(spec),
     ...emulation(spec.emulator),
     ...spec.argv.map((word) => text(FIELD.argument, word)),

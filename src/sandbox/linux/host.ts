@@ -18,7 +18,7 @@ import {
   type SandboxUsage,
   type Specialisation,
 } from "../sandbox.ts";
-import { prepareFrame, startFrame, type LauncherEvent } from "./frames.ts";
+import { prepareFrame, rootFields, startFrame, type LauncherEvent } from "./frames.ts";
 import { openGateway, type Gateway } from "./gateway.ts";
 import { Launcher, type HandedOver } from "./launcher.ts";
 import { leastUsed, machineTexts, ownProcessors, processorView } from "./processors.ts";
@@ -133,6 +133,7 @@ class Host implements LinuxSandboxHost {
   readonly #processors = ownProcessors();
   readonly #filesOf = processorView(machineTexts());
   readonly #parts = hostParts();
+  readonly #root = rootFields(this.#parts.root);
   readonly #uids = new Set<number>();
   #nextUid = 0;
   #gateway: Gateway | undefined;
@@ -207,8 +208,8 @@ class Host implements LinuxSandboxHost {
       // A user id is one sandbox's at a time, and so is what is counted from it.
       const slot = hasWayOut ? starting.uid - this.#uidFirst + 1 : 0;
       const { uid, processors } = starting;
-      const [files, { root }] = [this.#filesOf(processors), this.#parts];
-      this.#launcher.send(startFrame(id, spec, { uid, slot, processors, files, root }));
+      const place = { uid, slot, processors, files: this.#filesOf(processors), root: this.#root };
+      this.#launcher.send(startFrame(id, spec, place));
       starting.isSent = true;
       return await starting.made.promise;
     } catch (error) {

@@ -1,4 +1,5 @@
 // A default-deny filter: the system calls that a function has a use for are allowed by name; everything else, and everything newer, is not.
+import { SandboxError } from "../sandbox.ts";
 import { SYSTEM_CALL_NUMBERS, type Architecture } from "./system-call-numbers.ts";
 
 /**
@@ -206,9 +207,9 @@ function program(architecture: Architecture): Program {
   ];
 }
 
-/** The program as the kernel takes it, 8 bytes an instruction. Throws for an architecture that has none. */
+/** The program as the kernel takes it, 8 bytes an instruction. Throws SandboxError for an architecture that has none. */
 export function systemCallFilter(architecture: string): Buffer {
-  if (architecture !== "x64" && architecture !== "arm64") throw new Error(`there is no system call filter for ${architecture}`);
+  if (architecture !== "x64" && architecture !== "arm64") throw new SandboxError(`there is no system call filter for ${architecture}`);
   const instructions = program(architecture);
   const bytes = Buffer.alloc(instructions.length * 8);
   for (const [index, { code, value, ifTrue, ifFalse }] of instructions.entries()) {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { systemClock } from "../../../src/base/clock.ts";
 import { silentLog } from "../../../src/base/log.ts";
-import { prepareFrame, startFrame, type LauncherEvent, type Place } from "../../../src/sandbox/linux/frames.ts";
+import { prepareFrame, rootFields, startFrame, type LauncherEvent, type Place } from "../../../src/sandbox/linux/frames.ts";
 import { Launcher } from "../../../src/sandbox/linux/launcher.ts";
 import { machineTexts, ownProcessors, processorView } from "../../../src/sandbox/linux/processors.ts";
 import { hostParts } from "../../../src/sandbox/linux/root-parts.ts";
@@ -22,7 +22,7 @@ const PLACE: Place = {
   slot: 0,
   processors: ownProcessors().slice(0, 1),
   files: processorView(machineTexts())(ownProcessors().slice(0, 1)),
-  root,
+  root: rootFields(root),
 };
 
 let launcher: Launcher;
@@ -95,7 +95,7 @@ test("it comes once", { skip }, async () => {
 test("a start has its root's parts, its files and what is hidden, each where it may be", { skip }, async () => {
   launcher.send(startFrame(8, spec(), { ...PLACE, files: [] }));
   assert.match(await refusal(), /^refused 8: a start needs the parts of its root/);
-  launcher.send(startFrame(8, spec(), { ...PLACE, root: { ...root, parts: [] } }));
+  launcher.send(startFrame(8, spec(), { ...PLACE, root: rootFields({ ...root, parts: [] }) }));
   assert.match(await refusal(), /^refused 8: a start needs the parts of its root/);
   for (const path of ["/etc/passwd", "/usr/x", "/proc/../etc/x", "/"]) {
     launcher.send(startFrame(8, spec(), { ...PLACE, files: [{ path, text: "" }] }));
