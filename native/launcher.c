@@ -2,6 +2,7 @@
 //
 // Descriptor 0: requests (request.h). 1: events (u32 length, u8 kind, u32 id, payload). 2: its log. 3: hands descriptors to the server
 // in the form in which Node takes them from a child process. There is no policy here: a request spells everything out.
+// The first one, when we have told that we wait, brings what all sandboxes share.
 #define _GNU_SOURCE
 #include "cgroup.h"
 #include "gateway.h"
