@@ -41,10 +41,10 @@ struct request {
   uint32_t id;
   const char *name;
   struct placements mounts, links, files;  // a file below /proc is laid over the one that is there
-  const char *root;     // of a mount over /: what is there instead of a tmpfs
-  struct places parts;  // what OP_PREPARE made, as a whole: the sandbox has it at the same place
-  struct places empty;  // directories to be made
-  struct places hidden; // what is covered below /proc, where the kernel has it
+  const char *root;      // of a mount over /: what is there instead of a tmpfs
+  struct places parts;   // what OP_PREPARE made, as a whole: the sandbox has it at the same place
+  struct places empty;   // directories to be made
+  struct places hidden;  // what is covered below /proc, where the kernel has it
   char *arguments[WORDS_MAX + 1];
   size_t argument_count;
   char *variables[WORDS_MAX + 1];
