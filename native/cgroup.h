@@ -1,4 +1,4 @@
-// Control groups of sandboxes, on version 1, hybrid and version 2 hosts.
+// Control groups of sandboxes, on version 1, hybrid and version 2 hosts. Which hierarchies there are is for the server to find.
 #ifndef LAMBENT_CGROUP_H
 #define LAMBENT_CGROUP_H
 
@@ -12,9 +12,9 @@ struct cgroup_limits {
   uint64_t processes_max;
 };
 
-// Finds the hierarchies, removes what dead launchers left, makes this launcher's own directories below `parent` in each hierarchy
-// (NULL: the root's, or where this process is when it is not root). Returns 0 or a reason.
-const char *cgroup_init(const char *parent);
+// Makes this launcher's own directory in each hierarchy that the server has found: a word for each has its version, its roles (m: memory, c: CPU,
+// p: processes, f: freezing) and where that directory is to be, as "2mcpf/sys/fs/cgroup". Returns 0 or a reason.
+const char *cgroup_init(char **words, size_t count);
 
 // In the launcher: makes the sandbox's version 2 directory with its limits; `into` becomes a descriptor for CLONE_INTO_CGROUP, or -1.
 const char *cgroup_create(const char *name, const struct cgroup_limits *limits, int *into);

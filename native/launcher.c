@@ -422,31 +422,30 @@ static void end_all(void) {
 }
 
 // Up to where the server has to act: it maps the user namespace that is made without root, and says what sandboxes share.
-static const char *begin_preparing(const char *cgroup_parent) {
+static const char *begin_preparing(char **hierarchies, size_t count) {
   struct rlimit files;
   umask(022);
   if (!getrlimit(RLIMIT_NOFILE, &files)) setrlimit(RLIMIT_NOFILE, &(struct rlimit){files.rlim_max, files.rlim_max});
   epoll = epoll_create1(EPOLL_CLOEXEC);
   watch(REQUESTS, NULL, false);
   watch(HANDOVER, NULL, false);
-  const char *missing = cgroup_init(cgroup_parent);
+  const char *missing = cgroup_init(hierarchies, count);
   is_rootless = geteuid() != 0;
   return missing ? missing : is_rootless && unshare(CLONE_NEWUSER) ? "a user namespace can't be made" : NULL;
 }
 
-// Arguments, both optional: the parent of the control groups (below it this launcher's are made, in each hierarchy; empty: the usual one), and
-// "internet" for a gateway.
+// Arguments: "internet" for a gateway, or nothing; then the hierarchies of control groups (cgroup.h).
 int main(int argc, char **argv) {
   title = argv[0];
   char *last = argv[argc - 1];
   for (char **variable = environ; *variable; variable++) last = *variable;  // they stand behind the arguments
   title_size = strlen(last) + (size_t)(last - title);
-  wants_gateway = argc > 2 && !strcmp(argv[2], "internet");
+  wants_gateway = argc > 1 && !strcmp(argv[1], "internet");
   signal(SIGPIPE, SIG_IGN);
   // Ctrl-C reaches the whole group, and systemd asks every process of a service to end: the server decides what that means.
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
-  const char *missing = begin_preparing(argc > 1 && argv[1][0] ? argv[1] : NULL);
+  const char *missing = begin_preparing(argv + 2, argc > 2 ? (size_t)argc - 2 : 0);
   if (missing) fail(missing);
   tell_text(EVENT_WAITING, 0, "");
   while (turn()) continue;

@@ -1,5 +1,6 @@
 // What sandboxes without root need of this machine besides the rest: read, never changed. For `lambent doctor`.
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { mountedHierarchies, ownGroups } from "./control-group-mounts.ts";
 import type { HostFinding } from "./doctor.ts";
 import { subordinateIds } from "./subordinate-ids.ts";
 
@@ -32,20 +33,6 @@ function namespaces(): HostFinding {
   return { name, state: "ok", detail: "allowed" };
 }
 
-export interface OwnGroup {
-  /** `memory`, …, as the hierarchy is called; empty: version 2. */
-  readonly controllers: readonly string[];
-  readonly path: string;
-}
-
-/** The text of /proc/self/cgroup. */
-export function ownGroups(text: string): readonly OwnGroup[] {
-  return text.split("\n").flatMap((line) => {
-    const [, names, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
-    return names === undefined || path === undefined ? [] : [{ controllers: names === "" ? [] : names.split(","), path }];
-  });
-}
-
 function isWritable(path: string): boolean {
   try {
     accessSync(path, constants.W_OK);
@@ -67,11 +54,11 @@ function remedyFor(controller: string, unified = ""): string {
 function delegation(controller: string): HostFinding {
   const name = `cgroup ${controller}`;
   const groups = ownGroups(read("/proc/self/cgroup") ?? "");
-  const mounts = (read("/proc/self/mounts") ?? "").split("\n").map((line) => line.split(" "));
+  const mounted = mountedHierarchies(read("/proc/self/mounts") ?? "");
   const old = groups.find((group) => group.controllers.includes(controller));
-  const oldMount = mounts.find(([, , type, options]) => type === "cgroup" && options?.split(",").includes(controller) === true)?.[1];
-  const unified = mounts.find(([, , type]) => type === "cgroup2")?.[1];
-  // The launcher prefers the freezer of version 2 wherever there is one.
+  const oldMount = mounted.find(({ version, options }) => version === 1 && options.includes(controller))?.directory;
+  const unified = mounted.find(({ version }) => version === 2)?.directory;
+  // The server prefers the freezer of version 2 wherever there is one.
   const version = oldMount === undefined || (controller === "freezer" && unified !== undefined) ? 2 : 1;
   const mount = version === 1 ? oldMount : unified;
   const path = version === 1 ? old?.path : groups.find((group) => group.controllers.length === 0)?.path;

@@ -1,6 +1,7 @@
 // What this machine can and cannot isolate: read, never changed. For `lambent doctor`.
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
+import { mountedHierarchies } from "./control-group-mounts.ts";
 import { inspectRootless } from "./doctor-rootless.ts";
 import { arm64Emulation } from "./emulator.ts";
 import { missingGatewayPackages } from "./tools.ts";
@@ -52,11 +53,11 @@ function seccomp(): HostFinding {
 
 /** Which hierarchy has a controller: version 1 mounts name it, version 2 lists it. */
 function controllers(): readonly HostFinding[] {
-  const mounts = (read("/proc/self/mounts") ?? "").split("\n").map((line) => line.split(" "));
-  const unified = mounts.find(([, , type]) => type === "cgroup2")?.[1];
+  const mounted = mountedHierarchies(read("/proc/self/mounts") ?? "");
+  const unified = mounted.find(({ version }) => version === 2)?.directory;
   const listed = unified === undefined ? [] : (read(`${unified}/cgroup.controllers`) ?? "").split(" ");
   return ["memory", "cpu", "pids"].map((name) => {
-    const old = mounts.find(([, , type, options]) => type === "cgroup" && options?.split(",").includes(name) === true)?.[1];
+    const old = mounted.find(({ version, options }) => version === 1 && options.includes(name))?.directory;
     if (old !== undefined) return { name: `cgroup ${name}`, state: "ok", detail: `version 1, ${old}` };
     if (listed.includes(name)) return { name: `cgroup ${name}`, state: "ok", detail: `version 2, ${unified}` };
     return {
@@ -69,9 +70,9 @@ function controllers(): readonly HostFinding[] {
 }
 
 function freezer(): HostFinding {
-  const mounts = read("/proc/self/mounts") ?? "";
-  if (mounts.includes(" cgroup2 ")) return { name: "freezer", state: "ok", detail: "version 2" };
-  if (/ cgroup [^\n]*freezer/.test(mounts)) return { name: "freezer", state: "ok", detail: "version 1" };
+  const mounted = mountedHierarchies(read("/proc/self/mounts") ?? "");
+  if (mounted.some(({ version }) => version === 2)) return { name: "freezer", state: "ok", detail: "version 2" };
+  if (mounted.some(({ options }) => options.includes("freezer"))) return { name: "freezer", state: "ok", detail: "version 1" };
   return {
     name: "freezer",
     state: "missing",

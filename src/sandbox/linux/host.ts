@@ -18,9 +18,10 @@ import {
   type SandboxUsage,
   type Specialisation,
 } from "../sandbox.ts";
+import { controlGroups } from "./control-groups.ts";
 import { prepareFrame, rootFields, startFrame, type LauncherEvent } from "./frames.ts";
 import { openGateway, type Gateway } from "./gateway.ts";
-import { Launcher, type HandedOver } from "./launcher.ts";
+import { Launcher, type HandedOver, type LauncherOptions } from "./launcher.ts";
 import { leastUsed, machineTexts, ownProcessors, processorView } from "./processors.ts";
 import { hostParts } from "./root-parts.ts";
 import { mapIds, subordinateIds, type SubordinateIds } from "./subordinate-ids.ts";
@@ -82,11 +83,13 @@ export interface LinuxSandboxOptions {
   readonly internet?: { readonly allowed: readonly string[] };
 }
 
-/** Starts the launcher. Throws SandboxError when a layer of isolation is missing on this machine. */
+/** Finds the control groups and starts the launcher. Throws SandboxError when a layer of isolation is missing on this machine. */
 export async function linuxSandboxHost(options: LinuxSandboxOptions): Promise<LinuxSandboxHost> {
   const ids = process.getuid?.() === 0 ? undefined : subordinateIds();
   if (ids !== undefined && "missing" in ids) throw new SandboxError(`without root: ${ids.missing}: ${ids.remedy}`);
-  const host = new Host({ clock: systemClock, ...options, ...(ids === undefined ? {} : { ids }) });
+  const clock = options.clock ?? systemClock;
+  const hierarchies = await controlGroups(options.cgroupParent, clock);
+  const host = new Host({ ...options, clock, hierarchies, ...(ids === undefined ? {} : { ids }) });
   try {
     await host.ready;
     if (options.internet !== undefined) await host.openGateway(options.internet.allowed);
@@ -117,6 +120,8 @@ function stopReceiving(starting: Starting): void {
   starting.datagrams = undefined;
 }
 
+type HostOptions = LinuxSandboxOptions & Pick<LauncherOptions, "clock" | "hierarchies"> & { readonly ids?: SubordinateIds };
+
 class Host implements LinuxSandboxHost {
   readonly ready: Promise<void>;
   readonly died: Promise<Error>;
@@ -138,7 +143,7 @@ class Host implements LinuxSandboxHost {
   #nextUid = 0;
   #gateway: Gateway | undefined;
 
-  constructor(options: LinuxSandboxOptions & { readonly clock: Clock; readonly ids?: SubordinateIds }) {
+  constructor(options: HostOptions) {
     this.#log = options.log;
     this.#clock = options.clock;
     this.#ids = options.ids;

@@ -5,6 +5,7 @@ import type { Writable } from "node:stream";
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { SandboxError, type Specialisation } from "../sandbox.ts";
+import type { Hierarchy } from "./control-groups.ts";
 import { commandFrame, eventReader, type Command, type LauncherEvent } from "./frames.ts";
 
 /**
@@ -28,7 +29,8 @@ export interface LauncherOptions {
   readonly launcherPath: string;
   readonly log: Log;
   readonly clock: Clock;
-  readonly cgroupParent?: string;
+  /** See control-groups.ts: it makes its own groups there, and removes them when it ends, however this process ends. */
+  readonly hierarchies: readonly Hierarchy[];
   /** Whether it makes a gateway to the internet; see gateway.ts. */
   readonly hasGateway?: boolean;
 }
@@ -44,6 +46,10 @@ const ANSWER_MS_MAX = 30_000;
 /** Ending every sandbox, and removing their control groups. */
 const STOP_MS_MAX = 30_000;
 
+/** As in native/cgroup.h: `2mcpf/sys/fs/cgroup`. */
+const ROLES = { memory: "m", cpu: "c", pids: "p", freezer: "f" } as const;
+const wordOf = ({ version, roles, directory }: Hierarchy): string => `${version}${roles.map((role) => ROLES[role]).join("")}${directory}`;
+
 export class Launcher {
   /** Resolves with the reason when the launcher has ended without being asked to: then every sandbox is gone. */
   readonly died: Promise<Error>;
@@ -55,9 +61,9 @@ export class Launcher {
   #ended: Error | undefined;
   #isStopping = false;
 
-  constructor({ launcherPath, log, clock, cgroupParent, hasGateway = false }: LauncherOptions, sink: LauncherSink) {
+  constructor({ launcherPath, log, clock, hierarchies, hasGateway = false }: LauncherOptions, sink: LauncherSink) {
     this.#clock = clock;
-    const words = [cgroupParent ?? "", hasGateway ? "internet" : ""];
+    const words = [hasGateway ? "internet" : "", ...hierarchies.map(wordOf)];
     this.#child = spawn(launcherPath, words, { env: {}, cwd: "/", stdio: ["pipe", "pipe", "pipe", "ipc"], serialization: "json" });
     if (this.#child.stdin === null || this.#child.stdout === null) throw new Error("the launcher has no pipes");
     this.#requests = this.#child.stdin;

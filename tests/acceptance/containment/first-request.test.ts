@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { systemClock } from "../../../src/base/clock.ts";
 import { silentLog } from "../../../src/base/log.ts";
+import { controlGroups as ownControlGroups } from "../../../src/sandbox/linux/control-groups.ts";
 import { prepareFrame, rootFields, startFrame, type LauncherEvent, type Place } from "../../../src/sandbox/linux/frames.ts";
 import { Launcher } from "../../../src/sandbox/linux/launcher.ts";
 import { machineTexts, ownProcessors, processorView } from "../../../src/sandbox/linux/processors.ts";
@@ -34,8 +35,9 @@ const refusal = async (): Promise<string> => {
 };
 
 async function open(): Promise<void> {
+  const hierarchies = await ownControlGroups(undefined, systemClock);
   launcher = new Launcher(
-    { launcherPath: LAUNCHER, log: silentLog, clock: systemClock },
+    { launcherPath: LAUNCHER, log: silentLog, clock: systemClock, hierarchies },
     { seen: (event) => void events.push(event), handed: ({ handle }) => (handle as { close(): void }).close() },
   );
   assert.equal((await answer()).kind, "waiting");
