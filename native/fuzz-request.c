@@ -5,10 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+static size_t touch_placements(const struct placements *placements) {
+  size_t sum = 0;
+  for (size_t i = 0; i < placements->count; i++) sum += strlen(placements->each[i].what) + strlen(placements->each[i].where);
+  return sum;
+}
+
+static size_t touch_places(const struct places *places) {
+  size_t sum = 0;
+  for (size_t i = 0; i < places->count; i++) sum += strlen(places->each[i]);
+  return sum;
+}
+
 static size_t touch(const struct request *request) {
   size_t sum = request->name ? strlen(request->name) : 0;
   sum += request->directory ? strlen(request->directory) : 0;
-  for (size_t i = 0; i < request->mount_count; i++) sum += strlen(request->mounts[i].source) + strlen(request->mounts[i].target);
+  sum += request->root ? strlen(request->root) : 0;
+  sum += request->format ? strlen(request->format) : 0;
+  sum += touch_placements(&request->mounts) + touch_placements(&request->links) + touch_placements(&request->files);
+  sum += touch_places(&request->parts) + touch_places(&request->empty) + touch_places(&request->hidden);
+  for (size_t i = 0; i < request->filter_bytes; i++) sum += request->filter[i] == 6;  // reads each
   for (size_t i = 0; i < request->argument_count; i++) sum += strlen(request->arguments[i]);
   for (size_t i = 0; i < request->variable_count; i++) sum += strlen(request->variables[i]);
   return sum;

@@ -2,6 +2,7 @@
 //
 // Descriptor 0: requests (request.h). 1: events (u32 length, u8 kind, u32 id, payload). 2: its log. 3: hands descriptors to the server
 // in the form in which Node takes them from a child process. There is no policy here: a request spells everything out.
+// The first one, when we have told that we wait, brings what all sandboxes share.
 #define _GNU_SOURCE
 #include "cgroup.h"
 #include "gateway.h"
@@ -28,7 +29,7 @@
 #include <unistd.h>
 
 enum { SANDBOXES_MAX = 4096, REMOVE_RETRY_MS = 2, END_WAIT_MS = 10000, REQUESTS = 0, EVENTS = 1, HANDOVER = 3 };
-enum event { EVENT_READY = 0, EVENT_STARTED = 1, EVENT_FAILED = 2, EVENT_EXITED = 3, EVENT_DONE = 4, EVENT_USAGE = 5, EVENT_REFUSED = 6 };
+enum event { EVENT_READY = 0, EVENT_STARTED = 1, EVENT_FAILED = 2, EVENT_EXITED = 3, EVENT_DONE = 4, EVENT_USAGE = 5, EVENT_REFUSED = 6, EVENT_WAITING = 7 };
 
 struct sandbox {
   uint32_t id;
@@ -48,7 +49,7 @@ struct sandbox {
 static struct sandbox *sandboxes[SANDBOXES_MAX];
 static size_t sandbox_count;
 static size_t ended_count;
-static bool has_gateway;
+static bool is_rootless, wants_gateway, has_gateway, is_prepared;
 static int epoll;
 static char *title;  // arguments and environment, as /proc shows them
 static size_t title_size;
@@ -292,11 +293,49 @@ static const char *specialise(struct sandbox *sandbox, const struct request *req
   return failed;
 }
 
+static bool write_once(const char *path, const char *text) {
+  int file = open(path, O_WRONLY | O_CLOEXEC);
+  bool is_written = file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text);
+  if (file >= 0) close(file);
+  return is_written;
+}
+
+// What the kernel counts by user it counts for the user outside too, over all that is in here: each sandbox may take a part only.
+static bool divide_counted(void) {
+  struct rlimit queues = {80 << 10, 80 << 10}, signals = {4096, 4096};
+  return write_once("/proc/sys/user/max_inotify_instances", "8") && setrlimit(RLIMIT_MSGQUEUE, &queues) == 0 && setrlimit(RLIMIT_SIGPENDING, &signals) == 0;
+}
+
+// Everything that sandboxes share. Without root, the server has mapped our user namespace: its user is root in here.
+static const char *prepare(const struct request *request) {
+  if (geteuid()) return errno = EPERM, "the subordinate user and group ids are not mapped";
+  if (is_rootless && !divide_counted()) return "limits on what is counted by user";
+  seccomp_keep(request->filter, request->filter_bytes);
+  const char *failed = wants_gateway ? gateway_create() : NULL;
+  has_gateway = wants_gateway && !failed;
+  return failed ? failed : filesystem_prepare(request);
+}
+
+__attribute__((noreturn)) static void fail(const char *missing) {
+  char text[600];
+  snprintf(text, sizeof text, "%s: %s", missing, strerror(errno));
+  end_all();
+  tell_text(EVENT_FAILED, 0, text);
+  _exit(1);
+}
+
+static void obey_prepare(const struct request *request) {
+  if (is_prepared) return tell_text(EVENT_REFUSED, request->id, "this launcher is prepared already");
+  const char *failed = prepare(request);
+  if (failed) fail(failed);
+  is_prepared = true;
+  tell_text(EVENT_READY, request->id, "");
+}
+
 static void obey(struct request *request) {
-  if (request->operation == OP_START) {
-    start(request);
-    return;
-  }
+  if (request->operation == OP_PREPARE) return obey_prepare(request);
+  if (!is_prepared) return tell_text(EVENT_REFUSED, request->id, "this launcher is not prepared");
+  if (request->operation == OP_START) return start(request);
   struct sandbox *sandbox = find(request->name);
   if (!sandbox || sandbox->has_ended) {
     tell_text(EVENT_REFUSED, request->id, "no such sandbox");
@@ -382,106 +421,33 @@ static void end_all(void) {
   cgroup_exit();
 }
 
-// What the command line says.
-struct settings {
-  bool wants_gateway;
-  char *uid_first, *gid_first, *id_count;  // the user's subordinate ids, without root
-  char **hierarchies;                      // of control groups; see cgroup.h
-  size_t hierarchy_count;
-};
-
-// The system's own program may map subordinate ids: it looks at who owns them, and has to run outside of the new namespace.
-static pid_t prepare_mapping(char *tool, unsigned own, char *first, char *count, const int go[2]) {
-  char target[16], self[16], none;
-  snprintf(target, sizeof target, "%d", getpid());
-  snprintf(self, sizeof self, "%u", own);
-  pid_t child = fork();
-  if (child != 0) return child;
-  if (close(go[1]) || read(go[0], &none, 1) != 1 || dup2(2, 1) < 0) _exit(1);  // 1 is for events
-  syscall(SYS_close_range, 3, ~0U, 0);
-  execve(tool, (char *[]){tool, target, "0", self, "1", "1", first, count, NULL}, (char *[]){NULL});
-  _exit(1);
-}
-
-static bool has_worked(pid_t child) {
-  int status;
-  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-static bool write_once(const char *path, const char *text) {
-  int file = open(path, O_WRONLY | O_CLOEXEC);
-  bool is_written = file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text);
-  if (file >= 0) close(file);
-  return is_written;
-}
-
-// What the kernel counts by user it counts for the user outside too, over all that is in here: each sandbox may take a part only.
-static bool divide_counted(void) {
-  struct rlimit queues = {80 << 10, 80 << 10}, signals = {4096, 4096};
-  return write_once("/proc/sys/user/max_inotify_instances", "8") && setrlimit(RLIMIT_MSGQUEUE, &queues) == 0 && setrlimit(RLIMIT_SIGPENDING, &signals) == 0;
-}
-
-// Without root: a user namespace in which this user is root and the subordinate ids are the others, so that all the rest is the same.
-static const char *become_root(const struct settings *settings) {
-  int go[2];
-  if (!settings->id_count) return errno = EPERM, "without root, a range of subordinate user and group ids is needed";
-  if (pipe2(go, O_CLOEXEC)) return "descriptors";
-  pid_t uids = prepare_mapping("/usr/bin/newuidmap", geteuid(), settings->uid_first, settings->id_count, go);
-  pid_t gids = prepare_mapping("/usr/bin/newgidmap", getegid(), settings->gid_first, settings->id_count, go);
-  bool is_made = unshare(CLONE_NEWUSER) == 0 && write(go[1], "gg", 2) == 2;
-  int cause = errno;
-  close(go[0]), close(go[1]);
-  bool is_mapped = has_worked(uids) & has_worked(gids);
-  errno = is_made ? EPERM : cause;
-  if (!is_made) return "a user namespace can't be made";
-  if (is_mapped) return divide_counted() ? NULL : "limits on what is counted by user";
-  return "newuidmap or newgidmap can't map the subordinate ids (/etc/subuid, /etc/subgid)";
-}
-
-static const char *prepare(const struct settings *settings) {
+// Up to where the server has to act: it maps the user namespace that is made without root, and says what sandboxes share.
+static const char *begin_preparing(char **hierarchies, size_t count) {
   struct rlimit files;
   umask(022);
-  bool is_rootless = geteuid() != 0;
   if (!getrlimit(RLIMIT_NOFILE, &files)) setrlimit(RLIMIT_NOFILE, &(struct rlimit){files.rlim_max, files.rlim_max});
   epoll = epoll_create1(EPOLL_CLOEXEC);
   watch(REQUESTS, NULL, false);
   watch(HANDOVER, NULL, false);
-  const char *missing = seccomp_prepare();
-  if (!missing) missing = cgroup_init(settings->hierarchies, settings->hierarchy_count);
-  if (!missing && is_rootless) missing = become_root(settings);
-  if (!missing && settings->wants_gateway) missing = gateway_create();
-  has_gateway = settings->wants_gateway && !missing;
-  return missing ? missing : filesystem_prepare();
+  const char *missing = cgroup_init(hierarchies, count);
+  is_rootless = geteuid() != 0;
+  return missing ? missing : is_rootless && unshare(CLONE_NEWUSER) ? "a user namespace can't be made" : NULL;
 }
 
-// Arguments: "internet" for a gateway; without root the first subordinate user id, the first group id, and how many there are of each; then the
-// hierarchies of control groups. Empty is as good as none.
-static struct settings settings_of(int argc, char **argv) {
-  struct settings settings = {.wants_gateway = argc > 1 && !strcmp(argv[1], "internet")};
-  if (argc > 4 && argv[4][0]) settings.uid_first = argv[2], settings.gid_first = argv[3], settings.id_count = argv[4];
-  if (argc > 5) settings.hierarchies = argv + 5, settings.hierarchy_count = (size_t)argc - 5;
-  return settings;
-}
-
+// Arguments: "internet" for a gateway, or nothing; then the hierarchies of control groups (cgroup.h).
 int main(int argc, char **argv) {
   title = argv[0];
   char *last = argv[argc - 1];
   for (char **variable = environ; *variable; variable++) last = *variable;  // they stand behind the arguments
   title_size = strlen(last) + (size_t)(last - title);
-  struct settings settings = settings_of(argc, argv);
+  wants_gateway = argc > 1 && !strcmp(argv[1], "internet");
   signal(SIGPIPE, SIG_IGN);
   // Ctrl-C reaches the whole group, and systemd asks every process of a service to end: the server decides what that means.
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
-  const char *missing = prepare(&settings);
-  if (missing) {
-    char text[600];
-    snprintf(text, sizeof text, "%s: %s", missing, strerror(errno));
-    cgroup_exit();
-    tell_text(EVENT_FAILED, 0, text);
-    return 1;
-  }
-  tell_text(EVENT_READY, 0, "");
+  const char *missing = begin_preparing(argv + 2, argc > 2 ? (size_t)argc - 2 : 0);
+  if (missing) fail(missing);
+  tell_text(EVENT_WAITING, 0, "");
   while (turn()) continue;
   end_all();
   return 0;

@@ -20,7 +20,7 @@ struct sandbox_descriptors {
 __attribute__((noreturn)) void sandbox_main(const struct request *request, const struct sandbox_descriptors *descriptors);
 
 // Each returns 0 or a reason; errno has the cause. Once, in the launcher: its own mount namespace and what all sandboxes share.
-const char *filesystem_prepare(void);
+const char *filesystem_prepare(const struct request *request);
 const char *filesystem_enter(const struct request *request);
 // In the launcher: the requested mounts and the size of /tmp, in a prepared sandbox.
 const char *filesystem_add(int mount_namespace, const struct request *request);

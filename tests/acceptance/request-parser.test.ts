@@ -3,7 +3,10 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { test } from "node:test";
-import { commandFrame, startFrame } from "../../src/sandbox/linux/frames.ts";
+import { commandFrame, prepareFrame, rootFields, startFrame, type Place } from "../../src/sandbox/linux/frames.ts";
+import { processorView } from "../../src/sandbox/linux/processors.ts";
+import { hostParts } from "../../src/sandbox/linux/root-parts.ts";
+import { systemCallFilter } from "../../src/sandbox/linux/system-call-filter.ts";
 import type { SandboxSpec } from "../../src/sandbox/sandbox.ts";
 import { random } from "../support/hostile-requests.ts";
 
@@ -34,6 +37,11 @@ const SPEC: SandboxSpec = {
   network: "endpoint",
 };
 
+const PARTS = hostParts();
+const TEXTS = { cpuinfo: "processor\t: 0\nflags\t: fpu\n\nprocessor\t: 5\nflags\t: fpu\n\n", stat: "btime 1\n", lists: [] };
+const PLACE: Place = { uid: 70_000, slot: 0, processors: [0, 5], files: processorView(TEXTS)([0, 5]), root: rootFields(PARTS.root) };
+const IMAGE = { ...SPEC, mounts: [{ source: "/var/lib/lambent/image", target: "/" }], emulator: "/usr/bin/qemu-aarch64-static" };
+
 function mutated(frames: readonly Buffer[], chance: () => number): Buffer {
   const below = (limit: number) => Math.floor(chance() * limit);
   let body = Buffer.from(frames[below(frames.length)]?.subarray(4) ?? []);
@@ -57,7 +65,9 @@ test(
   (t) => {
     execFileSync("make", ["-s", "-C", NATIVE, "build/fuzz-request"], { stdio: ["ignore", "inherit", "inherit"] });
     const frames = [
-      startFrame(1, SPEC, { uid: 70_000, slot: 0, processors: [0, 5] }),
+      prepareFrame(systemCallFilter("x64").subarray(0, 64), PARTS.shared),
+      startFrame(1, SPEC, PLACE),
+      startFrame(1, IMAGE, PLACE),
       commandFrame(2, "kill", "sandbox-1"),
       commandFrame(3, "limitCpu", "sandbox-1", { cpuMillis: 500 }),
       commandFrame(4, "specialise", "sandbox-1", {

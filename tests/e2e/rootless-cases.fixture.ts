@@ -35,7 +35,7 @@ async function asUser(words: readonly string[], options = {}): Promise<{ code: n
 const CONTAINMENT = join(HERE, "..", "acceptance", "containment");
 const FILES = [
   join(HERE, "..", "contracts", "sandbox"),
-  ...["inside", "resources", "life", "posture", "ledger"].map((name) => join(CONTAINMENT, name)),
+  ...["first-request", "inside", "resources", "life", "posture", "ledger"].map((name) => join(CONTAINMENT, name)),
   ...["layers", "processors", ...(canEmulate() ? ["emulator"] : [])].map((name) => join(HERE, name)),
 ];
 for (const file of FILES)
@@ -88,6 +88,6 @@ void test("without subordinate ids, or the programs that map them, nothing start
   const failing = await up();
   shell("umount /usr/bin/newgidmap");
   assert.match(helpless.output, /newuidmap and newgidmap are not installed.*apt install uidmap/);
-  assert.match(failing.output, /newuidmap or newgidmap can't map the subordinate ids/);
+  assert.match(failing.output, /the subordinate ids.*can't be mapped: Command failed: \/usr\/bin\/newgidmap/);
   assert.deepEqual([helpless.code, failing.code], [1, 1]);
 });

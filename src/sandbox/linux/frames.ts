@@ -1,10 +1,11 @@
 // The launcher's binary protocol: requests as tagged fields, events as short frames; integers are little-endian. See native/request.h.
-import { SandboxError, type SandboxSpec, type Specialisation } from "../sandbox.ts";
+import { SandboxError, type SandboxMount, type SandboxSpec, type Specialisation } from "../sandbox.ts";
+import { HIDDEN, IMAGE_PARTS, type Link, type RootParts, type SharedParts, type TextFile } from "./root-parts.ts";
 
 /** As in native/request.h: a longer frame is a broken stream to the launcher. */
 const FRAME_BYTES_MAX = 2 ** 20;
 
-const OPERATION = { start: 1, kill: 2, freeze: 3, thaw: 4, usage: 5, limitCpu: 6, specialise: 7 } as const;
+const OPERATION = { start: 1, kill: 2, freeze: 3, thaw: 4, usage: 5, limitCpu: 6, specialise: 7, prepare: 8 } as const;
 const FIELD = {
   name: 1,
   mount: 2,
@@ -24,6 +25,12 @@ const FIELD = {
   format: 16,
   processors: 17,
   datagrams: 18,
+  filter: 19,
+  link: 20,
+  file: 21,
+  part: 22,
+  empty: 23,
+  hidden: 24,
 } as const;
 
 /** Where an emulator is inside. */
@@ -80,9 +87,13 @@ function frame(operation: number, id: number, fields: readonly Buffer[]): Buffer
   return Buffer.concat([head, ...fields]);
 }
 
+const mountField = ({ source, target }: SandboxMount) => text(FIELD.mount, `${source}\0${target}`);
+const linkField = ({ path, to }: Link) => text(FIELD.link, `${to}\0${path}`);
+const fileField = (file: TextFile) => text(FIELD.file, `${file.text}\0${file.path}`);
+
 /** Mounts and limits: what a sandbox can also be given later. */
 const givenFields = (given: Specialisation): readonly Buffer[] => [
-  ...given.mounts.map((mount) => text(FIELD.mount, `${mount.source}\0${mount.target}`)),
+  ...given.mounts.map(mountField),
   number(FIELD.memory, given.memoryBytes),
   number(FIELD.cpu, Math.max(1, given.cpuMillis)),
   number(FIELD.processes, given.processesMax),
@@ -97,13 +108,40 @@ export interface Place {
   readonly slot: number;
   /** Numbers of those that it runs on. */
   readonly processors: readonly number[];
+  /** What the kernel would show otherwise. */
+  readonly files: readonly TextFile[];
+  /** Unless it has an image: `rootFields` of its parts. */
+  readonly root: Buffer;
 }
 
+/** The first one, and the only one of its kind: `filter` is for the system calls of every sandbox. Its id is 0. */
+export const prepareFrame = (filter: Uint8Array, shared: SharedParts): Buffer =>
+  frame(OPERATION.prepare, 0, [
+    field(FIELD.filter, filter),
+    ...shared.mounts.map(mountField),
+    ...shared.links.map(linkField),
+    ...shared.files.map(fileField),
+  ]);
+
+/** What a root has besides mounts and files, and what is hidden in it. The same for many sandboxes: encoded once. */
+export const rootFields = ({ parts, links, emptyDirectories }: RootParts): Buffer =>
+  Buffer.concat([
+    ...parts.map((path) => text(FIELD.part, path)),
+    ...links.map(linkField),
+    ...emptyDirectories.map((path) => text(FIELD.empty, path)),
+    ...HIDDEN.map((path) => text(FIELD.hidden, path)),
+  ]);
+
+const IMAGE_FIELDS = rootFields(IMAGE_PARTS);
+
 /** Texts must not hold NUL: the launcher refuses such a frame. */
-export function startFrame(id: number, spec: SandboxSpec, { uid, slot, processors }: Place): Buffer {
+export function startFrame(id: number, spec: SandboxSpec, { uid, slot, processors, files, root }: Place): Buffer {
+  const hasImage = spec.mounts.some(({ target }) => target === "/");
   return frame(OPERATION.start, id, [
     text(FIELD.name, spec.id),
     text(FIELD.directory, spec.workingDirectory),
+    hasImage ? IMAGE_FIELDS : root,
+    ...files.map(fileField),
     ...givenFields(spec),
     ...emulation(spec.emulator),
     ...spec.argv.map((word) => text(FIELD.argument, word)),
@@ -118,7 +156,7 @@ export function startFrame(id: number, spec: SandboxSpec, { uid, slot, processor
   ]);
 }
 
-export type Command = Exclude<keyof typeof OPERATION, "start">;
+export type Command = Exclude<keyof typeof OPERATION, "start" | "prepare">;
 
 /** `given` belongs to `specialise`, its CPU share alone to `limitCpu`. */
 export function commandFrame(
@@ -132,7 +170,7 @@ export function commandFrame(
 }
 
 export type LauncherEvent =
-  | { readonly kind: "ready"; readonly id: number }
+  | { readonly kind: "waiting" | "ready"; readonly id: number }
   | { readonly kind: "started"; readonly id: number; readonly pid: number }
   | { readonly kind: "failed" | "refused"; readonly id: number; readonly reason: string }
   | {
@@ -163,6 +201,8 @@ function decode(kind: number, id: number, payload: Buffer): LauncherEvent {
       return { kind: "done", id };
     case 5:
       return { kind: "usage", id, memoryPeakBytes: Number(payload.readBigUInt64LE(0)), memoryKills: Number(payload.readBigUInt64LE(8)) };
+    case 7:
+      return { kind: "waiting", id };
     default:
       throw new Error(`the launcher sent an event of unknown kind ${kind}`);
   }

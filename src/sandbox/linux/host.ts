@@ -19,12 +19,14 @@ import {
   type Specialisation,
 } from "../sandbox.ts";
 import { controlGroups } from "./control-groups.ts";
-import { startFrame, type LauncherEvent } from "./frames.ts";
+import { prepareFrame, rootFields, startFrame, type LauncherEvent } from "./frames.ts";
 import { openGateway, type Gateway } from "./gateway.ts";
 import { Launcher, type HandedOver, type LauncherOptions } from "./launcher.ts";
-import { leastUsed, ownProcessors } from "./processors.ts";
-import { subordinateIds } from "./subordinate-ids.ts";
+import { leastUsed, machineTexts, ownProcessors, processorView } from "./processors.ts";
+import { hostParts } from "./root-parts.ts";
+import { mapIds, subordinateIds, type SubordinateIds } from "./subordinate-ids.ts";
 import { supervised, Supervisor, type ProcessEnd } from "./supervisor.ts";
+import { systemCallFilter } from "./system-call-filter.ts";
 
 /**
  * Host user ids of sandboxes: each has one of its own while it lives, so that limits per user are limits per sandbox. Without root they are
@@ -118,7 +120,7 @@ function stopReceiving(starting: Starting): void {
   starting.datagrams = undefined;
 }
 
-type HostOptions = LinuxSandboxOptions & Pick<LauncherOptions, "clock" | "hierarchies" | "ids">;
+type HostOptions = LinuxSandboxOptions & Pick<LauncherOptions, "clock" | "hierarchies"> & { readonly ids?: SubordinateIds };
 
 class Host implements LinuxSandboxHost {
   readonly ready: Promise<void>;
@@ -132,8 +134,11 @@ class Host implements LinuxSandboxHost {
   readonly #isReady = Promise.withResolvers<void>();
   readonly #uidFirst: number;
   readonly #uidCount: number;
-  readonly #isRootless: boolean;
+  readonly #ids: SubordinateIds | undefined;
   readonly #processors = ownProcessors();
+  readonly #filesOf = processorView(machineTexts());
+  readonly #parts = hostParts();
+  readonly #root = rootFields(this.#parts.root);
   readonly #uids = new Set<number>();
   #nextUid = 0;
   #gateway: Gateway | undefined;
@@ -141,7 +146,7 @@ class Host implements LinuxSandboxHost {
   constructor(options: HostOptions) {
     this.#log = options.log;
     this.#clock = options.clock;
-    this.#isRootless = options.ids !== undefined;
+    this.#ids = options.ids;
     this.#uidFirst = options.ids === undefined ? UID_FIRST : 1;
     this.#uidCount = Math.min(UID_COUNT, options.ids?.count ?? UID_COUNT);
     this.#resolverFile = join(options.launcherPath, "..", "..", "resolv.conf");
@@ -160,10 +165,20 @@ class Host implements LinuxSandboxHost {
     void this.died.then((reason) => this.#lost(reason));
   }
 
+  get #launcherPid(): number {
+    if (this.#launcher.pid === undefined) throw new SandboxError("the launcher is not running");
+    return this.#launcher.pid;
+  }
+
+  /** Without root, it is root in a user namespace of its own from here on. */
+  async #prepare(): Promise<void> {
+    if (this.#ids !== undefined) await mapIds(this.#launcherPid, this.#ids, this.#clock);
+    this.#launcher.send(prepareFrame(systemCallFilter(process.arch), this.#parts.shared));
+  }
+
   async openGateway(allowed: readonly string[]): Promise<void> {
-    const launcherPid = this.#launcher.pid;
-    if (launcherPid === undefined) throw new SandboxError("the launcher is not running");
-    this.#gateway = await openGateway({ launcherPid, isRootless: this.#isRootless, allowed, log: this.#log, clock: this.#clock });
+    const [launcherPid, isRootless] = [this.#launcherPid, this.#ids !== undefined];
+    this.#gateway = await openGateway({ launcherPid, isRootless, allowed, log: this.#log, clock: this.#clock });
   }
 
   async start(spec: SandboxSpec): Promise<Sandbox> {
@@ -197,7 +212,9 @@ class Host implements LinuxSandboxHost {
     try {
       // A user id is one sandbox's at a time, and so is what is counted from it.
       const slot = hasWayOut ? starting.uid - this.#uidFirst + 1 : 0;
-      this.#launcher.send(startFrame(id, spec, { uid: starting.uid, slot, processors: starting.processors }));
+      const { uid, processors } = starting;
+      const place = { uid, slot, processors, files: this.#filesOf(processors), root: this.#root };
+      this.#launcher.send(startFrame(id, spec, place));
       starting.isSent = true;
       return await starting.made.promise;
     } catch (error) {
@@ -263,9 +280,15 @@ class Host implements LinuxSandboxHost {
     server.unref();
   }
 
+  #preparing(event: LauncherEvent): void {
+    if (event.kind === "waiting") this.#prepare().catch((error: unknown) => this.#isReady.reject(error));
+    if (event.kind === "ready") this.#isReady.resolve();
+    if (event.kind === "failed" || event.kind === "refused")
+      this.#isReady.reject(new SandboxError(`${event.reason}: run  ./lambent doctor`));
+  }
+
   #seen(event: LauncherEvent): void {
-    if (event.kind === "ready") return this.#isReady.resolve();
-    if (event.kind === "failed" && event.id === 0) return this.#isReady.reject(new SandboxError(`${event.reason}: run  ./lambent doctor`));
+    if (event.id === 0) return this.#preparing(event);
     const starting = this.#sandboxes.get(event.id);
     if (starting === undefined) return;
     switch (event.kind) {
@@ -281,9 +304,11 @@ class Host implements LinuxSandboxHost {
         starting.ended = exitOf(event);
         if (!starting.isStarted) starting.made.reject(new SandboxError(`sandbox ${starting.spec.id} ended before it had started`));
         return this.#completeEnd(event.id, starting);
+      case "waiting":
+      case "ready":
       case "done":
       case "usage":
-        return undefined; // answers to questions that nobody waits for any more
+        return undefined; // of no sandbox, and answers to questions that nobody waits for any more
     }
   }
 

@@ -6,7 +6,6 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { SandboxError, type Specialisation } from "../sandbox.ts";
 import type { Hierarchy } from "./control-groups.ts";
-import type { SubordinateIds } from "./subordinate-ids.ts";
 import { commandFrame, eventReader, type Command, type LauncherEvent } from "./frames.ts";
 
 /**
@@ -34,12 +33,10 @@ export interface LauncherOptions {
   readonly hierarchies: readonly Hierarchy[];
   /** Whether it makes a gateway to the internet; see gateway.ts. */
   readonly hasGateway?: boolean;
-  /** Without root: see subordinate-ids.ts. */
-  readonly ids?: SubordinateIds;
 }
 
 export interface LauncherSink {
-  /** Events of sandboxes (started, failed, exited); answers to `ask` go to who asked. */
+  /** Events of the launcher itself (their id is 0) and of sandboxes (started, failed, exited); answers to `ask` go to who asked. */
   seen(event: LauncherEvent): void;
   handed(handed: HandedOver): void;
 }
@@ -64,10 +61,9 @@ export class Launcher {
   #ended: Error | undefined;
   #isStopping = false;
 
-  constructor({ launcherPath, log, clock, hierarchies, hasGateway = false, ids }: LauncherOptions, sink: LauncherSink) {
+  constructor({ launcherPath, log, clock, hierarchies, hasGateway = false }: LauncherOptions, sink: LauncherSink) {
     this.#clock = clock;
-    const range = ids === undefined ? ["", "", ""] : [ids.uidFirst, ids.gidFirst, ids.count].map(String);
-    const words = [hasGateway ? "internet" : "", ...range, ...hierarchies.map(wordOf)];
+    const words = [hasGateway ? "internet" : "", ...hierarchies.map(wordOf)];
     this.#child = spawn(launcherPath, words, { env: {}, cwd: "/", stdio: ["pipe", "pipe", "pipe", "ipc"], serialization: "json" });
     if (this.#child.stdin === null || this.#child.stdout === null) throw new Error("the launcher has no pipes");
     this.#requests = this.#child.stdin;

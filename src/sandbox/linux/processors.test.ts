@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { availableParallelism } from "node:os";
 import { test } from "node:test";
-import { leastUsed, numbersOf, ownProcessors, type ProcessorUse } from "./processors.ts";
+import { leastUsed, machineTexts, numbersOf, ownProcessors, processorView, type ProcessorUse } from "./processors.ts";
 
 test("the kernel's lists of processors", () => {
   assert.deepEqual(numbersOf("0-2,5,8-9"), [0, 1, 2, 5, 8, 9]);
@@ -33,4 +33,33 @@ test("the least used are taken, whoever is frozen counts for less, and the load 
     const uses = started.filter(({ processors }) => processors.includes(number));
     assert.ok(uses.length >= 8 && uses.length <= 12, `processor ${number}: ${uses.length}`);
   }
+});
+
+const paragraph = (number: number) => `processor\t: ${number}\nmodel name\t: Some\nflags\t\t: fpu\n\n`;
+
+test("a sandbox is shown its processors, by the machine's numbers and words, and nothing of what they do", () => {
+  const lists = [{ path: "/sys/devices/system/cpu/possible", text: "0-7\n" }];
+  const cpuinfo = `${[0, 1, 5, 15].map(paragraph).join("")}Hardware\t: Board\n`;
+  const shown = processorView({ cpuinfo, stat: "cpu  1 2 3\ncpu0 1 2 3\nbtime 1700000000\nprocesses 9\n", lists })([1, 5]);
+  const textOf = (path: string) => shown.find((file) => file.path === path)?.text;
+  assert.equal(textOf("/sys/devices/system/cpu/possible"), "0-7\n");
+  assert.equal(textOf("/sys/devices/system/cpu/online"), "1,5\n");
+  assert.equal(textOf("/proc/cpuinfo"), paragraph(1) + paragraph(5));
+  assert.deepEqual(textOf("/proc/stat")?.split("\n").slice(0, 6), [
+    "cpu  0 0 0 0 0 0 0 0 0 0",
+    "cpu1 0 0 0 0 0 0 0 0 0 0",
+    "cpu5 0 0 0 0 0 0 0 0 0 0",
+    "intr 0",
+    "ctxt 0",
+    "btime 1700000000",
+  ]);
+});
+
+test("of this machine, every processor has its paragraph", () => {
+  const own = ownProcessors();
+  const text = processorView(machineTexts())(own).find(({ path }) => path === "/proc/cpuinfo")?.text ?? "";
+  assert.deepEqual(
+    [...text.matchAll(/^processor\s*:\s*(\d+)$/gm)].map(([, number]) => Number(number)),
+    own,
+  );
 });

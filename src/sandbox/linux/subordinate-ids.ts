@@ -1,6 +1,9 @@
 // Without root: the user and group ids that the system's administrator gave to this user, one for each sandbox.
+import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
+import type { Clock } from "../../base/clock.ts";
+import { SandboxError } from "../sandbox.ts";
 import { findTool } from "./tools.ts";
 
 export interface SubordinateIds {
@@ -21,6 +24,8 @@ export function largestRange(text: string, user: { name: string; uid: number }):
   });
   return ranges.toSorted((a, b) => b.count - a.count)[0];
 }
+
+const MAP_MS_MAX = 10_000;
 
 const read = (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : "");
 
@@ -43,4 +48,28 @@ export function subordinateIds(): SubordinateIds | Missing {
       remedy: `sudo usermod --add-subuids 524288-589823 --add-subgids 524288-589823 ${name}`,
     };
   return { uidFirst: uids.first, gidFirst: gids.first, count };
+}
+
+/** What `pid`'s user namespace, which is new, calls 0 is this user; the subordinate ids come after it. */
+const mapOf = (pid: number, own: number, first: number, count: number) => [pid, 0, own, 1, 1, first, count].map(String);
+
+/**
+ * Maps a user namespace, which has to be done from outside. The system's own programs may: they look at who owns the ids. Rejects with
+ * SandboxError when one of them fails or does not end.
+ */
+export async function mapIds(pid: number, ids: SubordinateIds, clock: Clock): Promise<void> {
+  const { uid, gid } = userInfo();
+  await run("/usr/bin/newuidmap", mapOf(pid, uid, ids.uidFirst, ids.count), clock);
+  await run("/usr/bin/newgidmap", mapOf(pid, gid, ids.gidFirst, ids.count), clock);
+}
+
+async function run(tool: string, words: readonly string[], clock: Clock): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const child = execFile(tool, words, { env: {}, cwd: "/" }, (cause, _output, complaint) => {
+    if (cause === null) return resolve();
+    const reason = complaint.trim() || cause.message;
+    reject(new SandboxError(`the subordinate ids (/etc/subuid, /etc/subgid) can't be mapped: ${reason}`, { cause }));
+  });
+  const late = clock.after(MAP_MS_MAX, () => child.kill("SIGKILL"));
+  await promise.finally(() => late.cancel());
 }
