@@ -5,7 +5,7 @@ import { cronField, dayFields, type DayRule } from "./cron-fields.ts";
 
 export interface Schedule {
   readonly kind: "rate" | "cron" | "at";
-  /** The first time it is due behind `afterMs`; `undefined` when there is none. A rate counts from `anchorMs`, which is a time of it. */
+  /** The first time it is due behind `afterMs`; `undefined` when there is none. A rate counts from `anchorMs`, which is a time of it, both ways. */
   next(afterMs: number, anchorMs: number): number | undefined;
 }
 
@@ -36,7 +36,7 @@ function rate(words: string, isStrict: boolean): Schedule | undefined {
   const everyMs = value * (UNITS_MS[unit] ?? 0);
   return {
     kind: "rate",
-    next: (afterMs, anchorMs) => (afterMs < anchorMs ? anchorMs : anchorMs + (Math.floor((afterMs - anchorMs) / everyMs) + 1) * everyMs),
+    next: (afterMs, anchorMs) => anchorMs + (Math.floor((afterMs - anchorMs) / everyMs) + 1) * everyMs,
   };
 }
 

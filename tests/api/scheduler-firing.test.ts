@@ -215,3 +215,34 @@ test("the dead letter of a universal target is the request that was made", async
   assert.equal(letter?.Body, Input.replace("<aws.scheduler.scheduled-time>", "2026-01-01T00:00:00Z"));
   assert.equal(letter.MessageAttributes?.["TARGET_ARN"]?.StringValue, Arn);
 });
+
+test("a clock that is set back is followed: rates and crons go on, a single time is waited for", async (t) => {
+  const started = await startEvents(t);
+  const { clock } = started;
+  const url = await makeQueue(started, "q");
+  const late = await makeQueue(started, "late");
+  clock.advance(Date.UTC(2026, 0, 1, 13, 30, 30) - clock.now());
+  await schedule(started, { Name: "rate", ScheduleExpression: "rate(40 minutes)" });
+  await schedule(started, { Name: "cron", ScheduleExpression: "cron(0 * * * ? *)" });
+  await schedule(started, { Name: "at", ScheduleExpression: "at(2026-01-01T14:20:00)" }, { Arn: queueArn("late") });
+  assert.deepEqual(await ticks(started, url, 1000, 1), ["2026-01-01T13:30:30Z"]);
+  clock.step(-60 * MINUTE_MS);
+  // 12:30:32. In real time the hour is full when it would have been.
+  await ticks(started, url, 29 * MINUTE_MS, 0);
+  assert.deepEqual(await ticks(started, url, MINUTE_MS, 1), ["2026-01-01T13:00:00Z"]);
+  assert.deepEqual(await ticks(started, url, 31 * MINUTE_MS, 1), ["2026-01-01T13:30:30Z"]);
+  assert.deepEqual(await ticks(started, url, 29 * MINUTE_MS, 1), ["2026-01-01T14:00:00Z"]);
+  await ticks(started, late, 10 * MINUTE_MS, 0);
+  assert.deepEqual(await ticks(started, late, 10 * MINUTE_MS, 1), ["2026-01-01T14:20:00Z"]);
+});
+
+test("a clock that was years ahead is believed at once when it is put right", async (t) => {
+  const started = await startEvents(t);
+  const { clock } = started;
+  const url = await makeQueue(started, "q");
+  clock.step(4 * 365 * DAY_MS);
+  await schedule(started, { ScheduleExpression: "cron(0 0 1 * ? *)" });
+  await ticks(started, url, MINUTE_MS, 0);
+  clock.step(-4 * 365 * DAY_MS);
+  assert.deepEqual(await ticks(started, url, 31 * DAY_MS, 1), ["2026-02-01T00:00:00Z"]);
+});

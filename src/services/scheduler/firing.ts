@@ -42,15 +42,15 @@ export function scheduleWorkers(parts: SchedulerParts): TimerWorkers {
   return new TimerWorkers({ timers, clock, log, group: GROUP, fire: (timer) => fire(parts, timer) });
 }
 
-function fire(parts: SchedulerParts, { body }: ClaimedTimer): Firing {
+function fire(parts: SchedulerParts, { body, dueAtMs }: ClaimedTimer): Firing {
   const { clock, deliveries } = parts;
-  const { generation, tickMs: dueMs, ...name } = JSON.parse(Buffer.from(body).toString()) as Tick;
+  const { generation, tickMs: setForMs, ...name } = JSON.parse(Buffer.from(body).toString()) as Tick;
   const entry = findSchedule(parts, name);
   const record = entry?.value;
   const schedule = record === undefined ? undefined : scheduleOf(record);
   // It was changed or deleted: what it is now has a timer of its own, or none.
   if (entry === undefined || record?.generation !== generation || schedule === undefined) return { effects: {} };
-  const { tickMs, nextMs } = ticksAt(schedule, dueMs, clock.now(), record.anchorMs);
+  const { tickMs, nextMs } = ticksAt(schedule, { tickMs: setForMs, dueAtMs }, clock.now(), record.anchorMs);
   const messages = tickMs === undefined ? [] : deliveries.messagesOf(deliveriesOf(name, record, tickMs, clock.now()));
   const isGone = nextMs === undefined && record.afterCompletion === "DELETE";
   const key = scheduleKey(name);
