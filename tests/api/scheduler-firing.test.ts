@@ -112,6 +112,48 @@ test("within a flexible window it fires at some time, also when windows overlap"
   for (const { tick, at } of times) assert.ok(at >= tick && at <= tick + 17 * MINUTE_MS, `${at - tick}`);
 });
 
+async function hours({ clock }: Started, count: number): Promise<void> {
+  for (let hour = 0; hour < count; hour++) {
+    clock.advance(60 * MINUTE_MS);
+    await turn();
+  }
+}
+
+const WINDOW = { FlexibleTimeWindow: { Mode: "FLEXIBLE" as const, MaximumWindowInMinutes: 1440 } };
+
+for (const { what, change } of [
+  { what: "deleted", change: { kind: "delete" } },
+  { what: "disabled", change: { kind: "update", more: { State: "DISABLED" } } },
+  { what: "changed", change: { kind: "update", more: { ScheduleExpression: "at(2026-06-01T00:00:00)" } } },
+] as const)
+  test(`a schedule that is ${what} within its flexible window does not fire any more`, async (t) => {
+    const started = await startEvents(t);
+    const url = await makeQueue(started, "q");
+    const input = await schedule(started, { ScheduleExpression: "at(2026-01-01T00:01:00)", ...WINDOW });
+    await ticks(started, url, MINUTE_MS, 0);
+    const command =
+      change.kind === "delete" ? new DeleteScheduleCommand({ Name: "s" }) : new UpdateScheduleCommand({ ...input, ...change.more });
+    await started.scheduler.send(command as UpdateScheduleCommand);
+    // Its whole window passes before the other one is due.
+    await schedule(started, { Name: "other", ScheduleExpression: "at(2026-01-02T00:30:00)" });
+    await hours(started, 25);
+    assert.deepEqual(bodiesOf(await received(started, url, 1)), ["2026-01-02T00:30:00Z"]);
+  });
+
+test("with a flexible window, a schedule that is to be deleted stays until the window of its last tick is over", async (t) => {
+  let started = await startEvents(t);
+  const url = await makeQueue(started, "q");
+  const [StartDate, EndDate] = [new Date("2026-01-01T00:30:00Z"), new Date("2026-01-01T02:30:00Z")];
+  await schedule(started, { StartDate, EndDate, ActionAfterCompletion: "DELETE", ...WINDOW });
+  await ticks(started, url, 30 * MINUTE_MS, 0);
+  started = await started.restart();
+  await started.scheduler.send(new GetScheduleCommand({ Name: "s" }));
+  await hours(started, 28);
+  const times = bodiesOf(await received(started, url, 3)) as string[];
+  assert.deepEqual(new Set(times), new Set(["2026-01-01T00:30:00Z", "2026-01-01T01:30:00Z", "2026-01-01T02:30:00Z"]));
+  await assertRefused(started.scheduler.send(new GetScheduleCommand({ Name: "s" })), "ResourceNotFoundException", 404);
+});
+
 test("a tick fires once, however often the server is restarted around it", async (t) => {
   let started = await startEvents(t);
   const url = await makeQueue(started, "q");
