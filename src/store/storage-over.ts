@@ -47,11 +47,12 @@ function textOf(value: unknown): string {
 /** Records that are on their way from the database at a time: a follower may want very many. */
 const PAGE = 1000;
 
-const storedWrite = ({ key, value, expect, keep }: Write): StoredWrite => ({
+const storedWrite = ({ key, value, expect, keep, add }: Write): StoredWrite => ({
   key,
   ...(value === undefined || keep === true ? {} : { text: textOf(value) }),
   ...(expect === undefined ? {} : { expect }),
   ...(keep === undefined ? {} : { keep }),
+  ...(add === undefined ? {} : { add }),
 });
 
 const entryOf = <T>({ key, revision, text }: StoredEntry): Entry<T> => ({ key, revision, value: JSON.parse(text) as T });

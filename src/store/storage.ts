@@ -44,6 +44,11 @@ export interface Write {
   readonly expect?: number | "absent";
   /** The record stays as it is: only `expect` is checked, in the same transaction as the other writes. */
   readonly keep?: true;
+  /**
+   * Instead of a value: added to the numbers of the record, which has nothing else and is made with these when it is not there. For totals
+   * that every writer changes: it never conflicts. Followers are not told of it.
+   */
+  readonly add?: Readonly<Record<string, number>>;
 }
 
 export interface ListRange {
