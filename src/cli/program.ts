@@ -21,9 +21,20 @@ import { addUp } from "./up.ts";
 
 /** In the order of the help. */
 const COMMANDS = [
-  ...[addUp, addEnv, addDemo, addTest],
-  ...[addDeploy, addInvoke, addLogs, addList, addDelete],
-  ...[addLayer, addImage, addEvents, addRuntime, addDoctor],
+  addUp,
+  addEnv,
+  addDemo,
+  addTest,
+  addDeploy,
+  addInvoke,
+  addLogs,
+  addList,
+  addDelete,
+  addLayer,
+  addImage,
+  addEvents,
+  addRuntime,
+  addDoctor,
 ];
 
 function definitions(run: Run): Command {
