@@ -13,7 +13,7 @@ const UNITS_MS: Readonly<Record<string, number>> = { minute: 60_000, hour: 3_600
 /** About 2,700 years of minutes: what is longer is no number that a time can be made of. */
 const VALUE_MAX = 9_999_999;
 
-export interface ScheduleOptions {
+interface ScheduleOptions {
   /** IANA name. Default UTC. */
   readonly zone?: string;
   /** `rate(1 minutes)` and `rate(5 minute)` are refused, as rules do. */

@@ -12,7 +12,7 @@ export interface Ticks {
 }
 
 /** `tickMs` is what the timer was set for; it comes earlier when the clock was set back meanwhile. */
-export interface TickTimer {
+interface TickTimer {
   readonly tickMs: number;
   readonly dueAtMs: number;
 }

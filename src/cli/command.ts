@@ -8,7 +8,7 @@ export interface Shared extends Flags {
   readonly json?: boolean;
 }
 
-export type Action = (config: Config, terminal: Terminal, options: Shared) => number | Promise<number>;
+type Action = (config: Config, terminal: Terminal, options: Shared) => number | Promise<number>;
 
 /** What each command's action calls: with the configuration that its options make. */
 export type Run = (action: Action, options: Shared) => Promise<void>;

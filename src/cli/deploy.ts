@@ -28,7 +28,7 @@ import { chooser, whatRuntimeNeeds } from "./runtime.ts";
 /** When nothing has changed for so long, everything is written. */
 const BURST_MS = 80;
 
-export interface DeployOptions {
+interface DeployOptions {
   readonly name?: string;
   readonly runtime?: string;
   readonly handler?: string;
@@ -162,7 +162,7 @@ async function update(clients: Clients, before: FunctionConfiguration, code: Pac
   return !isSameCode || Object.keys(wanted).length > 0;
 }
 
-export interface Deployed {
+interface Deployed {
   readonly name: string;
   readonly action: "created" | "updated" | "unchanged";
   readonly configuration: FunctionConfiguration;

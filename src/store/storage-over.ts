@@ -80,7 +80,7 @@ function withEffectsOver(driver: Driver, feed: ChangeFeed, hints: Hints): WithEf
   };
 }
 
-export interface Clocks {
+interface Clocks {
   readonly clock: Clock;
   /** Of the durable queue and of timers, where it runs faster. */
   readonly pace?: Clock | undefined;

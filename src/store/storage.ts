@@ -198,7 +198,7 @@ export interface Budget {
   readonly expiresAtMs: number;
 }
 
-export interface Capacity {
+interface Capacity {
   /** Sets the limit of a pool; budgets that are out are not recalled, later draws see the new limit. */
   limit(pool: string, amount: number): Promise<void>;
   /** Draws up to `want`; the sum of live budgets of a pool never exceeds its limit. `undefined` when nothing is left. */

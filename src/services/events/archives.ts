@@ -10,7 +10,7 @@ import { readPattern } from "./patterns.ts";
 
 type Parts = EventsParts & { readonly archives: Archives };
 
-export const archiveKey = ({ account, region }: Place, id: string): Key => ({ account, region, kind: ARCHIVE_KIND, id });
+const archiveKey = ({ account, region }: Place, id: string): Key => ({ account, region, kind: ARCHIVE_KIND, id });
 const noSuchArchive = (name: string) => notFound(`Archive ${name} does not exist.`);
 
 function checkSettings({ EventPattern: pattern = "", KmsKeyIdentifier: key = "" }: client.UpdateArchiveCommandInput): void {

@@ -85,7 +85,7 @@ export const busKey = ({ account, region, name }: BusName): Key => ({ account, r
 /** Names of buses and rules have no slash. */
 export const ruleKey = ({ account, region, bus, name }: RuleName): Key => ({ account, region, kind: RULE_KIND, id: `${bus}/${name}` });
 
-export const ruleNameOf = ({ account, region, id }: Key): RuleName => {
+const ruleNameOf = ({ account, region, id }: Key): RuleName => {
   const [bus = "", name = ""] = id.split("/");
   return { account, region, bus, name };
 };
@@ -130,7 +130,7 @@ export interface Rule extends RuleName {
   readonly record: RuleRecord;
 }
 
-export const asRule = ({ key, value }: Entry<RuleRecord>): Rule => {
+const asRule = ({ key, value }: Entry<RuleRecord>): Rule => {
   const name = ruleNameOf(key);
   return { ...name, arn: ruleArn(name), record: value };
 };

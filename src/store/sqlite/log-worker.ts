@@ -23,7 +23,7 @@ export interface LogCalls {
   close(): void;
 }
 
-export interface LogCall {
+interface LogCall {
   readonly id: number;
   readonly method: keyof LogCalls;
   readonly words: readonly unknown[];
