@@ -4,7 +4,7 @@ import type { Statements } from "./statements.ts";
 /** What is counted by the clock of the durable queue, and what by the real one: see `storageOver`. */
 export type ClockOf = "queue" | "mail";
 
-/** Times at which waiting ends, or from which it counts. Those that are only shown are left as they are. */
+/** Times at which waiting ends. */
 const WAITS: Readonly<Record<ClockOf, readonly (readonly [table: string, column: string])[]>> = {
   queue: [
     ["message", "hidden_ms"],
@@ -14,12 +14,19 @@ const WAITS: Readonly<Record<ClockOf, readonly (readonly [table: string, column:
   mail: [
     ["mail", "hidden_ms"],
     ["mail", "due_ms"],
-    ["mail", "sent_ms"],
-    ["mail", "received_ms"],
     ["mail_once", "expires_ms"],
     ["mail_attempt", "expires_ms"],
     ["lease", "expires_ms"],
     ["budget", "expires_ms"],
+  ],
+};
+
+/** … and from which it counts. Others are only shown, and are left as they are. */
+const AGES: Readonly<Record<ClockOf, readonly (readonly [table: string, column: string])[]>> = {
+  queue: [],
+  mail: [
+    ["mail", "sent_ms"],
+    ["mail", "received_ms"],
   ],
 };
 
@@ -35,6 +42,7 @@ export function setBack(sql: Statements, of: ClockOf, byMs: number, nowMs: numbe
     const earlierMs = isCorrected ? Number.MAX_SAFE_INTEGER : byMs;
     sql.run(`UPDATE ${table} SET ${column} = max(${column} - ?1, ?2) WHERE ${column} > ?2`, earlierMs, nowMs);
   }
+  for (const [table, column] of AGES[of]) sql.run(`UPDATE ${table} SET ${column} = ${column} - ? WHERE ${column} > ?`, byMs, nowMs);
 }
 
 const counterOf = (of: ClockOf) => `closed_ms ${of}`;
