@@ -26,8 +26,8 @@ function dueAt(schedule: Schedule, { tickMs, dueAtMs }: TickTimer, anchorMs: num
 }
 
 /**
- * Of several that are past, the last is fired and the others are left out; what is older
- * than a day is left out, but for `at`, which is late rather than lost.
+ * Of several that are past, the last is fired and the others are left out; what is older than a day is left out, but for `at`, which is late
+ * rather than lost.
  */
 export function ticksAt(schedule: Schedule, timer: TickTimer, nowMs: number, anchorMs: number): Ticks {
   const dueMs = dueAt(schedule, timer, anchorMs);
