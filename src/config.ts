@@ -188,7 +188,7 @@ function rubyPlaces(environment: Environment): readonly string[] {
 }
 
 /** What the environment says about the AWS client side: for the commands that talk to a server. */
-export interface ClientEnvironment {
+interface ClientEnvironment {
   readonly endpoint?: string;
   readonly accessKeyId?: string;
   readonly secretAccessKey?: string;

@@ -40,7 +40,7 @@ function setUp(t: TestContext, answer: (target: string) => DeliveryOutcome) {
       for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
     }
   };
-  return { outgoing: one, queue, calls, minute };
+  return { outgoing: one, queue, calls, minute, clock };
 }
 
 const delivery = (more: Partial<Delivery> = {}): Delivery => ({ target: TARGET, event: Buffer.from("{}"), context: CONTEXT, ...more });
@@ -52,6 +52,18 @@ test("what was sent before the beginning is delivered, once", async (t) => {
   outgoing.begin();
   await minute();
   assert.deepEqual(calls, [{ target: TARGET, event: "{}", context: CONTEXT }]);
+});
+
+test("a retry comes in time when the clock is set back meanwhile", async (t) => {
+  const { outgoing, calls, minute, clock } = setUp(t, () => (calls.length === 7 ? { kind: "delivered" } : BUSY));
+  outgoing.begin();
+  await outgoing.send([delivery()]);
+  await minute();
+  clock.step(-3_600_000);
+  // At once, after 1, 3, 7, 15 and 31 s; the next one is due after 63.
+  assert.equal(calls.length, 6);
+  await minute();
+  assert.equal(calls.length, 7);
 });
 
 test("large ones are sent in several transactions, made when there is room for them, with the writes in the last", async () => {

@@ -23,7 +23,7 @@ export interface FailedEvent {
   readonly acceptedMs: number;
 }
 
-export interface KeptEvent extends FailedEvent {
+interface KeptEvent extends FailedEvent {
   readonly failedMs: number;
   readonly bytes: number;
 }
@@ -217,7 +217,7 @@ export class FailedEvents {
   }
 }
 
-export interface ListOptions {
+interface ListOptions {
   /** Exclusive. */
   readonly after?: string;
   readonly limit?: number;

@@ -8,7 +8,7 @@ import type { DelivererDeps } from "./deliver.ts";
 import type { Segments } from "./lambda/invocation-segments.ts";
 import type { LambdaDeps } from "./lambda/model.ts";
 
-export interface SegmentsDeps {
+interface SegmentsDeps {
   readonly senders: Pick<DelivererDeps, "assume" | "identities" | "clock">;
   readonly log: Log;
   readonly recorder: SegmentRecorder;

@@ -14,7 +14,7 @@ export interface Demand {
   readonly perSecond?: number;
 }
 
-export interface Load extends Demand {
+interface Load extends Demand {
   readonly port: number;
   /** As it goes over the wire. */
   readonly request: string;
@@ -26,7 +26,7 @@ export interface Measured {
   readonly latenciesMs: readonly number[];
 }
 
-export interface Callers {
+interface Callers {
   load(load: Load): Promise<Measured>;
   stop(): void;
 }

@@ -17,7 +17,7 @@ export interface Result {
 }
 
 /** The value below which `share` (0 to 1) of the samples lie; `sorted` is in rising order and not empty. */
-export function quantile(sorted: readonly number[], share: number): number {
+function quantile(sorted: readonly number[], share: number): number {
   const index = Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * share) - 1));
   return sorted[index] ?? Number.NaN;
 }

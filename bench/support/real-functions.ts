@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config.ts";
 
-export interface RealFunction {
+interface RealFunction {
   readonly name: string;
   readonly runtime: "nodejs24.x" | "python3.11";
   readonly handler: string;

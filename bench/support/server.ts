@@ -14,7 +14,7 @@ import { startServer } from "../../src/server.ts";
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
-export interface BenchSettings {
+interface BenchSettings {
   readonly memoryMiB?: number;
   readonly variables?: Readonly<Record<string, string>>;
 }

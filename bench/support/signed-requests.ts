@@ -39,7 +39,7 @@ export interface Credentials {
   readonly secretAccessKey: string;
 }
 
-export interface ToSign {
+interface ToSign {
   readonly endpoint: string;
   readonly credentials: Credentials;
   readonly service: string;

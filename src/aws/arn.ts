@@ -1,6 +1,6 @@
 // Amazon Resource Names: arn:partition:service:region:account:resource.
 
-export interface Arn {
+interface Arn {
   readonly partition: string;
   readonly service: string;
   readonly region: string;

@@ -118,7 +118,7 @@ const CONTROL = /[\0-\u0008\u000a-\u001f\u007f]/g;
 const BEYOND_LATIN1 = /[^\0-\u00ff]/;
 
 /** Header values come from users too: nothing in them may start another header. */
-export function headerText(text: string): string {
+function headerText(text: string): string {
   const clean = text.replace(CONTROL, " ");
   return BEYOND_LATIN1.test(clean) ? Buffer.from(clean, "utf8").toString("latin1") : clean;
 }

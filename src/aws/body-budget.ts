@@ -8,7 +8,7 @@ export interface HeldBytes {
   release(): void;
 }
 
-export interface BodyBudget {
+interface BodyBudget {
   hold(): HeldBytes;
 }
 

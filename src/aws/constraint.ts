@@ -14,7 +14,7 @@ export interface Constraint {
 }
 
 /** The sentences of the constraints that the value breaks. */
-export type Rule = (value: unknown) => readonly string[];
+type Rule = (value: unknown) => readonly string[];
 
 const SHOWN_MAX = 10_240;
 export const NOT_NULL = "Member must not be null";

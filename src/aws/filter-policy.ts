@@ -4,7 +4,7 @@ import { compilePattern, PatternError } from "./event-pattern.ts";
 
 export type FilterPolicyScope = "MessageAttributes" | "MessageBody";
 
-export interface FilteredMessage {
+interface FilteredMessage {
   readonly body: string;
   /** By name; types as SNS has them: String, Number, Binary, String.Array. */
   readonly attributes: Readonly<Record<string, { readonly DataType: string; readonly StringValue?: string }>>;

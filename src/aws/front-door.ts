@@ -13,7 +13,7 @@ import { rawRefusal, refusal, respond } from "./respond.ts";
 import { awsServices, type ServicesOptions } from "./service.ts";
 
 /** Where a connection comes from that did not come through the listening port. */
-export interface SandboxOrigin {
+interface SandboxOrigin {
   readonly sandboxId: string;
 }
 

@@ -4,7 +4,7 @@ import { CommonFault } from "./fault.ts";
 import type { FunctionUrlHost } from "./request.ts";
 
 /** The head of a request as the transport read it. */
-export interface Head {
+interface Head {
   readonly method: string;
   /** As it stood in the request line. */
   readonly target: string;
@@ -23,7 +23,7 @@ interface NamedHost {
   readonly functionUrl: FunctionUrlHost | undefined;
 }
 
-export interface HostRules {
+interface HostRules {
   /** Of a host in lower case; throws CommonFault for one that is none, or not ours. */
   readonly named: (host: string) => NamedHost;
 }

@@ -58,7 +58,7 @@ function parse(bytes: Uint8Array): unknown {
   }
 }
 
-export interface JsonDocuments {
+interface JsonDocuments {
   /** Throws Malformed. */
   decode(shape: Shape, bytes: Uint8Array): unknown;
   /** See ValueReader. */

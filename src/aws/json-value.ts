@@ -16,7 +16,7 @@ export interface Format extends Leaves {
   readonly refusesUnknown?: boolean;
 }
 
-export interface ValueReader {
+interface ValueReader {
   /** Throws Malformed for what the shape does not have. Maps have no prototype, because their keys are the user's. */
   read(shape: Shape, value: unknown): unknown;
   /** As `read`, but puts members that neither of the structures has into `OTHERS` of the result, if they are called as AWS calls members. */

@@ -31,7 +31,7 @@ type CommandOf<C, N extends string> = `${N}Command` extends keyof C ? C[`${N}Com
 type NameOf<K> = K extends `${infer Name}Command` ? (Name extends "$" ? never : Name) : never;
 
 /** Names of all operations that the client module `C` has. */
-export type OperationName<C> = NameOf<keyof C & string>;
+type OperationName<C> = NameOf<keyof C & string>;
 
 // Streaming members are the SDK's client-side union; on the server they are a byte stream (or bytes, on the way out). A `Payload` is bytes.
 type ServerInput<I> = { [K in keyof I]: K extends "Body" | "InvokeArgs" ? Readable : K extends "Payload" ? Uint8Array | undefined : I[K] };
@@ -46,7 +46,7 @@ export type Operation<C, N extends string> = (context: Context, input: Input<C, 
 
 /** Marks an operation that Lambent does not have yet: the wire answers 501, docs/compatibility.md lists it. */
 export const notBuilt = Symbol("not built");
-export type NotBuilt = typeof notBuilt;
+type NotBuilt = typeof notBuilt;
 
 /** Marks an operation that Lambent refuses on purpose: the wire answers 501 with the reason, docs/compatibility.md has it. */
 export interface Refused {

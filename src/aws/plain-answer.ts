@@ -3,7 +3,7 @@ import { STATUS_CODES } from "node:http";
 import { TOKEN } from "./plain-head.ts";
 import type { WireResponse } from "./request.ts";
 
-export interface Closing {
+interface Closing {
   /** Seconds until the server closes a connection that is not used; undefined: it is closed behind this answer. */
   readonly keepAliveSeconds: number | undefined;
   /** As in a `Date` header. */

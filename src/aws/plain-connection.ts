@@ -20,7 +20,7 @@ export interface PlainAnswer {
   readonly isLast: boolean;
 }
 
-export interface PlainTimeouts {
+interface PlainTimeouts {
   /** Until the first bytes. */
   readonly headersMs: number;
   /** Between two pieces of a body. */
@@ -29,7 +29,7 @@ export interface PlainTimeouts {
   readonly keepAliveMs: number;
 }
 
-export interface PlainConnectionOptions {
+interface PlainConnectionOptions {
   readonly clock: Clock;
   readonly timeouts: PlainTimeouts;
   /** Must not reject. */

@@ -33,7 +33,7 @@ export interface PolicyStatement {
   >;
 }
 
-export interface AccessRequest {
+interface AccessRequest {
   readonly caller: Caller;
   readonly need: AccessNeed;
   readonly identity: readonly PolicyDocument[];
@@ -42,7 +42,7 @@ export interface AccessRequest {
   readonly conditions: () => Conditions;
 }
 
-export type Decision = { readonly allowed: true } | { readonly allowed: false; readonly message: string };
+type Decision = { readonly allowed: true } | { readonly allowed: false; readonly message: string };
 
 type Verdict = "allow" | "deny" | "silent";
 

@@ -1,7 +1,7 @@
 // URLs that carry their own signature: whoever has one may do this one thing until it expires.
 import { ALGORITHM, basicFormat, canonicalQuery, derivedKey, scopeText, signatureOf, type Pair } from "./canonical-request.ts";
 
-export interface PresignedGet {
+interface PresignedGet {
   /** `http://localhost:4566` */
   readonly endpoint: string;
   /** Percent-encoded already. */

@@ -19,7 +19,7 @@ interface Node {
   readonly children: Map<string, Node>;
 }
 
-export type Form = ReadonlyMap<string, readonly string[]>;
+type Form = ReadonlyMap<string, readonly string[]>;
 
 /** The parameters of a request: those of the query string and, winning over them, those of the body. Throws CommonFault. */
 export function readForm(query: Form, bytes: Uint8Array): Form {

@@ -9,7 +9,7 @@ import type { ServiceDefinition } from "./definition.ts";
 import { CommonFault } from "./fault.ts";
 import type { OperationModel } from "./model.ts";
 import type { WireRequest } from "./request.ts";
-export interface Received {
+interface Received {
   /** The request with the headers that the operation should see: those of the content, not of its framing. */
   readonly request: WireRequest;
   readonly bytes: Buffer;
@@ -18,7 +18,7 @@ export interface Received {
 }
 
 /** `bytes` is the body as it was sent, absent for streams. Throws CommonFault. */
-export type Authenticate = (bytes?: Uint8Array) => Signer;
+type Authenticate = (bytes?: Uint8Array) => Signer;
 
 const BODY_BYTES_MAX = 2 ** 20;
 

@@ -35,7 +35,7 @@ export interface FunctionUrlHost {
   readonly region: string;
 }
 
-export type WireBody = Uint8Array | string | Readable | AsyncIterable<Uint8Array>;
+type WireBody = Uint8Array | string | Readable | AsyncIterable<Uint8Array>;
 
 export interface WireResponse {
   readonly status: number;

@@ -7,7 +7,7 @@ import { REQUEST_ID } from "./protocol.ts";
 import type { WireResponse } from "./request.ts";
 
 /** What the response objects of HTTP/1.1 and HTTP/2 have in common. */
-export interface ResponseWriter extends Writable {
+interface ResponseWriter extends Writable {
   writeHead(status: number, headers: Record<string, string | string[]>): unknown;
 }
 

@@ -10,7 +10,7 @@ export interface Route {
   readonly labels: Labels;
 }
 
-export interface Router {
+interface Router {
   /** `undefined`: there is no such operation. Throws Malformed for a label that is not valid percent-encoding. */
   readonly match: (request: WireRequest, query: Query) => Route | undefined;
 }

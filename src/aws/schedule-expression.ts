@@ -5,7 +5,7 @@ import { cronField, dayFields, type DayRule } from "./cron-fields.ts";
 
 export interface Schedule {
   readonly kind: "rate" | "cron" | "at";
-  /** The first time it is due behind `afterMs`; `undefined` when there is none. A rate counts from `anchorMs`, which is a time of it. */
+  /** The first time it is due behind `afterMs`; `undefined` when there is none. A rate counts from `anchorMs`, which is a time of it, both ways. */
   next(afterMs: number, anchorMs: number): number | undefined;
 }
 
@@ -13,7 +13,7 @@ const UNITS_MS: Readonly<Record<string, number>> = { minute: 60_000, hour: 3_600
 /** About 2,700 years of minutes: what is longer is no number that a time can be made of. */
 const VALUE_MAX = 9_999_999;
 
-export interface ScheduleOptions {
+interface ScheduleOptions {
   /** IANA name. Default UTC. */
   readonly zone?: string;
   /** `rate(1 minutes)` and `rate(5 minute)` are refused, as rules do. */
@@ -36,7 +36,7 @@ function rate(words: string, isStrict: boolean): Schedule | undefined {
   const everyMs = value * (UNITS_MS[unit] ?? 0);
   return {
     kind: "rate",
-    next: (afterMs, anchorMs) => (afterMs < anchorMs ? anchorMs : anchorMs + (Math.floor((afterMs - anchorMs) / everyMs) + 1) * everyMs),
+    next: (afterMs, anchorMs) => anchorMs + (Math.floor((afterMs - anchorMs) / everyMs) + 1) * everyMs,
   };
 }
 

@@ -11,11 +11,27 @@ export interface Ticks {
   readonly nextMs?: number;
 }
 
+/** `tickMs` is what the timer was set for; it comes earlier when the clock was set back meanwhile. */
+interface TickTimer {
+  readonly tickMs: number;
+  readonly dueAtMs: number;
+}
+
+/** A timer is that exact. */
+const SECOND_MS = 1000;
+
+/** The first tick that the clock, as it is now, comes to; ticks come again where that is no sooner than the next one was to come. */
+function dueAt(schedule: Schedule, { tickMs, dueAtMs }: TickTimer, anchorMs: number): number {
+  return dueAtMs < tickMs ? (schedule.next(dueAtMs - SECOND_MS, anchorMs) ?? tickMs) : tickMs;
+}
+
 /**
- * `dueMs` is the tick that the timer was set for. Of several that are past, the last is fired and the others are left out; what is older
- * than a day is left out, but for `at`, which is late rather than lost.
+ * Of several that are past, the last is fired and the others are left out; what is older than a day is left out, but for `at`, which is late
+ * rather than lost.
  */
-export function ticksAt(schedule: Schedule, dueMs: number, nowMs: number, anchorMs: number): Ticks {
+export function ticksAt(schedule: Schedule, timer: TickTimer, nowMs: number, anchorMs: number): Ticks {
+  const dueMs = dueAt(schedule, timer, anchorMs);
+  if (dueMs > nowMs) return { nextMs: dueMs };
   let tickMs = dueMs;
   if (schedule.kind === "at") return { tickMs };
   const horizonMs = nowMs - MISSED_MS_MAX;

@@ -27,7 +27,7 @@ export interface ServicesOptions extends AuthenticateOptions {
   readonly bodyBytesMax?: number;
 }
 
-export interface Services {
+interface Services {
   /** Never rejects: whatever goes wrong becomes a response in the protocol of the request. */
   handle(request: WireRequest): Promise<WireResponse>;
 }

@@ -37,7 +37,7 @@ export interface StructureShape {
 export type Shape = ScalarShape | ListShape | MapShape | StructureShape;
 
 /** Where a member of an operation's input or output stands in the HTTP message. */
-export interface Binding {
+interface Binding {
   readonly place: "label" | "query" | "query-map" | "header" | "prefix-headers" | "payload" | "status" | "body";
   /** Name of the query parameter, header (lower case) or prefix; empty for the other places. */
   readonly name: string;

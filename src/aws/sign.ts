@@ -11,7 +11,7 @@ import {
   signatureOf,
 } from "./canonical-request.ts";
 
-export interface ToSign {
+interface ToSign {
   readonly method: string;
   readonly url: URL;
   readonly body: string;

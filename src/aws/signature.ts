@@ -29,7 +29,7 @@ export interface SignedRequest {
 }
 
 /** What the chunks of a signed stream are signed with. */
-export interface ChunkSeed {
+interface ChunkSeed {
   readonly signingKey: SigningKey;
   /** Hex signature of the request, or of the chunk before. */
   readonly signature: string;

@@ -4,7 +4,7 @@ import type { Clock, Timer } from "./clock.ts";
 const FLUSH_INTERVAL_MS = 100;
 const GATHERED_LENGTH_MAX = 64 * 1024;
 
-export interface LogLines {
+interface LogLines {
   /** `isUrgent`: is written at once, with what came before it. */
   readonly write: (line: string, isUrgent: boolean) => void;
   /** Writes what is gathered: before the process ends. */

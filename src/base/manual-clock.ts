@@ -4,10 +4,13 @@ import type { Clock } from "./clock.ts";
 export interface ManualClock extends Clock {
   /** Moves time forward and runs every timer that is due, in order of its due time. */
   advance(ms: number): void;
+  /** Puts the wall clock forward, or back; no time passes. */
+  step(ms: number): void;
 }
 
 export function manualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
   let elapsedMs = 0;
+  let steppedMs = 0;
   let sequence = 0;
   const timers = new Map<number, { dueMs: number; run: () => void }>();
   const nextDue = (limitMs: number) => {
@@ -17,7 +20,7 @@ export function manualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
     return best;
   };
   return {
-    now: () => startMs + elapsedMs,
+    now: () => startMs + steppedMs + elapsedMs,
     monotonic: () => elapsedMs,
     after(delayMs, run) {
       const id = sequence++;
@@ -33,6 +36,9 @@ export function manualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
         timer?.run();
       }
       elapsedMs = limitMs;
+    },
+    step(ms) {
+      steppedMs += ms;
     },
   };
 }

@@ -11,7 +11,7 @@ export interface OutboundAddress {
   readonly family: number;
 }
 
-export interface OutboundHttpOptions {
+interface OutboundHttpOptions {
   readonly clock: Clock;
   /** Whether an address may be called. */
   readonly isAllowed: (address: string) => boolean;
@@ -19,7 +19,7 @@ export interface OutboundHttpOptions {
   readonly resolve?: (name: string) => Promise<readonly OutboundAddress[]>;
 }
 
-export interface OutboundRequest {
+interface OutboundRequest {
   /** `http:` or `https:`; a user and password in it are sent as basic authentication. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -2,7 +2,7 @@
 import type { Clock, Timer } from "./clock.ts";
 import type { Log } from "./log.ts";
 
-export interface Regular {
+interface Regular {
   /** Resolves when the work that runs has ended; it does not begin again. */
   stop(): Promise<void>;
 }

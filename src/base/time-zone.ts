@@ -46,7 +46,7 @@ export function localMs(zone: string, utcMs: number): number {
 const DAY_MS = 86_400_000;
 
 /** Where clocks are put forward there is a gap that they never show, where they are put back they show the same twice. */
-export interface Moment {
+interface Moment {
   /** The first, if there are two; behind the gap by as much as the time is into it, if there is none. */
   readonly utcMs: number;
   readonly isSkipped: boolean;

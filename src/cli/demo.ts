@@ -10,6 +10,9 @@ import { deploy, describeDeployed, type ChooseRuntime } from "./deploy.ts";
 import { describeInvoked, invoke, type Invoked } from "./invoke.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 import { startOrExplain } from "./up.ts";
+import type { Command } from "commander";
+import { type Run, type Shared } from "./command.ts";
+import { ensureRuntimes } from "./runtime.ts";
 
 const EXAMPLES = join(import.meta.dirname, "..", "..", "examples");
 const WARM_INVOKES = 200;
@@ -70,7 +73,7 @@ function interruption(): Promise<never> {
   return interrupted;
 }
 
-export async function demo(config: Config, choose: ChooseRuntime, terminal: Terminal): Promise<number> {
+async function demo(config: Config, choose: ChooseRuntime, terminal: Terminal): Promise<number> {
   const interrupted = interruption();
   const dataDirectory = await mkdtemp(join(tmpdir(), "lambent-demo-"));
   try {
@@ -109,4 +112,11 @@ async function present(server: Server, config: Config, choose: ChooseRuntime, te
   }
   whatNext(terminal);
   return answers.every((answer) => answer.functionError === undefined) ? 0 : 1;
+}
+
+export function addDemo(program: Command, run: Run): void {
+  program
+    .command("demo")
+    .description("start a server, deploy two functions, invoke them, show what happens")
+    .action((options: Shared) => run(async (config, terminal) => demo(config, await ensureRuntimes(config, terminal), terminal), options));
 }

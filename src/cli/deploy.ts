@@ -14,17 +14,21 @@ import {
   type Runtime,
 } from "@aws-sdk/client-lambda";
 import { sleep, systemClock, type Clock } from "../base/clock.ts";
-import type { Clients } from "./clients.ts";
+import type { Config } from "../config.ts";
+import { clientsFor, type Clients } from "./clients.ts";
 import { detect, type Detected } from "./detect.ts";
 import { layerVersionArn } from "./layer.ts";
 import { packageDirectory } from "./package-directory.ts";
 import { ensureRole, hasRole, removeRole } from "./role.ts";
-import { CliError, type Terminal } from "./terminal.ts";
+import { CliError, explain, type Terminal } from "./terminal.ts";
+import type { Command } from "commander";
+import { clientOptions, collect, forArchitecture, runtimesOption, untilInterrupted, withServer, type Run, type Shared } from "./command.ts";
+import { chooser, whatRuntimeNeeds } from "./runtime.ts";
 
 /** When nothing has changed for so long, everything is written. */
 const BURST_MS = 80;
 
-export interface DeployOptions {
+interface DeployOptions {
   readonly name?: string;
   readonly runtime?: string;
   readonly handler?: string;
@@ -158,7 +162,7 @@ async function update(clients: Clients, before: FunctionConfiguration, code: Pac
   return !isSameCode || Object.keys(wanted).length > 0;
 }
 
-export interface Deployed {
+interface Deployed {
   readonly name: string;
   readonly action: "created" | "updated" | "unchanged";
   readonly configuration: FunctionConfiguration;
@@ -205,7 +209,7 @@ function watched(path: string, signal: AbortSignal): FSWatcher {
  * Deploys, and again after every burst of changes, until the signal. It looks before it deploys, so that no save is missed. The first failure
  * throws; later ones are told and the watch goes on.
  */
-export async function watchAndDeploy(
+async function watchAndDeploy(
   path: string,
   once: () => Promise<void>,
   told: { readonly watching: () => void; readonly failed: (error: unknown) => void },
@@ -227,4 +231,48 @@ export async function watchAndDeploy(
   } finally {
     watcher.close();
   }
+}
+
+export function addDeploy(program: Command, run: Run): void {
+  runtimesOption(clientOptions(program.command("deploy <path>").description("create or update a function from a directory or a zip")))
+    .option("-n, --name <name>", "function name (default: the directory's)")
+    .option("-r, --runtime <id>", "e.g. nodejs24.x, python3.11, provided.al2023 (default: detected, newest installed)")
+    .addOption(forArchitecture("what the code is built for (default: x86_64, or what the function has)"))
+    .option("--handler <name>", "e.g. index.handler (default: detected)")
+    .option("--role <arn>", "execution role (default: one of its own, lambent-NAME)")
+    .option("--policy <name>", "attach a managed policy to its own role, e.g. AmazonS3FullAccess (repeatable)", collect)
+    .option("-m, --memory <MB>", "memory, and CPU in proportion (default 256)")
+    .option("-t, --timeout <seconds>", "timeout (default 30)")
+    .option("-e, --env <NAME=VALUE>", "environment variable (repeatable; replaces all)", collect)
+    .option("-l, --layer <layer>", "layer: NAME (its newest version), NAME:VERSION or an ARN (repeatable, in order; replaces all)", collect)
+    .option("--description <text>", "description")
+    .option("-w, --watch", "deploy again at every save")
+    .option("--json", "print the configuration as JSON")
+    .action((path: string, options: Shared & DeployOptions & { watch?: boolean }) =>
+      run((config, terminal) => deployCommand(config, terminal, path, options), options),
+    );
+}
+
+async function deployCommand(
+  config: Config,
+  terminal: Terminal,
+  path: string,
+  options: Shared & DeployOptions & { watch?: boolean },
+): Promise<number> {
+  const choose = chooser(config);
+  return await withServer(config, async (to) => {
+    const clients = clientsFor(to);
+    const once = async () => {
+      const deployed = await deploy(clients, path, options, choose);
+      describeDeployed(terminal, deployed);
+      const { Runtime, Architectures } = deployed.configuration;
+      const needed = whatRuntimeNeeds(config, Runtime, Architectures?.[0]);
+      if (needed !== undefined) terminal.note(terminal.style("yellow", needed));
+      if (options.json) terminal.out(JSON.stringify(deployed.configuration));
+    };
+    if (!options.watch) return await once();
+    const watching = () => terminal.note("watching for changes; Ctrl-C ends");
+    const failed = (error: unknown) => terminal.note(terminal.style("red", explain(error, to.endpoint).message));
+    await watchAndDeploy(path, once, { watching, failed }, untilInterrupted());
+  });
 }

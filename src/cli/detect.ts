@@ -1,7 +1,7 @@
 // What a directory of code is: its runtime and its handler, from the files that people usually write.
 
 /** How to read a file of the package: its text, or `undefined` where there is none. */
-export type ReadFile = (name: string) => Promise<string | undefined>;
+type ReadFile = (name: string) => Promise<string | undefined>;
 
 export interface Detected {
   readonly family: "nodejs" | "python" | "ruby" | "provided";

@@ -3,8 +3,10 @@ import { signedHeaders } from "../aws/sign.ts";
 import { systemClock } from "../base/clock.ts";
 import type { Connection } from "./clients.ts";
 import { CliError, columns, notLambent, type Terminal } from "./terminal.ts";
+import type { Command } from "commander";
+import { clientOptions, withServer, type Run, type Shared } from "./command.ts";
 
-export interface EventsOptions {
+interface EventsOptions {
   readonly function?: string;
   readonly all?: boolean;
   readonly json?: boolean;
@@ -41,7 +43,7 @@ const queryOf = (fields: Readonly<Record<string, string | undefined>>): string =
   return given.length === 0 ? "" : `?${new URLSearchParams(given).toString()}`;
 };
 
-export async function listFailed(to: Connection, options: EventsOptions, terminal: Terminal): Promise<void> {
+async function listFailed(to: Connection, options: EventsOptions, terminal: Terminal): Promise<void> {
   const all: Failed[] = [];
   let after: string | undefined;
   do {
@@ -73,7 +75,7 @@ function rowOf({ Id, FailedAt, Source, Target, Attempts, Reason, Error }: Failed
 }
 
 /** Everything that is known of it, with the event as it was sent. */
-export async function showFailed(to: Connection, id: string, options: EventsOptions, terminal: Terminal): Promise<void> {
+async function showFailed(to: Connection, id: string, options: EventsOptions, terminal: Terminal): Promise<void> {
   const found = await ask<Failed & { readonly Payload: string }>(to, "GET", `failed/${encodeURIComponent(id)}`);
   if (options.json === true) return terminal.out(JSON.stringify(found));
   const { Payload, ...rest } = found;
@@ -81,7 +83,7 @@ export async function showFailed(to: Connection, id: string, options: EventsOpti
   terminal.out(Payload);
 }
 
-export async function redrive(to: Connection, id: string | undefined, options: EventsOptions, terminal: Terminal): Promise<void> {
+async function redrive(to: Connection, id: string | undefined, options: EventsOptions, terminal: Terminal): Promise<void> {
   if ((id === undefined) === (options.all !== true))
     throw new CliError("name one event, or say --all (with --function NAME: all of that function)", 2);
   if (id !== undefined && options.function !== undefined) throw new CliError("--function goes with --all", 2);
@@ -90,4 +92,26 @@ export async function redrive(to: Connection, id: string | undefined, options: E
   const { Redriven } = await ask<{ Redriven: number }>(to, "POST", path, body);
   if (options.json === true) terminal.out(JSON.stringify({ Redriven }));
   else terminal.note(`sent again: ${Redriven}`);
+}
+
+export function addEvents(program: Command, run: Run): void {
+  const events = program.command("events").description("asynchronous events and deliveries that failed for good");
+  clientOptions(events.command("failed").description("list them, oldest first"))
+    .option("--function <name>", "only those of this function")
+    .option("--json", "as JSON")
+    .action((options: Shared & EventsOptions) =>
+      run((config, terminal) => withServer(config, (to) => listFailed(to, options, terminal)), options),
+    );
+  clientOptions(events.command("show <id>").description("everything about one, and the event itself on stdout"))
+    .option("--json", "as JSON")
+    .action((id: string, options: Shared & EventsOptions) =>
+      run((config, terminal) => withServer(config, (to) => showFailed(to, id, options, terminal)), options),
+    );
+  clientOptions(events.command("redrive [id]").description("send one again, or all: as a new attempt of the same event"))
+    .option("--all", "all of them")
+    .option("--function <name>", "with --all: only those of this function")
+    .option("--json", "as JSON")
+    .action((id: string | undefined, options: Shared & EventsOptions) =>
+      run((config, terminal) => withServer(config, (to) => redrive(to, id, options, terminal)), options),
+    );
 }

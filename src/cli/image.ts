@@ -11,8 +11,10 @@ import { HERE, type Architecture } from "../runtime/program-machine.ts";
 import type { Connection } from "./clients.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 import { inWorkDirectory } from "./work-directory.ts";
+import type { Command } from "commander";
+import { clientOptions, forArchitecture, withServer, type Run, type Shared } from "./command.ts";
 
-export interface PushOptions {
+interface PushOptions {
   readonly from: string;
   /** Which image of several; absent: the only one. */
   readonly image?: string;
@@ -41,7 +43,7 @@ async function pushBlob({ endpoint, authorization }: Registry, name: string, { s
 }
 
 /** `NAME` or `NAME:TAG`; the repository is made where there is none. Resolves with the URI for a function's ImageUri. */
-export async function pushImage(
+async function pushImage(
   to: Connection,
   target: string,
   { from, image: wanted, architecture = HERE }: PushOptions,
@@ -81,4 +83,15 @@ async function pushOpened(image: LocalImage, { ecr, to, name, tag }: Target, ter
   const answer = await expectStatus(await fetch(`${to.endpoint}/v2/${name}/manifests/${tag}`, put), 201);
   terminal.note(`pushed  ${answer.headers.get("docker-content-digest")}`);
   return `${new URL(to.endpoint).host}/${name}:${tag}`;
+}
+
+export function addImage(program: Command, run: Run): void {
+  const image = program.command("image").description("container images, for functions whose package type is Image");
+  clientOptions(image.command("push <name>").description("push NAME or NAME:TAG into the server's registry, and print its URI"))
+    .requiredOption("--from <image>", "an OCI layout, or a tar of docker save or podman save")
+    .option("--image <tag>", "which image of several")
+    .addOption(forArchitecture("of an image for several, which (default: this machine's)"))
+    .action((name: string, options: Shared & PushOptions) =>
+      run((config, terminal) => withServer(config, async (to) => terminal.out(await pushImage(to, name, options, terminal))), options),
+    );
 }

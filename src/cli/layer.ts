@@ -18,8 +18,12 @@ import { familyOf, installDependencies } from "./layer-dependencies.ts";
 import { packageDirectory } from "./package-directory.ts";
 import { CliError, columns, type Terminal } from "./terminal.ts";
 import { inWorkDirectory } from "./work-directory.ts";
+import type { Command } from "commander";
+import type { Config } from "../config.ts";
+import { clientOptions, collect, runtimesOption, withClients, type Run, type Shared } from "./command.ts";
+import { chooser } from "./runtime.ts";
 
-export interface PublishOptions {
+interface PublishOptions {
   readonly requirements?: string;
   readonly runtime?: readonly string[];
   readonly description?: string;
@@ -35,7 +39,7 @@ interface Machine {
   note(line: string): void;
 }
 
-export async function publishLayer(
+async function publishLayer(
   lambda: LambdaClient,
   LayerName: string,
   path: string | undefined,
@@ -104,13 +108,13 @@ async function zipOf(directory: string, machine: Machine): Promise<Uint8Array> {
   return zip;
 }
 
-export function describePublished(terminal: Terminal, { LayerVersionArn, CompatibleRuntimes, Content }: PublishLayerVersionResponse): void {
+function describePublished(terminal: Terminal, { LayerVersionArn, CompatibleRuntimes, Content }: PublishLayerVersionResponse): void {
   const size = `${((Content?.CodeSize ?? 0) / 1024).toFixed(1)} KB`;
   terminal.note([terminal.style("green", "published"), size, ...(CompatibleRuntimes ?? [])].join("  "));
   terminal.out(LayerVersionArn ?? "");
 }
 
-export async function listLayers(lambda: LambdaClient): Promise<readonly LayersListItem[]> {
+async function listLayers(lambda: LambdaClient): Promise<readonly LayersListItem[]> {
   const layers: LayersListItem[] = [];
   let Marker: string | undefined;
   do {
@@ -121,7 +125,7 @@ export async function listLayers(lambda: LambdaClient): Promise<readonly LayersL
   return layers;
 }
 
-export function describeLayers(terminal: Terminal, layers: readonly LayersListItem[]): void {
+function describeLayers(terminal: Terminal, layers: readonly LayersListItem[]): void {
   if (layers.length === 0) return terminal.note("no layers yet: see  lambent layer publish --help");
   const rows = layers.map(({ LayerName, LatestMatchingVersion: latest }) => [
     LayerName ?? "",
@@ -155,4 +159,48 @@ async function numberedVersion(lambda: LambdaClient, LayerName: string, VersionN
     if ((cause as Error).name !== "ResourceNotFoundException") throw cause;
     throw new CliError(`there is no version ${VersionNumber} of a layer ${LayerName}: see  lambent layer list`, 2, { cause });
   }
+}
+
+export function addLayer(program: Command, run: Run): void {
+  const layer = program.command("layer").description("packages that functions share, merged at /opt");
+  runtimesOption(
+    clientOptions(layer.command("publish <name> [path]").description("publish a new version from a directory or a zip, and print its ARN")),
+  )
+    .option("-r, --requirements <file>", "add what a requirements.txt or a package.json names, installed with pip or npm")
+    .option("--runtime <id>", "what it is for (repeatable; with -r default: the newest installed)", collect)
+    .option("--description <text>", "description")
+    .option("--json", "print the version as JSON")
+    .action((name: string, path: string | undefined, options: Shared & PublishOptions) =>
+      run((config, terminal) => publishCommand(config, terminal, name, path, options), options),
+    );
+  clientOptions(layer.command("list").description("list the layers, each with its newest version"))
+    .option("--json", "as JSON")
+    .action((options: Shared) => run(listLayersCommand, options));
+}
+
+async function publishCommand(
+  config: Config,
+  terminal: Terminal,
+  name: string,
+  path: string | undefined,
+  options: Shared & PublishOptions,
+): Promise<number> {
+  const machine = {
+    choose: chooser(config),
+    pythonSearchPath: config.pythonSearchPath,
+    note: (line: string) => terminal.note(terminal.style("dim", line)),
+  };
+  return await withClients(config, async ({ lambda }) => {
+    const published = await publishLayer(lambda, name, path, options, machine);
+    if (options.json) terminal.out(JSON.stringify(published));
+    else describePublished(terminal, published);
+  });
+}
+
+async function listLayersCommand(config: Config, terminal: Terminal, options: Shared): Promise<number> {
+  return await withClients(config, async ({ lambda }) => {
+    const layers = await listLayers(lambda);
+    if (options.json) terminal.out(JSON.stringify(layers));
+    else describeLayers(terminal, layers);
+  });
 }

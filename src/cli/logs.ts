@@ -4,8 +4,10 @@ import { GetFunctionConfigurationCommand } from "@aws-sdk/client-lambda";
 import { systemClock } from "../base/clock.ts";
 import type { Clients } from "./clients.ts";
 import { CliError, type Terminal } from "./terminal.ts";
+import type { Command } from "commander";
+import { clientOptions, untilInterrupted, withClients, type Run, type Shared } from "./command.ts";
 
-export interface LogsOptions {
+interface LogsOptions {
   readonly follow?: boolean;
   /** `10m`, `2h`, `1d`: how far back to begin. */
   readonly since: string;
@@ -43,7 +45,7 @@ async function follow(clients: Clients, groupArn: string, print: ReturnType<type
   }
 }
 
-export async function logs(clients: Clients, name: string, options: LogsOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+async function logs(clients: Clients, name: string, options: LogsOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const { FunctionArn: arn = "", LoggingConfig } = await clients.lambda.send(new GetFunctionConfigurationCommand({ FunctionName: name }));
   const logGroupName = LoggingConfig?.LogGroup ?? `/aws/lambda/${name}`;
   const print = printer(terminal, options.json ?? false);
@@ -66,4 +68,17 @@ export async function logs(clients: Clients, name: string, options: LogsOptions,
 function noGroup(error: unknown): { events?: []; nextToken?: string } {
   if ((error as Error).name === "ResourceNotFoundException") return {};
   throw error;
+}
+
+export function addLogs(program: Command, run: Run): void {
+  clientOptions(program.command("logs <name>").description("what a function wrote"))
+    .option("-f, --follow", "go on until Ctrl-C")
+    .option("-s, --since <time>", "how far back: 30s, 10m, 2h, 1d", "1h")
+    .option("--json", "one JSON object a line")
+    .action((name: string, options: Shared & LogsOptions) =>
+      run(
+        async (config, terminal) => withClients(config, (clients) => logs(clients, name, options, terminal, untilInterrupted())),
+        options,
+      ),
+    );
 }

@@ -49,7 +49,7 @@ const PROVIDED = "provided.al2023";
 /** What only who compiles needs. */
 const JAVA_LEFT_OUT: ReadonlySet<string> = new Set(["/lib/src.zip", "/lib/ct.sym"]);
 
-export interface InstallOptions {
+interface InstallOptions {
   readonly runtimesDirectory: string;
   /** The repository's runtimes/ folder, and where Python interpreters may be: as for the catalogue. */
   readonly bootstrapsDirectory: string;

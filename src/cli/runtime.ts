@@ -5,10 +5,12 @@ import { HERE, type Architecture } from "../runtime/program-machine.ts";
 import type { ChooseRuntime } from "./deploy.ts";
 import { installFromImage, installNodeSdk, installPythonSdk, installRuntime, renewPythonBootstrap } from "./runtime-install.ts";
 import { CliError, columns, type Terminal } from "./terminal.ts";
+import type { Command } from "commander";
+import { forArchitecture, runtimesOption, type Run, type Shared } from "./command.ts";
 
 const catalogOf = (config: Config) => runtimeCatalog(config);
 
-export function listRuntimes(config: Config, terminal: Terminal, asJson: boolean): number {
+function listRuntimes(config: Config, terminal: Terminal, asJson: boolean): number {
   const found = catalogOf(config).list();
   if (asJson) terminal.out(JSON.stringify(found));
   else
@@ -25,13 +27,13 @@ const installOptions = (config: Config, terminal: Terminal) => ({
   onProgress: (line: string) => terminal.note(line),
 });
 
-export interface InstallFrom {
+interface InstallFrom {
   /** An image on this disk, for one runtime. */
   readonly from?: string;
   readonly architecture?: Architecture;
 }
 
-export async function installRuntimes(
+async function installRuntimes(
   config: Config,
   terminal: Terminal,
   ids: readonly string[],
@@ -99,4 +101,17 @@ export async function renewBootstraps(config: Config, terminal: Terminal): Promi
       ),
     );
   }
+}
+
+export function addRuntime(program: Command, run: Run): void {
+  const runtime = program.command("runtime").description("interpreters and SDKs of the managed runtimes");
+  runtimesOption(runtime.command("list").description("what is installed, and what can be"))
+    .option("--json", "as JSON")
+    .action((options: Shared) => run((config, terminal) => listRuntimes(config, terminal, options.json ?? false), options));
+  runtimesOption(runtime.command("install <id...>").description("install runtimes, e.g. nodejs22.x"))
+    .option("--from <image>", "from an image on this disk: an OCI layout, or a tar of docker save")
+    .addOption(forArchitecture("with --from: what its programs are built for (default: this machine's)"))
+    .action((ids: string[], options: Shared & InstallFrom) =>
+      run((config, terminal) => installRuntimes(config, terminal, ids, options), options),
+    );
 }

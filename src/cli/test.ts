@@ -9,6 +9,8 @@ import { NODE_VERSIONS } from "../runtime/pins.ts";
 import { ensureTestTools } from "./test-tools.ts";
 import { CliError, type Terminal } from "./terminal.ts";
 import { ensureRuntimes } from "./runtime.ts";
+import type { Command } from "commander";
+import { type Run, type Shared } from "./command.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const BIN = join(ROOT, "node_modules", ".bin");
@@ -36,7 +38,7 @@ async function step(title: string, command: string, words: readonly string[], te
 }
 
 /** `files`: these alone; none: all there is. */
-export async function runTests(config: Config, files: readonly string[], terminal: Terminal): Promise<number> {
+async function runTests(config: Config, files: readonly string[], terminal: Terminal): Promise<number> {
   await ensureRuntimes(config, terminal, NODE_VERSIONS.keys());
   await ensureTestTools(config, terminal);
   const directory = await mkdtemp(join(tmpdir(), "lambent-tests-"));
@@ -52,4 +54,12 @@ export async function runTests(config: Config, files: readonly string[], termina
   if (failed.length > 0) throw new CliError(`${text}\nfailed: ${failed.join("; ")}`);
   terminal.note(terminal.style("green", "\nall passed"));
   return 0;
+}
+
+export function addTest(program: Command, run: Run): void {
+  program
+    .command("test")
+    .description("pass the whole test suite, or these files of it")
+    .argument("[files...]", "such as tests/e2e/limits.test.ts")
+    .action((files: string[], options: Shared) => run((config, terminal) => runTests(config, files, terminal), options));
 }

@@ -6,6 +6,8 @@ import { HERE } from "../runtime/program-machine.ts";
 import { startServer, type Server } from "../server.ts";
 import { renewBootstraps } from "./runtime.ts";
 import { CliError, fileProblem, type Terminal } from "./terminal.ts";
+import { Option, type Command } from "commander";
+import { collect, runtimesOption, type Run, type Shared } from "./command.ts";
 
 /** Starts the server, with a sentence instead of a stack for what people run into. */
 export async function startOrExplain(config: Config): Promise<Server> {
@@ -58,7 +60,7 @@ function banner(terminal: Terminal, config: Config, server: Server): void {
 const exitNow = () => process.exit(130);
 
 /** Resolves with the exit code after the first SIGINT or SIGTERM; a second one ends the process at once. */
-export async function up(config: Config, terminal: Terminal): Promise<number> {
+async function up(config: Config, terminal: Terminal): Promise<number> {
   await renewBootstraps(config, terminal);
   const server = await startOrExplain(config);
   banner(terminal, config, server);
@@ -70,4 +72,33 @@ export async function up(config: Config, terminal: Terminal): Promise<number> {
   await server.stop();
   terminal.note("stopped");
   return ended === undefined ? 0 : 1;
+}
+
+export function addUp(program: Command, run: Run): void {
+  runtimesOption(program.command("up").description("serve until Ctrl-C"))
+    .option("-p, --port <number>", "port (LAMBENT_PORT; default 4566; 0: any free one)")
+    .option("--host <address>", "address (LAMBENT_HOST; default 127.0.0.1)")
+    .option("-d, --data <dir>", "directory of everything that must survive (LAMBENT_DATA)")
+    .option("--region <name>", "region of requests that name none (LAMBENT_REGION; default us-east-1)")
+    .option("--account <digits>", "account number (LAMBENT_ACCOUNT; default 000000000000)")
+    .option("--accept-test-credentials", "take test/test as the account's root; loopback only (LAMBENT_ACCEPT_TEST_CREDENTIALS=1)")
+    .option("--network <kind>", "what functions reach besides Lambent: endpoint (nothing) or internet: public addresses (LAMBENT_NETWORK)")
+    .option(
+      "--network-allow <cidr>",
+      "with internet: a private network that functions reach as well (repeatable; LAMBENT_NETWORK_ALLOW)",
+      collect,
+    )
+    .option(
+      "--webhook-allow <cidr>",
+      "a private network that SNS may call; default: loopback, if the server listens there; none: public addresses only (repeatable; LAMBENT_WEBHOOK_ALLOW)",
+      collect,
+    )
+    .option("--host-name <name>", "a further name under which clients reach this server (repeatable; LAMBENT_HOST_NAMES)", collect)
+    .option(
+      "--time-scale <number>",
+      "retries and ages of asynchronous events run so many times faster, for tests; loopback only (LAMBENT_TIME_SCALE)",
+    )
+    .option("--insecure-network", "listen on another address than loopback without TLS")
+    .addOption(new Option("--log-level <level>", "server log on stderr (LAMBENT_LOG_LEVEL)").choices(["debug", "info", "warn", "error"]))
+    .action((options: Shared) => run((config, terminal) => up(config, terminal), options));
 }

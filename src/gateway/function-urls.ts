@@ -20,7 +20,7 @@ import { badGateway, httpResponse } from "./http-response.ts";
 import { streamedResponse, type StreamedInvocation } from "./http-stream.ts";
 
 /** A URL that is there, and whose it is. */
-export interface FunctionUrl {
+interface FunctionUrl {
   readonly account: string;
   /** Qualified by the alias whose URL it is. */
   readonly functionArn: string;
@@ -29,13 +29,13 @@ export interface FunctionUrl {
   readonly Cors?: CorsRules | undefined;
 }
 
-export interface Invocation {
+interface Invocation {
   /** JSON. */
   readonly payload: Uint8Array;
   readonly hasFailed: boolean;
 }
 
-export interface GatewayDeps extends AuthenticateOptions {
+interface GatewayDeps extends AuthenticateOptions {
   readonly log: Log;
   /** Bytes of request bodies held at a time. */
   readonly bodyBytesMax: number;

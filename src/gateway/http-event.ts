@@ -3,7 +3,7 @@
 import type { Caller } from "../aws/identity.ts";
 import { parseQuery, type WireRequest } from "../aws/request.ts";
 
-export interface Received {
+interface Received {
   readonly request: WireRequest;
   readonly body: Buffer;
   /** Of the function URL. */

@@ -16,7 +16,7 @@ export class BadImage extends Error {
   override readonly name = "BadImage";
 }
 
-export interface Descriptor {
+interface Descriptor {
   readonly mediaType: string;
   /** Lower-case hex SHA-256. */
   readonly sha256: string;

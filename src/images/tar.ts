@@ -13,7 +13,7 @@ export class BadTar extends Error {
   override readonly name = "BadTar";
 }
 
-export type TarKind = "file" | "directory" | "symlink" | "link" | "special";
+type TarKind = "file" | "directory" | "symlink" | "link" | "special";
 
 export interface TarEntry {
   /** Relative, with `/` between its parts, none of which is `.` or `..`; empty for the root itself. */

@@ -13,7 +13,7 @@ const WHITEOUT = ".wh.";
 /** In a directory: of the layers below, nothing in it is seen. */
 export const OPAQUE = ".wh..wh..opq";
 
-export interface LayerLimits {
+interface LayerLimits {
   /** Of the unpacked archive. */
   readonly bytesMax: number;
   readonly entriesMax: number;
@@ -158,7 +158,7 @@ async function magicOf(path: string): Promise<string> {
 }
 
 /** The tar of a file that is gzip, zstd or a tar itself. */
-export async function* tarOf(path: string): AsyncGenerator<Buffer> {
+async function* tarOf(path: string): AsyncGenerator<Buffer> {
   const magic = await magicOf(path);
   const source = createReadStream(path, { highWaterMark: 256 * 1024 });
   const inflate = magic.startsWith("1f8b") ? createGunzip() : magic === "28b52ffd" ? createZstdDecompress() : undefined;

@@ -7,7 +7,7 @@ import { invalidParameter } from "./faults.ts";
 export type SourceKind = "sqs" | "kinesis" | "dynamodb" | "msk" | "kafka" | "mq" | "documentdb";
 
 /** Who wants to read from a source. */
-export interface Reader {
+interface Reader {
   readonly roleArn: string;
   readonly functionName: string;
   readonly timeoutSeconds: number;

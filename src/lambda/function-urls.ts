@@ -54,7 +54,7 @@ export function foundUrl({ functionUrls }: Urls, key: Key | undefined): FoundUrl
 }
 
 /** `http://<url-id>.lambda-url.<region>.<host>:<port>/` under the name by which the client reached the server; an address has no names below it. */
-export function functionUrl({ endpoint }: Pick<Context, "endpoint">, region: string, urlId: string): string {
+function functionUrl({ endpoint }: Pick<Context, "endpoint">, region: string, urlId: string): string {
   const url = new URL(endpoint);
   const isAddress = /^[\d.]+$|^\[/.test(url.hostname);
   url.hostname = `${urlId}.lambda-url.${region}.${isAddress ? "localhost" : url.hostname}`;

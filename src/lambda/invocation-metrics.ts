@@ -5,7 +5,7 @@ import type { Deployment, Invoker, Outcome, ProvisionedUse } from "../pool/invoc
 import { readFunctionName } from "./names.ts";
 
 type Place = Pick<Deployment, "account" | "region">;
-export type EventMetric =
+type EventMetric =
   | "AsyncEventsReceived"
   | "AsyncEventAge"
   | "AsyncEventsDropped"

@@ -10,7 +10,7 @@ import type { Lambda, ReadyDeployment } from "./model.ts";
 import type { FunctionReference } from "./names.ts";
 import { versionOf } from "./version-records.ts";
 
-export interface Progress {
+interface Progress {
   /** Initialised. */
   readonly allocated: number;
   readonly status: ProvisionedConcurrencyStatusEnum;

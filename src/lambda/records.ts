@@ -7,7 +7,7 @@ import { isPending, isUpdating, type FunctionEntry, type FunctionRecord, type La
 import { functionArn, functionReference, type FunctionReference } from "./names.ts";
 import { versionOf, type VersionEntry } from "./version-records.ts";
 
-export interface Found {
+interface Found {
   readonly reference: FunctionReference;
   readonly entry: FunctionEntry;
 }

@@ -16,7 +16,7 @@ const CODE = "UpdateFunctionCode";
 const CONFIGURATION = "UpdateFunctionConfiguration";
 const PUBLISH = "PublishVersion";
 
-export interface RefusedMember {
+interface RefusedMember {
   readonly member: string;
   readonly operations: readonly string[];
   readonly isGiven: (given: Given) => boolean;

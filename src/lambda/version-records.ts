@@ -30,7 +30,7 @@ interface Place {
 const DIGITS = 15;
 
 /** Ids sort as the numbers do; a function's name has no slash. */
-export const versionKey = ({ account, region, name }: Place, number: number): Key => ({
+const versionKey = ({ account, region, name }: Place, number: number): Key => ({
   account,
   region,
   kind: VERSION_KIND,

@@ -12,7 +12,7 @@ export interface BlobReferences {
   release(): void;
 }
 
-export interface BlobCollectionDeps {
+interface BlobCollectionDeps {
   readonly blobs: BlobStore;
   readonly clock: Clock;
   readonly log: Log;

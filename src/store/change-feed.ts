@@ -15,7 +15,7 @@ export class ChangeFeed {
     for (const { kinds, seen } of this.#followers) {
       const wanted: Change[] = [];
       for (const [index, write] of writes.entries()) {
-        if (write.keep === true || !kinds.has(write.key.kind)) continue;
+        if (write.keep === true || write.add !== undefined || !kinds.has(write.key.kind)) continue;
         const change = changes.get(write) ?? changeOf(write, revisions[index] ?? 0);
         changes.set(write, change);
         wanted.push(change);

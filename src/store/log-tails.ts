@@ -3,7 +3,7 @@ import type { LogEvent, LogStreamName } from "./log-sink.ts";
 
 type Seen = (stream: string, events: readonly LogEvent[]) => void;
 
-export interface LogTails {
+interface LogTails {
   follow(account: string, region: string, group: string, seen: Seen): { stop(): void };
   publish(name: LogStreamName, events: readonly LogEvent[]): void;
 }

@@ -17,7 +17,7 @@ export type Disposition =
       readonly isCongested?: true;
     };
 
-export interface QueueWorkersDeps {
+interface QueueWorkersDeps {
   readonly queue: DurableQueue;
   readonly clock: Clock;
   readonly log: Log;

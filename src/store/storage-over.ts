@@ -1,10 +1,26 @@
 // A Storage over something that runs the calls of sqlite/tables.ts: adds time, JSON, the change feed and hints. Shared by the drivers.
 import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
 import { ChangeFeed } from "./change-feed.ts";
+import { watched } from "./clock-steps.ts";
 import { Hints } from "./hints.ts";
 import type { Mailboxes } from "./mailboxes.ts";
+import type { ClockOf } from "./sqlite/set-back.ts";
 import type { Tables } from "./sqlite/tables.ts";
-import type { Change, DurableQueue, Effects, Entry, Journal, Leases, MetaStore, NewMessage, Storage, Timers, Write } from "./storage.ts";
+import {
+  StorageError,
+  type Change,
+  type DurableQueue,
+  type Effects,
+  type Entry,
+  type Journal,
+  type Leases,
+  type MetaStore,
+  type NewMessage,
+  type Storage,
+  type Timers,
+  type Write,
+} from "./storage.ts";
 import type { StoredEffects, StoredEntry, StoredWrite } from "./stored.ts";
 
 export interface Driver {
@@ -31,11 +47,12 @@ function textOf(value: unknown): string {
 /** Records that are on their way from the database at a time: a follower may want very many. */
 const PAGE = 1000;
 
-const storedWrite = ({ key, value, expect, keep }: Write): StoredWrite => ({
+const storedWrite = ({ key, value, expect, keep, add }: Write): StoredWrite => ({
   key,
   ...(value === undefined || keep === true ? {} : { text: textOf(value) }),
   ...(expect === undefined ? {} : { expect }),
   ...(keep === undefined ? {} : { keep }),
+  ...(add === undefined ? {} : { add }),
 });
 
 const entryOf = <T>({ key, revision, text }: StoredEntry): Entry<T> => ({ key, revision, value: JSON.parse(text) as T });
@@ -63,8 +80,42 @@ function withEffectsOver(driver: Driver, feed: ChangeFeed, hints: Hints): WithEf
   };
 }
 
-/** `pace`: the time of the durable queue and of timers, where it runs faster than the clock's. */
-export function storageOver(clock: Clock, driver: Driver, pace: Clock = clock): Storage {
+interface Clocks {
+  readonly clock: Clock;
+  /** Of the durable queue and of timers, where it runs faster. */
+  readonly pace?: Clock | undefined;
+  readonly log: Log;
+}
+
+/** The clock of a store's calls: the call that first meets a step back comes behind what follows from it. */
+function clockOver(of: ClockOf, clock: Clock, driver: Driver, log: Log): Clock {
+  return watched(clock, async (byMs, nowMs) => {
+    await driver.run("setBack", [of, byMs, nowMs]);
+    tellSetBack(log, of, byMs);
+  });
+}
+
+const tellSetBack = (log: Log, of: ClockOf, byMs: number) =>
+  log.warn("the clock was set back: what waits for a time waits no longer for it", { of, byMs });
+
+/** To be called before `storageOver` when there was a server before this one. */
+export async function reopen(driver: Driver, { clock, pace = clock, log }: Clocks): Promise<void> {
+  const reopenFor = async (of: ClockOf, nowMs: number) => {
+    const byMs = await driver.run("opening", [of, nowMs]);
+    if (byMs > 0) tellSetBack(log, of, byMs);
+  };
+  try {
+    await Promise.all([reopenFor("mail", clock.now()), reopenFor("queue", pace.now())]);
+  } catch (cause) {
+    // The disk is full: what there is can be read all the same.
+    if (!(cause instanceof StorageError)) throw cause;
+    log.warn("whether the clock was set back since the last server stopped can't be looked up", { cause });
+  }
+}
+
+export function storageOver(driver: Driver, { clock: real, pace: fast = real, log }: Clocks): Storage {
+  const clock = clockOver("mail", real, driver, log);
+  const pace = clockOver("queue", fast, driver, log);
   const feed = new ChangeFeed();
   const hints = new Hints(clock);
   const queueHints = new Hints(pace);
@@ -84,6 +135,9 @@ export function storageOver(clock: Clock, driver: Driver, pace: Clock = clock): 
     async close() {
       hints.close();
       queueHints.close();
+      // Without it the next server can't know of a clock that was set back: no reason not to stop.
+      driver.run("closing", ["mail", real.now()]).catch(() => undefined);
+      driver.run("closing", ["queue", fast.now()]).catch(() => undefined);
       await driver.close();
     },
   };

@@ -44,6 +44,11 @@ export interface Write {
   readonly expect?: number | "absent";
   /** The record stays as it is: only `expect` is checked, in the same transaction as the other writes. */
   readonly keep?: true;
+  /**
+   * Instead of a value: added to the numbers of the record, which has nothing else and is made with these when it is not there. For totals
+   * that every writer changes: it never conflicts. Followers are not told of it.
+   */
+  readonly add?: Readonly<Record<string, number>>;
 }
 
 export interface ListRange {
@@ -193,7 +198,7 @@ export interface Budget {
   readonly expiresAtMs: number;
 }
 
-export interface Capacity {
+interface Capacity {
   /** Sets the limit of a pool; budgets that are out are not recalled, later draws see the new limit. */
   limit(pool: string, amount: number): Promise<void>;
   /** Draws up to `want`; the sum of live budgets of a pool never exceeds its limit. `undefined` when nothing is left. */

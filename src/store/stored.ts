@@ -13,6 +13,7 @@ export interface StoredWrite {
   readonly text?: string;
   readonly expect?: number | "absent";
   readonly keep?: true;
+  readonly add?: Readonly<Record<string, number>>;
 }
 
 export interface StoredEffects {

@@ -10,7 +10,7 @@ export interface Firing {
   readonly settled?: () => void;
 }
 
-export interface TimerWorkersDeps {
+interface TimerWorkersDeps {
   readonly timers: Timers;
   readonly clock: Clock;
   readonly log: Log;

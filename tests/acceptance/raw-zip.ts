@@ -22,7 +22,7 @@ export interface RawEntry {
   readonly isOnlyListed?: boolean;
 }
 
-export interface RawArchive {
+interface RawArchive {
   readonly prefix?: Uint8Array;
   readonly comment?: Uint8Array;
   readonly entryCount?: number;

@@ -270,9 +270,7 @@ test(`SQS does what its model says, on the disk, over restarts (seed ${SEED + 1}
   const directory = await mkdtemp(join(tmpdir(), "lambent-sqs-"));
   t.after(() => rm(directory, { recursive: true }));
   const clock = manualClock();
-  // How long the disk takes is real.
-  const ofStore = { ...clock, monotonic: () => systemClock.monotonic() };
-  const course = await Course.start(SEED + 1, clock, () => sqliteStorage({ directory, clock: ofStore, log: silentLog }));
+  const course = await Course.start(SEED + 1, clock, () => sqliteStorage({ directory, clock, disk: systemClock, log: silentLog }));
   try {
     await course.run(Math.round(OPERATIONS * ON_DISK_SHARE), 20);
   } finally {

@@ -1,7 +1,7 @@
 // What SQS promises, as a model that is simple enough to be believed: lists, and rules over them. It knows nothing of how Lambent does it.
 import assert from "node:assert/strict";
 
-export interface ModelMessage {
+interface ModelMessage {
   readonly id: string;
   readonly body: string;
   readonly group: string | undefined;
@@ -24,7 +24,7 @@ export interface Seen {
 
 const DEDUPLICATION_MS = 300_000;
 
-export interface ModelOptions {
+interface ModelOptions {
   readonly isFifo: boolean;
   readonly retentionMs: number;
   /** Messages received so often go to the next queue. */

@@ -17,7 +17,7 @@ import {
   UpdateArchiveCommand,
 } from "@aws-sdk/client-eventbridge";
 import { assertRefused } from "../../src/aws/fake-service.ts";
-import { arnOf, bodiesOf, eventually, makeQueue, queueArn, received, startEvents, type Started } from "./events.fixture.ts";
+import { arnOf, bodiesOf, eventually, makeQueue, queueArn, received, startEvents, turn, type Started } from "./events.fixture.ts";
 
 const BUS = arnOf("events", "event-bus/default");
 const ARCHIVE = arnOf("events", "archive/kept");
@@ -56,6 +56,11 @@ test("an archive is made, changed, listed and deleted with its events", async (t
     CreationTime: new Date(clock.now()),
   });
   assert.ok(SizeBytes > 300);
+  const sizes = async () => {
+    const { Archives = [] } = await events.send(new ListArchivesCommand({}));
+    return Archives.map((one) => [one.EventCount, one.SizeBytes]);
+  };
+  assert.deepEqual(await sizes(), [[2, SizeBytes]]);
   await events.send(new UpdateArchiveCommand({ ArchiveName: "kept", EventPattern: "", Description: "all" }));
   clock.advance(DAY_MS / 2);
   await put(started, 3);
@@ -69,6 +74,7 @@ test("an archive is made, changed, listed and deleted with its events", async (t
     clock.advance(1000);
     return (await countOf()) === 1;
   });
+  assert.deepEqual(await sizes(), [[1, SizeBytes / 2]]);
   const { Archives } = await events.send(new ListArchivesCommand({ EventSourceArn: BUS }));
   assert.deepEqual(
     Archives?.map(({ ArchiveName, EventCount }) => [ArchiveName, EventCount]),
@@ -157,6 +163,28 @@ test("a replay goes on with the next server, each event once", async (t) => {
   await again.events.send(new StartReplayCommand({ ReplayName: "stopped", ...input }));
   assert.equal((await again.events.send(new CancelReplayCommand({ ReplayName: "stopped" }))).State, "CANCELLING");
   assert.equal((await ended(again, "stopped")).State, "CANCELLED");
+});
+
+test("a replay is kept for 90 days after its end; then its name is free", async (t) => {
+  const started = await startEvents(t);
+  const { events, clock } = started;
+  await events.send(new CreateArchiveCommand({ ArchiveName: "kept", EventSourceArn: BUS }));
+  const input = { ReplayName: "r", EventSourceArn: ARCHIVE, ...between(0, clock.now()), Destination: { Arn: BUS } };
+  await events.send(new StartReplayCommand(input));
+  await ended(started, "r");
+  clock.advance(89 * DAY_MS);
+  const again = await started.restart();
+  await again.events.send(new DescribeReplayCommand({ ReplayName: "r" }));
+  clock.step(-60 * DAY_MS);
+  clock.advance(2 * DAY_MS);
+  await turn();
+  await again.events.send(new DescribeReplayCommand({ ReplayName: "r" }));
+  clock.advance(60 * DAY_MS);
+  await eventually("the replay is removed", async () => {
+    clock.advance(1000);
+    return (await again.events.send(new ListReplaysCommand({}))).Replays?.length === 0;
+  });
+  await again.events.send(new StartReplayCommand(input));
 });
 
 test("what is no archive and no replay is refused", async (t) => {

@@ -47,7 +47,7 @@ const RUNTIMES = new Map([
 ] as const);
 
 /** A data plane that answers what it is told to; without that, the event. */
-export class FakeInvoker implements Invoker {
+class FakeInvoker implements Invoker {
   readonly invocations: { readonly deployment: Deployment; readonly request: InvocationRequest }[] = [];
   readonly expected: string[] = [];
   readonly retired: string[] = [];

@@ -112,6 +112,48 @@ test("within a flexible window it fires at some time, also when windows overlap"
   for (const { tick, at } of times) assert.ok(at >= tick && at <= tick + 17 * MINUTE_MS, `${at - tick}`);
 });
 
+async function hours({ clock }: Started, count: number): Promise<void> {
+  for (let hour = 0; hour < count; hour++) {
+    clock.advance(60 * MINUTE_MS);
+    await turn();
+  }
+}
+
+const WINDOW = { FlexibleTimeWindow: { Mode: "FLEXIBLE" as const, MaximumWindowInMinutes: 1440 } };
+
+for (const { what, change } of [
+  { what: "deleted", change: { kind: "delete" } },
+  { what: "disabled", change: { kind: "update", more: { State: "DISABLED" } } },
+  { what: "changed", change: { kind: "update", more: { ScheduleExpression: "at(2026-06-01T00:00:00)" } } },
+] as const)
+  test(`a schedule that is ${what} within its flexible window does not fire any more`, async (t) => {
+    const started = await startEvents(t);
+    const url = await makeQueue(started, "q");
+    const input = await schedule(started, { ScheduleExpression: "at(2026-01-01T00:01:00)", ...WINDOW });
+    await ticks(started, url, MINUTE_MS, 0);
+    const command =
+      change.kind === "delete" ? new DeleteScheduleCommand({ Name: "s" }) : new UpdateScheduleCommand({ ...input, ...change.more });
+    await started.scheduler.send(command as UpdateScheduleCommand);
+    // Its whole window passes before the other one is due.
+    await schedule(started, { Name: "other", ScheduleExpression: "at(2026-01-02T00:30:00)" });
+    await hours(started, 25);
+    assert.deepEqual(bodiesOf(await received(started, url, 1)), ["2026-01-02T00:30:00Z"]);
+  });
+
+test("with a flexible window, a schedule that is to be deleted stays until the window of its last tick is over", async (t) => {
+  let started = await startEvents(t);
+  const url = await makeQueue(started, "q");
+  const [StartDate, EndDate] = [new Date("2026-01-01T00:30:00Z"), new Date("2026-01-01T02:30:00Z")];
+  await schedule(started, { StartDate, EndDate, ActionAfterCompletion: "DELETE", ...WINDOW });
+  await ticks(started, url, 30 * MINUTE_MS, 0);
+  started = await started.restart();
+  await started.scheduler.send(new GetScheduleCommand({ Name: "s" }));
+  await hours(started, 28);
+  const times = bodiesOf(await received(started, url, 3)) as string[];
+  assert.deepEqual(new Set(times), new Set(["2026-01-01T00:30:00Z", "2026-01-01T01:30:00Z", "2026-01-01T02:30:00Z"]));
+  await assertRefused(started.scheduler.send(new GetScheduleCommand({ Name: "s" })), "ResourceNotFoundException", 404);
+});
+
 test("a tick fires once, however often the server is restarted around it", async (t) => {
   let started = await startEvents(t);
   const url = await makeQueue(started, "q");
@@ -214,4 +256,35 @@ test("the dead letter of a universal target is the request that was made", async
   const [letter] = await received(started, dead, 1);
   assert.equal(letter?.Body, Input.replace("<aws.scheduler.scheduled-time>", "2026-01-01T00:00:00Z"));
   assert.equal(letter.MessageAttributes?.["TARGET_ARN"]?.StringValue, Arn);
+});
+
+test("a clock that is set back is followed: rates and crons go on, a single time is waited for", async (t) => {
+  const started = await startEvents(t);
+  const { clock } = started;
+  const url = await makeQueue(started, "q");
+  const late = await makeQueue(started, "late");
+  clock.advance(Date.UTC(2026, 0, 1, 13, 30, 30) - clock.now());
+  await schedule(started, { Name: "rate", ScheduleExpression: "rate(40 minutes)" });
+  await schedule(started, { Name: "cron", ScheduleExpression: "cron(0 * * * ? *)" });
+  await schedule(started, { Name: "at", ScheduleExpression: "at(2026-01-01T14:20:00)" }, { Arn: queueArn("late") });
+  assert.deepEqual(await ticks(started, url, 1000, 1), ["2026-01-01T13:30:30Z"]);
+  clock.step(-60 * MINUTE_MS);
+  // 12:30:32. In real time the hour is full when it would have been.
+  await ticks(started, url, 29 * MINUTE_MS, 0);
+  assert.deepEqual(await ticks(started, url, MINUTE_MS, 1), ["2026-01-01T13:00:00Z"]);
+  assert.deepEqual(await ticks(started, url, 31 * MINUTE_MS, 1), ["2026-01-01T13:30:30Z"]);
+  assert.deepEqual(await ticks(started, url, 29 * MINUTE_MS, 1), ["2026-01-01T14:00:00Z"]);
+  await ticks(started, late, 10 * MINUTE_MS, 0);
+  assert.deepEqual(await ticks(started, late, 10 * MINUTE_MS, 1), ["2026-01-01T14:20:00Z"]);
+});
+
+test("a clock that was years ahead is believed at once when it is put right", async (t) => {
+  const started = await startEvents(t);
+  const { clock } = started;
+  const url = await makeQueue(started, "q");
+  clock.step(4 * 365 * DAY_MS);
+  await schedule(started, { ScheduleExpression: "cron(0 0 1 * ? *)" });
+  await ticks(started, url, MINUTE_MS, 0);
+  clock.step(-4 * 365 * DAY_MS);
+  assert.deepEqual(await ticks(started, url, 31 * DAY_MS, 1), ["2026-02-01T00:00:00Z"]);
 });

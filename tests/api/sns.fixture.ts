@@ -5,7 +5,7 @@ import type { TestContext } from "node:test";
 import { CreateTopicCommand, SubscribeCommand, type SNSClient, type SubscribeCommandInput } from "@aws-sdk/client-sns";
 import { CreateQueueCommand, DeleteMessageCommand, ReceiveMessageCommand, type Message, type SQSClient } from "@aws-sdk/client-sqs";
 
-export const ACCOUNT = "000000000000";
+const ACCOUNT = "000000000000";
 export const topicArn = (name: string) => `arn:aws:sns:us-east-1:${ACCOUNT}:${name}`;
 export const queueArn = (name: string) => `arn:aws:sqs:us-east-1:${ACCOUNT}:${name}`;
 
@@ -66,7 +66,7 @@ export async function receive(sqs: SQSClient, QueueUrl: string, count = 1): Prom
   return all;
 }
 
-export interface Received {
+interface Received {
   readonly headers: IncomingHttpHeaders;
   readonly path: string;
   readonly body: string;

@@ -315,8 +315,13 @@ test("long polling wakes for a message, for one that becomes visible, and ends a
   const { client, clock } = started;
   const QueueUrl = await makeQueue(started, "q");
   const wait = (WaitTimeSeconds = 20) => client.send(new sqs.ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds, VisibilityTimeout: 5 }));
+  const { mailboxes } = started.storage;
+  const receive = mailboxes.receive.bind(mailboxes);
+  const asked = Promise.withResolvers<void>();
+  mailboxes.receive = async (...words) => await receive(...words).finally(asked.resolve);
   const first = wait();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  // Nothing was there: it waits.
+  await asked.promise;
   await client.send(new sqs.SendMessageCommand({ QueueUrl, MessageBody: "woken" }));
   assert.deepEqual(bodies((await first).Messages ?? []), ["woken"]);
 

@@ -9,7 +9,7 @@ import type { BlobStore } from "../../src/store/blob-store.ts";
 
 const sha256Of = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-export interface OpenBlobs {
+interface OpenBlobs {
   readonly blobs: BlobStore;
   readonly close: () => Promise<void>;
 }

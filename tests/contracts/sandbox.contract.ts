@@ -30,7 +30,7 @@ export type Program =
   /** Answers an `R` frame if something is mounted at /var/task, and ends with status 1 if not. */
   | "looks";
 
-export interface SandboxDriver {
+interface SandboxDriver {
   readonly name: string;
   /** Why it can't be tested here, or false. */
   readonly skip: string | false;

@@ -111,6 +111,31 @@ function compared(withStorage: WithStorage): void {
     assert.deepEqual(await meta.get([key("second")]), [undefined]);
   });
 
+  withStorage("totals are added to by everybody at once, within transactions, and followers are not told", async ({ meta }) => {
+    const seen: unknown[] = [];
+    const follower = await meta.follow([key("n").kind], (changes) => seen.push(...changes.map((change) => change.key.id)));
+    await Promise.all(
+      Array.from({ length: 50 }, (_, n) =>
+        meta.write([
+          { key: key(`event ${n}`), value: n },
+          { key: key("n"), add: { events: 1, bytes: n } },
+          { key: key("n"), add: { events: 1 } },
+        ]),
+      ),
+    );
+    await assert.rejects(
+      meta.write([
+        { key: key("n"), add: { events: 1 } },
+        { key: key("event 0"), value: 0, expect: "absent" },
+      ]),
+      failsWith("Conflict"),
+    );
+    await meta.write([{ key: key("n"), add: { events: -10 } }]);
+    assert.deepEqual((await meta.get([key("n")]))[0]?.value, { events: 90, bytes: 1225 });
+    assert.deepEqual([seen.length, seen.includes("n")], [50, false]);
+    follower.stop();
+  });
+
   withStorage("of many concurrent compare-and-set writes of one revision exactly one wins", async ({ meta }) => {
     const [revision = 0] = await meta.write([{ key: key("a"), value: -1 }]);
     const outcomes = await Promise.allSettled(

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { manualClock, type ManualClock } from "../../src/base/manual-clock.ts";
 import type { Storage } from "../../src/store/storage.ts";
+import { clockSteps } from "./storage-clock.contract.ts";
 import { capacity, journals, leases, timers } from "./storage-coordination.contract.ts";
 import { follows } from "./storage-follow.contract.ts";
 import { mailboxes } from "./storage-mailboxes.contract.ts";
@@ -24,7 +25,7 @@ export function storageContract(name: string, open: (clock: ManualClock) => Prom
   };
 
   suite(`Storage: ${name}`, () => {
-    for (const part of [records, follows, queues, mailboxes, journals, timers, leases, capacity]) part(withStorage);
+    for (const part of [records, follows, queues, mailboxes, journals, timers, leases, capacity, clockSteps]) part(withStorage);
 
     withStorage("after close everything is refused, and what was accepted before is answered", async (storage) => {
       const accepted = storage.meta.write([{ key: key("a"), value: 1 }]);

@@ -59,6 +59,25 @@ test("what was written is there after a restart", async () => {
   await second.close();
 });
 
+test("a clock that was set back between two servers holds nothing up", async () => {
+  const directory = await makeDirectory();
+  const first = manualClock(Date.UTC(2026, 0, 2));
+  const before = await openIn(directory, first);
+  await before.queue.enqueue([{ ...message("retry"), visibleAtMs: first.now() + 60_000 }]);
+  await before.mailboxes.send([{ mailbox: "m", id: "1", body: bytes("1"), dueAtMs: first.now() + 60_000 }]);
+  await before.timers.set([{ group: "g", id: "t", dueAtMs: first.now() + 60_000, body: bytes("t") }]);
+  await before.close();
+  const clock = manualClock(Date.UTC(2026, 0, 1, 23));
+  const storage = await openIn(directory, clock);
+  clock.advance(59_999);
+  assert.equal((await storage.queue.depth("q")).delayed, 1);
+  clock.advance(1);
+  assert.equal((await storage.queue.depth("q")).visible, 1);
+  assert.equal((await storage.mailboxes.counts("m")).visible, 1);
+  assert.equal((await storage.timers.claimDue("g", 9, 1000)).length, 1);
+  await storage.close();
+});
+
 test("only the server's user may read the store", async () => {
   const directory = join(await makeDirectory(), "made", "by", "us");
   await mkdir(directory, { recursive: true, mode: 0o755 });

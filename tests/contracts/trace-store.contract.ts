@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TRACE_BYTES_MAX, type TraceList, type TraceSegment, type TraceStore } from "../../src/store/trace-store.ts";
 
-export const PLACE = { account: "000000000000", region: "us-east-1" };
+const PLACE = { account: "000000000000", region: "us-east-1" };
 export const NOW = Date.UTC(2026, 0, 31);
-export const traceId = (number: number) => `1-697d4200-${String(number).padStart(24, "0")}`;
-export const segmentId = (number: number) => String(number).padStart(16, "0");
+const traceId = (number: number) => `1-697d4200-${String(number).padStart(24, "0")}`;
+const segmentId = (number: number) => String(number).padStart(16, "0");
 export function segment(trace: number, id: number, startMs: number, more: Partial<TraceSegment> = {}): TraceSegment {
   const document = JSON.stringify({ trace_id: traceId(trace), id: segmentId(id), name: "n", start_time: startMs / 1000 });
   return { ...PLACE, traceId: traceId(trace), id: segmentId(id), startMs, endMs: startMs + 100, document, ...more };

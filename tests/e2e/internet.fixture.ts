@@ -10,7 +10,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 /** Public addresses in it (of the ranges for documentation), and those that a function must not reach. */
 export const SITE = "203.0.113.1";
-export const RESOLVER = "203.0.113.53";
+const RESOLVER = "203.0.113.53";
 export const FORBIDDEN = ["10.20.0.1", "172.16.5.5", "192.168.7.7", "100.64.0.9", "192.0.0.8", "169.254.169.254"] as const;
 /** The machine's own address there, and a second one that a test may add. */
 export const MACHINE = "198.51.100.2";

@@ -7,8 +7,7 @@ export const SHOWN_MAX = 10_240;
 
 export const lowerCamel = (name: string) => name.charAt(0).toLowerCase() + name.slice(1);
 
-export const numberOf = (shape: Shape, value: number) =>
-  shape.kind === "double" && Number.isInteger(value) ? value.toFixed(1) : String(value);
+const numberOf = (shape: Shape, value: number) => (shape.kind === "double" && Number.isInteger(value) ? value.toFixed(1) : String(value));
 
 /** Every constraint of an element, in AWS's order. */
 export function allOf(shape: Shape, { min, max, pattern, enum: values }: Constraint, isKey = false): string {

@@ -15,7 +15,7 @@ const FETCH_MS_MAX = 240_000;
 /** What nothing that runs looks at. */
 const LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info"];
 
-export interface DebianImage {
+interface DebianImage {
   readonly suite: string;
   /** With all that they depend on. */
   readonly packages: readonly string[];

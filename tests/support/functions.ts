@@ -22,7 +22,7 @@ export async function makeRole(iam: IAMClient, name = "test-role", policies: rea
   return Role?.Arn ?? "";
 }
 
-export interface TestFunction {
+interface TestFunction {
   readonly name: string;
   readonly role: string;
   readonly runtime?: Runtime;

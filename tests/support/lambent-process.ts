@@ -33,7 +33,7 @@ async function readyEndpoint(child: ChildProcess, stderr: () => string): Promise
   throw new Error(`lambent up ended before it was ready:\n${stderr()}`);
 }
 
-export interface LambentOptions {
+interface LambentOptions {
   readonly dataDirectory?: string;
   readonly flags?: readonly string[];
   readonly port?: number;

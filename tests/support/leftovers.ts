@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 import { globSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { eventually } from "./eventually.ts";
 
-export interface Leftovers {
+interface Leftovers {
   readonly cgroups: readonly string[];
   readonly mounts: readonly string[];
   readonly networkNamespaces: readonly string[];

@@ -4,7 +4,7 @@ import { GetAuthorizationTokenCommand, type ECRClient } from "@aws-sdk/client-ec
 
 export const digestOf = (bytes: Uint8Array | string): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
-export interface RegistryClient {
+interface RegistryClient {
   /** The header's value. */
   readonly authorization: string;
   readonly send: (

@@ -17,7 +17,7 @@ interface Open {
 }
 
 /** Since the server has started. */
-export interface Total {
+interface Total {
   readonly series: Series;
   count: number;
   sum: number;

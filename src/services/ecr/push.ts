@@ -32,7 +32,7 @@ import {
   type RepositoryName,
 } from "./model.ts";
 
-export interface Pushed {
+interface Pushed {
   readonly sha256: string;
   readonly mediaType: string;
 }

@@ -12,7 +12,7 @@ import {
 } from "../../images/manifest.ts";
 import { digestOf, findImage, isRepositoryName, TAG, type Ecr, type RepositoryName } from "./model.ts";
 
-export interface ImageReference {
+interface ImageReference {
   readonly name: RepositoryName;
   /** What stands before the tag or digest. */
   readonly repositoryUri: string;

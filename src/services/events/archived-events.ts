@@ -9,6 +9,7 @@ import { patternOf } from "./patterns.ts";
 
 export const ARCHIVE_KIND = "events.archive";
 const EVENT_KIND = "events.archived";
+const SIZE_KIND = "events.archive-size";
 const SWEEP_GROUP = "events.archive-sweep";
 const SWEEP_INTERVAL_MS = 3_600_000;
 const DAY_MS = 86_400_000;
@@ -26,6 +27,12 @@ export interface ArchiveRecord {
   readonly retentionDays: number;
 }
 
+export interface ArchiveSize {
+  readonly events: number;
+  /** Of their JSON. */
+  readonly bytes: number;
+}
+
 interface ArchivedEvent {
   readonly text: string;
   readonly ingestedAtMs: number;
@@ -41,7 +48,8 @@ export interface Archives {
     archive: ArchiveRecord,
     range: { after?: string; fromMs: number; toMs: number; limit: number },
   ): Promise<readonly { readonly id: string; readonly event: BusEvent }[]>;
-  count(place: Place, archive: ArchiveRecord): Promise<{ events: number; bytes: number }>;
+  /** One for each archive, in order. */
+  sizesOf(place: Place, archives: readonly ArchiveRecord[]): Promise<readonly ArchiveSize[]>;
   /** Removes what is too old, or everything once the archive is gone. */
   sweep(place: Place, store: string): Timer;
   wake(): void;
@@ -71,7 +79,10 @@ export async function openArchives(deps: EventsDeps): Promise<Archives> {
       return view
         .list(bus.account, bus.region, { limit: Infinity })
         .filter(({ value }) => value.source === source && patternOf(value)?.matches(event.value) !== false)
-        .map(({ value }) => ({ key: eventKey(bus, eventId(value.store, event)), value: archived(event) }));
+        .flatMap(({ value }) => [
+          { key: eventKey(bus, eventId(value.store, event)), value: archived(event) },
+          { key: sizeKey(bus, value.store), add: sizeOf([archived(event)]) },
+        ]);
     },
     async read(place, { store }, { after, fromMs, toMs, limit }) {
       const found = await list(place, store, after ?? `${store}/${padded(fromMs)}`, limit);
@@ -79,16 +90,9 @@ export async function openArchives(deps: EventsDeps): Promise<Archives> {
         .filter(({ value }) => value.ingestedAtMs < toMs)
         .map(({ key, value }) => ({ id: key.id, event: eventOf(value.text, value.ingestedAtMs) }));
     },
-    async count(place, { store }) {
-      const total = { events: 0, bytes: 0 };
-      for (let after: string | undefined, isEnd = false; !isEnd;) {
-        const found = await list(place, store, after, BATCH);
-        total.events += found.length;
-        total.bytes += found.reduce((sum, { value }) => sum + Buffer.byteLength(value.text), 0);
-        after = found.at(-1)?.key.id;
-        isEnd = found.length < BATCH;
-      }
-      return total;
+    async sizesOf(place, archives) {
+      const found = await deps.meta.get<ArchiveSize>(archives.map(({ store }) => sizeKey(place, store)));
+      return found.map((entry) => entry?.value ?? { events: 0, bytes: 0 });
     },
     sweep: (place, store) => sweepTimer(place, store, deps.clock.now()),
     wake: () => workers?.wake(),
@@ -105,6 +109,11 @@ export async function openArchives(deps: EventsDeps): Promise<Archives> {
 
 const placeOf = ({ account, region }: Place): Place => ({ account, region });
 const eventKey = (place: Place, id: string): Key => ({ ...placeOf(place), kind: EVENT_KIND, id });
+const sizeKey = (place: Place, store: string): Key => ({ ...placeOf(place), kind: SIZE_KIND, id: store });
+const sizeOf = (events: readonly ArchivedEvent[]) => ({
+  events: events.length,
+  bytes: events.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0),
+});
 const archived = ({ text, ingestedAtMs }: BusEvent): ArchivedEvent => ({ text, ingestedAtMs });
 
 interface Sweep extends Place {
@@ -131,5 +140,9 @@ async function sweep(
   const old = (await list(place, place.store, undefined, BATCH)).filter(({ value }) => value.ingestedAtMs < untilMs);
   const nextMs = old.length === BATCH ? clock.now() : clock.now() + SWEEP_INTERVAL_MS;
   const isOver = archive === undefined && old.length < BATCH;
-  return { effects: { writes: old.map(({ key }) => ({ key })), timers: isOver ? [] : [sweepTimer(place, place.store, nextMs)] } };
+  const removed = sizeOf(old.map(({ value }) => value));
+  const key = sizeKey(place, place.store);
+  const size = isOver ? [{ key }] : old.length === 0 ? [] : [{ key, add: { events: -removed.events, bytes: -removed.bytes } }];
+  const timers = isOver ? [] : [sweepTimer(place, place.store, nextMs)];
+  return { effects: { writes: [...old.map((entry) => ({ key: entry.key })), ...size], timers } };
 }

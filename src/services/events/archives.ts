@@ -3,14 +3,14 @@ import type * as client from "@aws-sdk/client-eventbridge";
 import type { Context, Operations } from "../../aws/operations.ts";
 import { requestId } from "../../base/id.ts";
 import type { Entry, Key } from "../../store/storage.ts";
-import { ARCHIVE_KIND, type ArchiveRecord, type Archives } from "./archived-events.ts";
+import { ARCHIVE_KIND, type ArchiveRecord, type Archives, type ArchiveSize } from "./archived-events.ts";
 import { alreadyExists, invalidParameter, noSuchBus, notFound } from "./faults.ts";
 import { archiveArn, busArn, busNameOf, changeRecord, findBus, page, type EventsParts, type Place } from "./model.ts";
 import { readPattern } from "./patterns.ts";
 
 type Parts = EventsParts & { readonly archives: Archives };
 
-export const archiveKey = ({ account, region }: Place, id: string): Key => ({ account, region, kind: ARCHIVE_KIND, id });
+const archiveKey = ({ account, region }: Place, id: string): Key => ({ account, region, kind: ARCHIVE_KIND, id });
 const noSuchArchive = (name: string) => notFound(`Archive ${name} does not exist.`);
 
 function checkSettings({ EventPattern: pattern = "", KmsKeyIdentifier: key = "" }: client.UpdateArchiveCommandInput): void {
@@ -25,6 +25,8 @@ function sourceOf(parts: Parts, context: Context, arn: string): string {
 }
 
 const stateOf = ({ createdAtMs }: ArchiveRecord) => ({ State: "ENABLED" as const, CreationTime: new Date(createdAtMs) });
+
+const sizeMembers = ({ events, bytes }: ArchiveSize = { events: 0, bytes: 0 }) => ({ EventCount: events, SizeBytes: bytes });
 
 /** What is given replaces what was; an empty pattern is none. */
 function merged(before: ArchiveRecord, given: client.UpdateArchiveCommandInput): ArchiveRecord {
@@ -45,10 +47,6 @@ export function archives(parts: Parts) {
     if (found === undefined) throw noSuchArchive(name);
     return found.value;
   };
-  const sizes = async (context: Context, record: ArchiveRecord) => {
-    const { events, bytes } = await parts.archives.count(context, record);
-    return { EventCount: events, SizeBytes: bytes };
-  };
   return {
     CreateArchive: (context, input) => createArchive(parts, context, input),
 
@@ -66,6 +64,7 @@ export function archives(parts: Parts) {
     async DescribeArchive(context, { ArchiveName: name = "" }) {
       const record = find(context, name);
       const { source, description, pattern, retentionDays } = record;
+      const [size] = await parts.archives.sizesOf(context, [record]);
       return {
         ArchiveArn: archiveArn(context, name),
         ArchiveName: name,
@@ -74,7 +73,7 @@ export function archives(parts: Parts) {
         ...(pattern === undefined ? {} : { EventPattern: pattern }),
         ...stateOf(record),
         RetentionDays: retentionDays,
-        ...(await sizes(context, record)),
+        ...sizeMembers(size),
       };
     },
 
@@ -85,14 +84,18 @@ export function archives(parts: Parts) {
         .list(context.account, context.region, { prefix, limit: Infinity })
         .filter(({ value }) => state === "ENABLED" && (source === undefined || value.source === source));
       const { found, more } = page(`archives ${prefix} ${source ?? ""}`, input, ({ key }) => key.id, all);
-      const describe = async ({ key, value }: Entry<ArchiveRecord>) => ({
+      const sizes = await parts.archives.sizesOf(
+        context,
+        found.map(({ value }) => value),
+      );
+      const describe = ({ key, value }: Entry<ArchiveRecord>, at: number) => ({
         ArchiveName: key.id,
         EventSourceArn: value.source,
         ...stateOf(value),
         RetentionDays: value.retentionDays,
-        ...(await sizes(context, value)),
+        ...sizeMembers(sizes[at]),
       });
-      return { Archives: await Promise.all(found.map(describe)), ...more };
+      return { Archives: found.map(describe), ...more };
     },
 
     async DeleteArchive(context, { ArchiveName: name = "" }) {

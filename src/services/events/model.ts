@@ -2,7 +2,7 @@
 import type { Target } from "@aws-sdk/client-eventbridge";
 import { parseArn } from "../../aws/arn.ts";
 import type { Context } from "../../aws/operations.ts";
-import { decodeMarker, encodeMarker } from "../../aws/page.ts";
+import { pageOf } from "../../aws/page.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { Deliveries } from "../../deliveries.ts";
@@ -85,7 +85,7 @@ export const busKey = ({ account, region, name }: BusName): Key => ({ account, r
 /** Names of buses and rules have no slash. */
 export const ruleKey = ({ account, region, bus, name }: RuleName): Key => ({ account, region, kind: RULE_KIND, id: `${bus}/${name}` });
 
-export const ruleNameOf = ({ account, region, id }: Key): RuleName => {
+const ruleNameOf = ({ account, region, id }: Key): RuleName => {
   const [bus = "", name = ""] = id.split("/");
   return { account, region, bus, name };
 };
@@ -130,7 +130,7 @@ export interface Rule extends RuleName {
   readonly record: RuleRecord;
 }
 
-export const asRule = ({ key, value }: Entry<RuleRecord>): Rule => {
+const asRule = ({ key, value }: Entry<RuleRecord>): Rule => {
   const name = ruleNameOf(key);
   return { ...name, arn: ruleArn(name), record: value };
 };
@@ -184,11 +184,7 @@ export function page<T>(
   idOf: (item: T) => string,
   items: readonly T[],
 ): { readonly found: readonly T[]; readonly more: { readonly NextToken?: string } } {
-  const after = NextToken === undefined ? undefined : decodeMarker(list, NextToken);
-  if (NextToken !== undefined && after === undefined) throw invalidParameter("NextToken", "It is not a token of this list.");
-  const start = after === undefined ? 0 : items.findIndex((item) => Buffer.compare(Buffer.from(idOf(item)), Buffer.from(after)) > 0);
-  const rest = start === -1 ? [] : items.slice(start);
-  const found = rest.slice(0, Limit);
-  const last = found.at(-1);
-  return { found, more: rest.length > found.length && last !== undefined ? { NextToken: encodeMarker(list, idOf(last)) } : {} };
+  const made = pageOf(list, items, idOf, { marker: NextToken, max: Limit });
+  if (made === undefined) throw invalidParameter("NextToken", "It is not a token of this list.");
+  return { found: made.found, more: made.next === undefined ? {} : { NextToken: made.next } };
 }

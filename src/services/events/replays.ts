@@ -12,6 +12,8 @@ import { archiveArn, busNameOf, changeRecord, existingBus, page, replayArn, type
 
 export const REPLAY_KIND = "events.replay";
 const GROUP = "events.replay";
+/** After its end. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html */
+const KEPT_MS = 90 * 86_400_000;
 /** What one transaction replays: so many events, fewer when their deliveries are large, but one at least. */
 const BATCH = { events: 100, bytes: 8 * 2 ** 20 };
 
@@ -62,8 +64,12 @@ async function replayBatch(parts: ReplayParts, { body }: ClaimedTimer): Promise<
   const nowMs = parts.clock.now();
   const write = (value: ReplayRecord) => ({ key, value, expect: entry.revision });
   const replay = entry.value;
+  if (replay.endedAtMs !== undefined) return removal(batch, entry, replay.endedAtMs + KEPT_MS, nowMs);
   const end = (state: ReplayRecord["state"], more: Partial<ReplayRecord> = {}): Firing => ({
-    effects: { writes: [write({ ...replay, state, endedAtMs: nowMs, ...more })] },
+    effects: {
+      writes: [write({ ...replay, state, endedAtMs: nowMs, ...more })],
+      timers: [timerOf(batch, batch.name, nowMs + KEPT_MS)],
+    },
   });
   if (replay.state === "CANCELLING") return end("CANCELLED");
   const archive = parts.archives.view.get(batch.account, batch.region, replay.archive)?.value;
@@ -82,6 +88,12 @@ async function replayBatch(parts: ReplayParts, { body }: ClaimedTimer): Promise<
     },
     settled: () => parts.deliveries.wake(messages),
   };
+}
+
+/** A timer comes early when the clock was set back. */
+function removal(batch: Batch, { key, revision }: Entry<ReplayRecord>, atMs: number, nowMs: number): Firing {
+  if (nowMs < atMs) return { effects: { timers: [timerOf(batch, batch.name, atMs)] } };
+  return { effects: { writes: [{ key, expect: revision }] } };
 }
 
 /** Of as many of the events as have room in a transaction; and how far that is. */

@@ -23,7 +23,7 @@ function scheduleOf({ record }: Rule): Schedule | undefined {
 /** For its next tick; a rate's first comes when it has passed once. */
 export function timerOf(rule: Rule, afterMs: number): Timer | undefined {
   const { anchorMs } = rule.record;
-  const tickMs = scheduleOf(rule)?.next(Math.max(afterMs, anchorMs), anchorMs);
+  const tickMs = scheduleOf(rule)?.next(afterMs, anchorMs);
   return tickMs === undefined ? undefined : timerAt(rule, tickMs, anchorMs);
 }
 
@@ -37,13 +37,13 @@ export function ruleSchedules(parts: EventsParts): TimerWorkers {
   return new TimerWorkers({ timers, clock, log, group: GROUP, fire: (timer) => fire(parts, timer) });
 }
 
-function fire(parts: EventsParts, { body }: ClaimedTimer): Firing {
+function fire(parts: EventsParts, { body, dueAtMs }: ClaimedTimer): Firing {
   const { clock, deliveries, rules } = parts;
   const tick = JSON.parse(Buffer.from(body).toString()) as Tick;
   const rule = findRule(parts, tick);
   const schedule = rule === undefined ? undefined : scheduleOf(rule);
   if (rule === undefined || schedule === undefined || rule.record.anchorMs !== tick.anchorMs) return { effects: {} };
-  const { tickMs, nextMs } = ticksAt(schedule, tick.tickMs, clock.now(), tick.anchorMs);
+  const { tickMs, nextMs } = ticksAt(schedule, { tickMs: tick.tickMs, dueAtMs }, clock.now(), tick.anchorMs);
   const messages = tickMs === undefined ? [] : deliveries.messagesOf(deliveriesOf(rule, eventOf(rule, tickMs, clock.now())));
   const key = ruleKey(rule);
   const revision = rules.get(key.account, key.region, key.id)?.revision ?? 0;

@@ -5,7 +5,7 @@ import { numberText, parseExactly } from "../../aws/exact-json.ts";
 import type { BusEvent } from "./bus-event.ts";
 import { parsePath, valueAt } from "./input-path.ts";
 
-export interface RuleIdentity {
+interface RuleIdentity {
   readonly name: string;
   readonly arn: string;
 }

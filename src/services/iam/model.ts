@@ -103,7 +103,7 @@ export const alreadyExists = (message: string) => new Fault(EntityAlreadyExistsE
 export const invalidInput = (message: string) => new Fault(InvalidInputException$, message);
 export const limitExceeded = (message: string) => new Fault(LimitExceededException$, message);
 export const deleteConflict = (message: string) => new Fault(DeleteConflictException$, message);
-export const malformedPolicy = (message: string) => new Fault(MalformedPolicyDocumentException$, message);
+const malformedPolicy = (message: string) => new Fault(MalformedPolicyDocumentException$, message);
 
 /** A policy that can be evaluated; throws MalformedPolicyDocument. */
 export function checkedPolicy(text: string, kind: "identity" | "trust" | "resource"): PolicyDocument {

@@ -98,7 +98,7 @@ export async function changeGroup(
 }
 
 export const invalid = (message: string) => new Fault(InvalidParameterException$, message);
-export const noSuchGroup = () => new Fault(ResourceNotFoundException$, "The specified log group does not exist.");
+const noSuchGroup = () => new Fault(ResourceNotFoundException$, "The specified log group does not exist.");
 export const noSuchStream = () => new Fault(ResourceNotFoundException$, "The specified log stream does not exist.");
 
 /** Tokens are the name after which the next page begins; a broken one begins at the end and finds nothing. */

@@ -19,7 +19,7 @@ export interface Checksum {
 /** The members that carry checksums in every shape of S3 that has them. */
 export type ChecksumMembers = { readonly [A in Algorithm as `Checksum${A}`]?: string | undefined };
 
-export interface Digest {
+interface Digest {
   update(chunk: Uint8Array): unknown;
   digest(): Buffer;
 }

@@ -3,7 +3,7 @@
 import { noSuchKey, notImplementedHeader, notModified, preconditionFailed } from "./faults.ts";
 import { wholeSeconds, type ObjectRecord } from "./model.ts";
 
-export interface ReadConditions {
+interface ReadConditions {
   readonly ifMatch?: string | undefined;
   readonly ifNoneMatch?: string | undefined;
   readonly ifModifiedSince?: Date | undefined;
@@ -45,7 +45,7 @@ export function checkCopySource(conditions: ReadConditions, object: ObjectRecord
   throw preconditionFailed(`x-amz-copy-source-${"failed" in verdict ? verdict.failed : verdict.unmodified}`);
 }
 
-export interface WriteConditions {
+interface WriteConditions {
   readonly IfMatch?: string | undefined;
   readonly IfNoneMatch?: string | undefined;
 }

@@ -20,7 +20,7 @@ export interface StoredContent {
   readonly checksum?: Checksum;
 }
 
-export interface StoreOptions {
+interface StoreOptions {
   /** What Content-Length said. */
   readonly bytes?: number | undefined;
   readonly md5?: Buffer | undefined;
@@ -105,7 +105,7 @@ export async function storeContent(store: S3Store, source: Readable | undefined,
 }
 
 /** Bytes of an object that lie in one blob. */
-export interface Piece {
+interface Piece {
   readonly sha256: string;
   readonly bytes: number;
 }

@@ -14,7 +14,7 @@ import { changeKey, find, put, type NewObject } from "./versions.ts";
 
 type Client = typeof client;
 
-export interface CopySource {
+interface CopySource {
   readonly bucket: string;
   readonly key: string;
   readonly versionId?: string;
@@ -40,7 +40,7 @@ export function parseCopySource(text: string | undefined): CopySource {
 
 type SourceInput = Input<Client, "CopyObject"> | Input<Client, "UploadPartCopy">;
 
-export interface FoundSource extends CopySource {
+interface FoundSource extends CopySource {
   readonly object: ObjectRecord;
   /** `CopySourceVersionId`, where the source's bucket has versions. */
   readonly version: { readonly CopySourceVersionId?: string };

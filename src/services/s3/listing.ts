@@ -2,7 +2,7 @@
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-prefixes.html
 import { invalidArgument } from "./faults.ts";
 
-export interface Rolling {
+interface Rolling {
   readonly prefix: string;
   readonly delimiter: string;
 }

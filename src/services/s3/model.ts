@@ -151,7 +151,7 @@ export interface PartRecord {
 export const BUCKET = "s3.bucket";
 export const OBJECT = "s3.object";
 export const VERSION = "s3.version";
-export const HEAD = "s3.head";
+const HEAD = "s3.head";
 export const UPLOAD = "s3.upload";
 export const PART = "s3.part";
 

@@ -39,7 +39,7 @@ export interface KeyState {
   readonly head: Entry<HeadRecord> | undefined;
 }
 
-export interface KeyChange<R> {
+interface KeyChange<R> {
   readonly writes: readonly Write[];
   /** Content that no record refers to any more. */
   readonly dropped: readonly Content[];
@@ -149,7 +149,7 @@ export async function put(store: S3Store, state: KeyState, object: NewObject, na
   return { writes, dropped, result, event };
 }
 
-export interface Deleted {
+interface Deleted {
   readonly isDeleteMarker: boolean;
   /** Absent where the bucket has never had versions. */
   readonly versionId?: string;
@@ -231,7 +231,7 @@ function headAfter(head: HeadRecord, promoted: Entry<VersionRecord> | undefined)
 }
 
 /** What a read finds: a version, or where there is none, whether a delete marker hides it. */
-export type Found = { readonly entry: Entry<VersionRecord> } | { readonly hiddenBy: "nothing" | "delete-marker" };
+type Found = { readonly entry: Entry<VersionRecord> } | { readonly hiddenBy: "nothing" | "delete-marker" };
 
 /** Throws CommonFault for what no version id looks like. */
 export function checkVersionId(versionId: string | undefined): void {

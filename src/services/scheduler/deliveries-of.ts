@@ -1,5 +1,4 @@
 // What a tick of a schedule sends: one delivery, or one for each entry of a universal PutEvents.
-import { randomInt } from "node:crypto";
 import { parseArn } from "../../aws/arn.ts";
 import type { DeliveryContext } from "../../aws/deliver.ts";
 import { requestId } from "../../base/id.ts";
@@ -9,7 +8,6 @@ import { isUniversal, requestsOf, type Request } from "./universal-targets.ts";
 
 const PRINCIPAL = "scheduler.amazonaws.com";
 const RETRY = { attempts: 185, ageSeconds: 86_400 } as const;
-const MINUTE_MS = 60_000;
 const ATTEMPT_NUMBER = "<aws.scheduler.attempt-number>";
 
 interface Execution {
@@ -18,10 +16,8 @@ interface Execution {
 }
 
 export function deliveriesOf(name: ScheduleName, record: ScheduleRecord, tickMs: number, nowMs: number): Delivery[] {
-  const { target, window } = record;
+  const { target } = record;
   const execution: Execution = { id: requestId(), scheduledTime: `${new Date(tickMs).toISOString().slice(0, 19)}Z` };
-  const widthMs = window.Mode === "FLEXIBLE" ? (window.MaximumWindowInMinutes ?? 0) * MINUTE_MS : 0;
-  const dueAtMs = widthMs === 0 ? nowMs : Math.max(nowMs, tickMs + randomInt(widthMs));
   const retry = {
     retriesMax: target.RetryPolicy?.MaximumRetryAttempts ?? RETRY.attempts,
     ageMaxMs: (target.RetryPolicy?.MaximumEventAgeInSeconds ?? RETRY.ageSeconds) * 1000,
@@ -31,7 +27,7 @@ export function deliveriesOf(name: ScheduleName, record: ScheduleRecord, tickMs:
     target: request.target,
     event: Buffer.from(request.event),
     context: { ...contextOf(name, record), ...request.context },
-    dueAtMs,
+    dueAtMs: nowMs,
     retry,
     attemptMark: ATTEMPT_NUMBER,
     ...(letters === undefined ? {} : { deadLetter: { target: letters, ...letterOf(name, record, execution), tellsFailure: "Scheduler" } }),

@@ -1,6 +1,6 @@
 // Stored records of EventBridge Scheduler, their names and ARNs, and what its operations share.
 import type { ActionAfterCompletion, FlexibleTimeWindow, ScheduleState, Target } from "@aws-sdk/client-scheduler";
-import { decodeMarker, encodeMarker } from "../../aws/page.ts";
+import { pageOf } from "../../aws/page.ts";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { Deliveries } from "../../deliveries.ts";
@@ -115,11 +115,7 @@ export function page<T>(
   idOf: (item: T) => string,
   items: readonly T[],
 ): { readonly found: readonly T[]; readonly more: { readonly NextToken?: string } } {
-  const after = NextToken === undefined ? undefined : decodeMarker(list, NextToken);
-  if (NextToken !== undefined && after === undefined) throw validation("Invalid NextToken.");
-  const start = after === undefined ? 0 : items.findIndex((item) => Buffer.compare(Buffer.from(idOf(item)), Buffer.from(after)) > 0);
-  const rest = start === -1 ? [] : items.slice(start);
-  const found = rest.slice(0, MaxResults);
-  const last = found.at(-1);
-  return { found, more: rest.length > found.length && last !== undefined ? { NextToken: encodeMarker(list, idOf(last)) } : {} };
+  const made = pageOf(list, items, idOf, { marker: NextToken, max: MaxResults });
+  if (made === undefined) throw validation("Invalid NextToken.");
+  return { found: made.found, more: made.next === undefined ? {} : { NextToken: made.next } };
 }

@@ -60,4 +60,6 @@ test("requests of a throttled endpoint are spread over time", () => {
   assert.deepEqual([...slots, throttle.slot("b", 2) - start], [0, 500, 1000, 0]);
   clock.advance(5000);
   assert.equal(throttle.slot("a", 2) - start, 5000);
+  clock.step(-3_600_000);
+  assert.equal(throttle.slot("a", 2) - clock.now(), 500);
 });

@@ -17,7 +17,7 @@ interface RetryPolicy {
 type Fields = Readonly<Record<string, unknown>>;
 
 /** What holds for one subscription. */
-export interface WebRules {
+interface WebRules {
   readonly retry: RetryRules;
   /** Requests in a second; absent: as they come. */
   readonly perSecond?: number;

@@ -8,7 +8,7 @@ const NAME_CHARACTERS_MAX = 256;
 const TYPE = /^(String|Number|Binary)(?:\.[^\0]{1,200})?$/s;
 const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?$/;
 
-export type MessageAttributes = Readonly<Record<string, MessageAttribute>>;
+type MessageAttributes = Readonly<Record<string, MessageAttribute>>;
 
 function checkName(name: string): void {
   if (name === "" || name.length > NAME_CHARACTERS_MAX)

@@ -27,7 +27,7 @@ const SIGNED = {
   UnsubscribeConfirmation: ["Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"],
 } as const;
 
-export type MessageType = keyof typeof SIGNED;
+type MessageType = keyof typeof SIGNED;
 
 type Members = Readonly<Record<string, unknown>>;
 

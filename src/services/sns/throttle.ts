@@ -3,7 +3,7 @@ import type { Clock } from "../../base/clock.ts";
 
 export class Throttle {
   readonly #clock: Clock;
-  /** When the next one may be sent, by subscription; those of the past are removed when there are many. */
+  /** When the next one may be sent, by subscription, in monotonic time; those of the past are removed when there are many. */
   readonly #next = new Map<string, number>();
 
   constructor(clock: Clock) {
@@ -12,11 +12,11 @@ export class Throttle {
 
   /** Wall time in ms. */
   slot(subscriptionArn: string, perSecond: number): number {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.monotonic();
     const atMs = Math.max(nowMs, this.#next.get(subscriptionArn) ?? nowMs);
     if (this.#next.size >= KEPT_MAX) this.#forget(nowMs);
     this.#next.set(subscriptionArn, atMs + 1000 / perSecond);
-    return Math.ceil(atMs);
+    return Math.ceil(this.#clock.now() + atMs - nowMs);
   }
 
   #forget(nowMs: number): void {

@@ -31,7 +31,7 @@ const DOCUMENTS: ReadonlySet<string> = new Set(["Policy", "RedrivePolicy", "Redr
 const POLICY_BYTES_MAX = 8192;
 const KMS_REUSE_SECONDS = { min: 60, max: 86_400 };
 
-export type NumberAttribute =
+type NumberAttribute =
   | "VisibilityTimeout"
   | "MaximumMessageSize"
   | "MessageRetentionPeriod"
@@ -41,7 +41,7 @@ export type NumberAttribute =
 export const numberOf = ({ record }: Pick<Queue, "record">, name: NumberAttribute): number =>
   Number(record.attributes[name] ?? NUMBERS.get(name)?.[2]);
 
-export const isWhole = (text: string, min: number, max: number) => /^\d{1,10}$/.test(text) && Number(text) >= min && Number(text) <= max;
+const isWhole = (text: string, min: number, max: number) => /^\d{1,10}$/.test(text) && Number(text) >= min && Number(text) <= max;
 
 function checkPolicy(text: string): void {
   const policy = parsePolicy(text);

@@ -5,7 +5,7 @@ import type { Mailboxes, Received } from "../../store/mailboxes.ts";
 /** Waiting receivers; more are answered at once, as if they had not asked to wait. */
 const WAITING_MAX = 5000;
 
-export const NOTHING: Received = { mail: [], isFull: false, isCut: false, deadLetters: 0 };
+const NOTHING: Received = { mail: [], isFull: false, isCut: false, deadLetters: 0 };
 
 interface Waiting {
   readonly ask: () => Promise<Received>;

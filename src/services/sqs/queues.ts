@@ -151,7 +151,9 @@ export function queues(parts: SqsParts, leftovers: Leftovers, polls: LongPolls) 
       const queue = existingQueue(parts, context, QueueUrl);
       const nowMs = clock.now();
       await changeQueue(parts, queue, ({ record }) => {
-        if (record.purgedAtMs !== undefined && nowMs - record.purgedAtMs < PURGE_INTERVAL_MS)
+        const sinceMs = nowMs - (record.purgedAtMs ?? -Infinity);
+        // Less than none: the clock was set back.
+        if (sinceMs >= 0 && sinceMs < PURGE_INTERVAL_MS)
           throw new Fault(PurgeQueueInProgress$, `Only one PurgeQueue operation on ${queue.name} is allowed every 60 seconds.`);
         return { ...record, purgedAtMs: nowMs };
       });

@@ -2,7 +2,7 @@
 import { invalidValue } from "./faults.ts";
 import { findQueue, queueOf, type Queue, type QueueName, type SqsParts } from "./model.ts";
 
-export interface RedrivePolicy {
+interface RedrivePolicy {
   readonly deadLetterTargetArn: string;
   /** 1 to 1000. */
   readonly maxReceiveCount: number;

@@ -14,7 +14,7 @@ const SERVICE_SECONDS = 3600;
 const OWN_SECONDS = 43_200;
 const ROOT_SECONDS_MAX = 3600;
 
-export interface StsDeps {
+interface StsDeps {
   readonly clock: Clock;
   /** 32 bytes. */
   readonly sealingKey: Uint8Array;

@@ -14,7 +14,7 @@ interface MemoryBlob {
   readonly writtenMs: number;
 }
 
-export interface MemoryBlobStore extends BlobStore {
+interface MemoryBlobStore extends BlobStore {
   /** Removes the files that `path` has made. */
   close(): Promise<void>;
 }

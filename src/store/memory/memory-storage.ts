@@ -1,5 +1,6 @@
 // The Storage that forgets: the same SQL on a database in memory, run at once. For tests.
 import type { Clock } from "../../base/clock.ts";
+import { silentLog } from "../../base/log.ts";
 import { Database } from "../sqlite/database.ts";
 import type { TableCall, Tables } from "../sqlite/tables.ts";
 import { StorageError, type Storage } from "../storage.ts";
@@ -26,5 +27,5 @@ export function memoryStorage(options: { clock: Clock; pace?: Clock }): Storage 
       isClosed = true;
     },
   };
-  return storageOver(options.clock, driver, options.pace);
+  return storageOver(driver, { ...options, log: silentLog });
 }

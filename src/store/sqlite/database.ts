@@ -14,7 +14,7 @@ export type CallResult =
   | { readonly bug: string };
 
 /** Frames in the WAL, and how many of them are in the database already. */
-export interface WalState {
+interface WalState {
   readonly frames: number;
   readonly copied: number;
 }

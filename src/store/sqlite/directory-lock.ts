@@ -7,7 +7,7 @@ import { makePrivateFile } from "./private-file.ts";
 
 const BUSY = 5;
 
-export interface DirectoryLock {
+interface DirectoryLock {
   /** Leaves this process's id for those who find the directory locked. */
   sign(): void;
   release(): void;

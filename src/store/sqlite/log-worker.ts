@@ -1,8 +1,9 @@
 // The thread that owns logs.db: group commit of what is appended, and queries. Speaks with sqlite-log-sink.ts only.
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import type { SQLInputValue } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import { eventId, type LogEvent, type LogQuery, type LogStreamInfo, type LogStreamName, type StoredLogEvent } from "../log-sink.ts";
-import { Prepared, type Row } from "./prepared.ts";
+import type { Row } from "./prepared.ts";
+import { SideDatabase } from "./side-database.ts";
 
 export interface AppendBatch {
   readonly name: LogStreamName;
@@ -23,7 +24,7 @@ export interface LogCalls {
   close(): void;
 }
 
-export interface LogCall {
+interface LogCall {
   readonly id: number;
   readonly method: keyof LogCalls;
   readonly words: readonly unknown[];
@@ -50,14 +51,10 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS log_event_stream ON log_event (stream_id, timestamp_ms, id);`;
 
 class LogDatabase implements LogCalls {
-  readonly #database: DatabaseSync;
-  readonly #sql: Prepared;
+  readonly #sql: SideDatabase;
 
   constructor(path: string) {
-    this.#database = new DatabaseSync(path);
-    this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA user_version = 1; PRAGMA busy_timeout = 5000;");
-    this.#database.exec(SCHEMA);
-    this.#sql = new Prepared(this.#database);
+    this.#sql = new SideDatabase(path, SCHEMA);
   }
 
   append(batches: readonly AppendBatch[]): void {
@@ -121,7 +118,7 @@ class LogDatabase implements LogCalls {
   }
 
   close(): void {
-    this.#database.close();
+    this.#sql.close();
   }
 
   /** Every invocation logs several times, and many do within one transaction: what is known of a stream is looked up and written once. */

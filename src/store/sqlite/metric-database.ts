@@ -1,5 +1,5 @@
 // Metrics in SQL: one row for each metric, unit and period of a tier; what arrives later in a period is merged into its row.
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import type { SQLInputValue } from "node:sqlite";
 import { Gathered, type Distribution } from "../distribution.ts";
 import {
   METRICS_MAX,
@@ -11,7 +11,8 @@ import {
   type MetricPoint,
   type MetricQuery,
 } from "../metric-store.ts";
-import { Prepared, type Row } from "./prepared.ts";
+import type { Row } from "./prepared.ts";
+import { SideDatabase } from "./side-database.ts";
 
 // `seconds` is the tier. A point is in one tier only, so that reading all of them counts nothing twice.
 const SCHEMA = `
@@ -46,14 +47,10 @@ function metricOf(row: Row): ListedMetric {
 }
 
 export class MetricDatabase {
-  readonly #database: DatabaseSync;
-  readonly #sql: Prepared;
+  readonly #sql: SideDatabase;
 
   constructor(path: string) {
-    this.#database = new DatabaseSync(path);
-    this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA user_version = 1; PRAGMA busy_timeout = 5000;");
-    this.#database.exec(SCHEMA);
-    this.#sql = new Prepared(this.#database);
+    this.#sql = new SideDatabase(path, SCHEMA);
   }
 
   /** Several puts in one transaction, each of which stands or falls alone. */
@@ -130,7 +127,7 @@ export class MetricDatabase {
   }
 
   close(): void {
-    this.#database.close();
+    this.#sql.close();
   }
 
   #put(points: readonly MetricPoint[]): "stored" | "full" {

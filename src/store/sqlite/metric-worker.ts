@@ -4,7 +4,7 @@ import { MetricDatabase } from "./metric-database.ts";
 
 export type MetricCalls = Pick<MetricDatabase, "putAll" | "query" | "list" | "expire" | "close">;
 
-export interface MetricCall {
+interface MetricCall {
   readonly id: number;
   readonly method: keyof MetricCalls;
   readonly words: readonly unknown[];

@@ -79,6 +79,13 @@ function writeRecord(sql: Statements, { key, text }: StoredWrite, revision: numb
   );
 }
 
+function added(sql: Statements, key: Key, more: Readonly<Record<string, number>>): string {
+  const [entry] = getRecords(sql, [key]);
+  const numbers = { ...(entry === undefined ? {} : (JSON.parse(entry.text) as Readonly<Record<string, number>>)) };
+  for (const [name, by] of Object.entries(more)) numbers[name] = (numbers[name] ?? 0) + by;
+  return JSON.stringify(numbers);
+}
+
 /** The revision that the record has now, 0 when there is none. */
 function presentRevision(sql: Statements, { key, expect }: StoredWrite): number {
   const row = sql.first(`SELECT revision FROM record ${WHERE_KEY}`, key.kind, key.account, key.region, utf8(key.id));
@@ -96,7 +103,7 @@ export function writeRecords(sql: Statements, writes: readonly StoredWrite[]): n
     const present = write.expect === undefined && write.keep !== true ? 0 : presentRevision(sql, write);
     if (write.keep === true) return present;
     last += 1;
-    writeRecord(sql, write, last);
+    writeRecord(sql, write.add === undefined ? write : { ...write, text: added(sql, write.key, write.add) }, last);
     return last;
   });
   if (last > before) sql.run("UPDATE counter SET value = ? WHERE name = 'revision'", last);

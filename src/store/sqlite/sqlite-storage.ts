@@ -5,7 +5,7 @@ import type { Clock } from "../../base/clock.ts";
 import { makeDurableDirectory } from "../../base/durable-directory.ts";
 import type { Log } from "../../base/log.ts";
 import { StorageError, type Storage } from "../storage.ts";
-import { storageOver } from "../storage-over.ts";
+import { reopen, storageOver, type Driver } from "../storage-over.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { checkFile } from "./migrate.ts";
 import { makePrivateFile } from "./private-file.ts";
@@ -34,10 +34,12 @@ export async function sqliteStorage(options: {
   clock: Clock;
   /** Of the durable queue and of timers. Default: the clock. */
   pace?: Clock;
+  /** Of the time that the disk takes. Default: the clock. */
+  disk?: Clock;
   log: Log;
   failed?: (cause: Error) => void;
 }): Promise<Storage> {
-  const { directory, clock, log } = options;
+  const { directory, log } = options;
   checkSqlite(process.versions["sqlite"]);
   await makeDurableDirectory(directory);
   chmodSync(directory, 0o700);
@@ -58,20 +60,18 @@ export async function sqliteStorage(options: {
       log.error("the store has failed: nothing more is taken", { path, cause });
       options.failed?.(cause);
     };
-    const thread = new Thread({ path, wasKilled, clock, failed });
+    const thread = new Thread({ path, wasKilled, clock: options.disk ?? options.clock, failed });
     await thread.ready;
-    return storageOver(
-      clock,
-      driverOver(thread, () => lock.release()),
-      options.pace,
-    );
+    const driver = driverOver(thread, () => lock.release());
+    await reopen(driver, options);
+    return storageOver(driver, options);
   } catch (error) {
     lock.release();
     throw error;
   }
 }
 
-function driverOver(thread: Thread, release: () => void): Parameters<typeof storageOver>[1] {
+function driverOver(thread: Thread, release: () => void): Driver {
   return {
     run: (name, words, settled) =>
       new Promise((resolve, reject) => {

@@ -18,6 +18,7 @@ import {
 } from "./mailboxes.ts";
 import { claim, depth, enqueue, enqueueClaimed, extendClaims, releaseClaims, removeClaimed, waitingQueues } from "./queues.ts";
 import { getRecords, listRecords, recordsOfKind, writeRecords } from "./records.ts";
+import { closing, opening, setBack, type ClockOf } from "./set-back.ts";
 import type { Statements } from "./statements.ts";
 import { cancelTimers, claimTimers, removeFired, setTimers } from "./timers.ts";
 
@@ -107,6 +108,10 @@ export function tables(sql: Statements) {
     limitPool: (pool: string, amount: number) => limitPool(sql, pool, amount),
     drawBudget: (pool: string, want: number, durationMs: number, nowMs: number) => drawBudget(sql, pool, want, durationMs, nowMs),
     giveBackBudgets: (budgets: readonly Budget[]) => giveBackBudgets(sql, budgets),
+
+    opening: (of: ClockOf, nowMs: number) => opening(sql, of, nowMs),
+    setBack: (of: ClockOf, byMs: number, nowMs: number) => setBack(sql, of, byMs, nowMs),
+    closing: (of: ClockOf, nowMs: number) => closing(sql, of, nowMs),
   };
 }
 

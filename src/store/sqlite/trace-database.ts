@@ -1,7 +1,7 @@
 // Traces in SQL: a row for each trace, with what it is listed by, and one for each of its segments.
-import { DatabaseSync } from "node:sqlite";
 import { TRACE_BYTES_MAX, TRACES_BYTES_MAX, type ListedTrace, type Trace, type TraceList, type TraceSegment } from "../trace-store.ts";
-import { Prepared, type Row } from "./prepared.ts";
+import type { Row } from "./prepared.ts";
+import { SideDatabase } from "./side-database.ts";
 
 // The times and bytes of a trace are those of its segments, and kept with it because lists and bounds ask for them.
 const SCHEMA = `
@@ -30,16 +30,12 @@ export interface TracePut {
 }
 
 export class TraceDatabase {
-  readonly #database: DatabaseSync;
-  readonly #sql: Prepared;
+  readonly #sql: SideDatabase;
   readonly #bytesMax: number;
 
   constructor(path: string, bytesMax: number = TRACES_BYTES_MAX) {
     this.#bytesMax = bytesMax;
-    this.#database = new DatabaseSync(path);
-    this.#database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA user_version = 1; PRAGMA busy_timeout = 5000;");
-    this.#database.exec(SCHEMA);
-    this.#sql = new Prepared(this.#database);
+    this.#sql = new SideDatabase(path, SCHEMA);
   }
 
   /** Several puts in one transaction; for each the indexes of what is refused. */
@@ -101,7 +97,7 @@ export class TraceDatabase {
   }
 
   close(): void {
-    this.#database.close();
+    this.#sql.close();
   }
 
   #put({ segments, nowMs }: TracePut): number[] {

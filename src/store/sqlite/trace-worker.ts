@@ -4,7 +4,7 @@ import { TraceDatabase } from "./trace-database.ts";
 
 export type TraceCalls = Pick<TraceDatabase, "putAll" | "ofTraces" | "list" | "expire" | "close">;
 
-export interface TraceCall {
+interface TraceCall {
   readonly id: number;
   readonly method: keyof TraceCalls;
   readonly words: readonly unknown[];

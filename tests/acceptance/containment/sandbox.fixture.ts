@@ -67,7 +67,7 @@ export async function outputOf(sandbox: Sandbox): Promise<string> {
   return Buffer.concat(pieces).toString();
 }
 
-export interface Ran {
+interface Ran {
   readonly exit: SandboxExit;
   readonly output: string;
 }

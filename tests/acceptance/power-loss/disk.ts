@@ -38,7 +38,7 @@ export const LOSSES = ["unsynced", "random", "torn", "names"] as const;
 export type Loss = (typeof LOSSES)[number];
 
 /** From 0 to 1. */
-export type Random = () => number;
+type Random = () => number;
 
 const SECTOR_BYTES = 512;
 
