@@ -20,6 +20,7 @@ import {
   type Provisioned,
   type Running,
 } from "./invocation.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import { Pool, type CreateEnvironment } from "./pool.ts";
 import { PreparedPool } from "./prepared.ts";
 import { ScalingRate } from "./scaling-rate.ts";
@@ -101,6 +102,7 @@ class LocalDataPlane implements DataPlane {
   readonly #scaling: ScalingRate;
   readonly #pool: Pool;
   readonly #prepared: PreparedPool;
+  readonly #memory: MemoryWatch;
   readonly #compilation: Compilation;
   readonly #environmentOf: (deployment: Deployment, layout: RuntimeLayout) => CreateEnvironment;
   #stopped: Promise<void> | undefined;
@@ -113,6 +115,7 @@ class LocalDataPlane implements DataPlane {
     this.#scaling = new ScalingRate(clock);
     const { freeMemory = () => freemem() / totalmem() } = deps;
     const hasMemory = () => freeMemory() > SPARE_MEMORY_MIN;
+    const watched = () => this.#memory.begin();
     this.#compilation = new Compilation({ sandboxes: deps.sandboxes, clock, log: deps.log, hasMemory });
     this.#prepared = new PreparedPool({
       sandboxes: deps.sandboxes,
@@ -124,9 +127,17 @@ class LocalDataPlane implements DataPlane {
       hasRoom: () => this.#pool.hasRoom,
       isShort: () => this.#pool.isShort,
       freed: () => this.#pool.roomFreed(),
+      made: watched,
     });
     this.#environmentOf = environmentFactory(deps, this.#prepared);
-    this.#pool = new Pool({ clock, environmentsMax, idleExpiryMs, waitersMax, waitMsMax, spare: this.#prepared });
+    this.#pool = new Pool({ clock, environmentsMax, idleExpiryMs, waitersMax, waitMsMax, spare: this.#prepared, parked: watched });
+    this.#memory = new MemoryWatch({
+      clock,
+      log: deps.log,
+      freeMemory,
+      unused: () => this.#pool.idle + this.#prepared.ready,
+      giveUp: (endingMax) => this.#pool.giveUp(endingMax),
+    });
   }
 
   async invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome> {
@@ -229,7 +240,7 @@ class LocalDataPlane implements DataPlane {
   }
 
   total(): DataPlaneTotals {
-    return { invocations: this.#concurrency.total, environments: this.#pool.size, evicted: 0 };
+    return { invocations: this.#concurrency.total, environments: this.#pool.size, evicted: this.#memory.evicted };
   }
 
   running(owner: Claimant): Running {
@@ -249,6 +260,7 @@ class LocalDataPlane implements DataPlane {
     await Promise.race([this.#concurrency.drained(), grace.promise]);
     timer.cancel();
     await Promise.all([this.#pool.stop(), this.#prepared.stop(), compiled]);
+    this.#memory.stop();
   }
 }
 

@@ -25,6 +25,8 @@ export interface PreparedOptions {
   readonly isShort: () => boolean;
   /** `count` has become less. */
   readonly freed: () => void;
+  /** One is ready. */
+  readonly made: () => void;
 }
 
 interface Line {
@@ -183,6 +185,7 @@ export class PreparedPool implements PreparedSandboxes, Spare {
       line.ready.pop();
       this.#end(prepared.sandbox);
     } else if (this.#options.isShort()) this.drop();
+    else this.#options.made();
     this.#makeNext();
   }
 
