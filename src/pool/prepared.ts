@@ -4,7 +4,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { lateEars, type LateBinding, type PreparedSandbox, type PreparedSandboxes, type SandboxKind } from "../runtime/late-binding.ts";
-import { within } from "../runtime/within.ts";
+import { within } from "../base/within.ts";
 import { encodeFrame, FrameReader, frameType } from "../sandbox/control-frames.ts";
 import { SandboxError, type Sandbox, type SandboxHost } from "../sandbox/sandbox.ts";
 import type { Spare } from "./pool.ts";

@@ -31,7 +31,7 @@ import {
 } from "./flight.ts";
 import { Telemetry } from "./telemetry.ts";
 import { lineageId, traceHeader } from "../base/trace-header.ts";
-import { within } from "./within.ts";
+import { within } from "../base/within.ts";
 import { XrayDaemon } from "./xray-daemon.ts";
 
 /**
@@ -129,6 +129,7 @@ export class Environment {
   #cleared: Promise<void> | undefined;
   #freezeTimer: Timer | undefined;
   #frozen: Promise<void> | undefined;
+  #isThawing = false;
   #booting: Promise<unknown> | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -252,13 +253,17 @@ export class Environment {
       // A sandbox that was being made is killed by who made it.
       await this.#booting?.catch(() => undefined);
       await this.#sandbox?.kill();
-      this.#process?.close();
-      this.#telemetry.close();
     } catch (cause) {
-      this.#options.log.error("an execution environment could not be destroyed", { stream: this.logStream, cause });
+      this.#notDestroyed(cause);
     }
+    this.#process?.close();
+    this.#telemetry.close();
     this.#enter("dead");
     this.#options.events.dead(this);
+  }
+
+  #notDestroyed(cause: unknown): void {
+    this.#options.log.error("an execution environment could not be destroyed", { stream: this.logStream, cause });
   }
 
   /** Extensions have a last word, and need to be awake for it. */
@@ -335,7 +340,7 @@ export class Environment {
     } catch (cause) {
       this.#options.log.debug("a sandbox could not be kept", { stream: this.logStream, cause });
       this.#sandbox = undefined;
-      await sandbox?.kill();
+      await sandbox?.kill().catch((remains: unknown) => this.#notDestroyed(remains));
     }
     process?.close();
     this.#telemetry.close();
@@ -357,9 +362,11 @@ export class Environment {
     if (this.#frozen === undefined) return undefined;
     this.#frozen = undefined;
     const stuck = Promise.withResolvers<never>();
-    this.#sandbox
-      ?.thaw()
-      .catch((cause: unknown) => stuck.reject(new SandboxError("the execution environment could not be thawed", { cause })));
+    this.#isThawing = true;
+    this.#sandbox?.thaw().then(
+      () => (this.#isThawing = false),
+      (cause: unknown) => stuck.reject(new SandboxError("the execution environment could not be thawed", { cause })),
+    );
     return stuck.promise;
   }
 
@@ -411,6 +418,7 @@ export class Environment {
   async #finish(flight: Flight, ending: Ending): Promise<EnvironmentResult> {
     if (!this.#is("busy")) return this.#unavailable("the server stopped before the function had answered");
     if (ending.kind === "exited" && ending.exit.isLost === true) throw new SandboxError("the sandbox was lost with its launcher");
+    if (ending.kind === "timed-out" && this.#isThawing) throw new SandboxError("the execution environment was not thawed in time");
     const { clock, settings } = this.#options;
     const { requestId } = flight.invocation;
     const verdict = verdictOf(ending, requestId, settings.timeoutMs);

@@ -13,7 +13,7 @@ import type { FunctionSettings } from "./settings.ts";
 import { LOGS_API_VERSION, TELEMETRY_API_VERSIONS, TelemetryApi } from "./telemetry-api.ts";
 import type { Subscription } from "./telemetry-subscriber.ts";
 import type { Telemetry } from "./telemetry.ts";
-import { within } from "./within.ts";
+import { within } from "../base/within.ts";
 
 /** After an exit the sockets end at once, unless a child process holds them open. */
 const LAST_WORDS_MS = 250;

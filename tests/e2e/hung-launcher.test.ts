@@ -31,9 +31,9 @@ async function serve(...names: readonly string[]): Promise<LambentProcess> {
   return server;
 }
 
-async function isRunning({ clients }: LambentProcess, name: string): Promise<void> {
+async function isRunning(server: LambentProcess, name: string): Promise<void> {
   await eventually(`${name} runs`, async () => {
-    const { events = [] } = await clients().logs.send(new FilterLogEventsCommand({ logGroupName: `/aws/lambda/${name}` }));
+    const { events = [] } = await server.clients().logs.send(new FilterLogEventsCommand({ logGroupName: `/aws/lambda/${name}` }));
     return events.filter(({ message }) => message?.startsWith("runs")).length === 2;
   });
 }
@@ -57,10 +57,10 @@ test("with a launcher that hangs, invocations end by themselves, others are no f
   const own = below(launcher);
   const exited = once(server.child, "exit");
   process.kill(launcher, "SIGSTOP");
-  await assert.rejects(call(lambda, "frozen"), { name: "ServiceException", $metadata: { httpStatusCode: 500 } });
+  await assert.rejects(call(lambda, "frozen"), { name: "ServiceException" });
   const [returned, died] = await Promise.all(answers);
   assert.equal(returned?.value, "answered");
-  assert.deepEqual((died?.value as { errorType?: string }).errorType, "Runtime.ExitError");
+  assert.match(JSON.stringify(died?.value), /"errorType":"Runtime.ExitError"/);
   assert.match(returned?.log ?? "", /^REPORT .*Max Memory Used: \d+ MB/m);
   await exited;
   assert.equal(server.child.exitCode, 1, server.stderr());

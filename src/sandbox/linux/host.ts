@@ -6,6 +6,7 @@ import { Socket, createServer, type Server } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { systemClock, type Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import { within } from "../../base/within.ts";
 import {
   ProgramError,
   SandboxError,
@@ -36,6 +37,9 @@ const UID_COUNT = 65_534;
 const START_MS_MAX = 30_000;
 /** A process that hangs in the kernel can't be ended by anybody. */
 const END_MS_EXPECTED = 10_000;
+const END_MS_MAX = 60_000;
+/** A figure that says whether memory was the cause of an end, which the end's report waits for. */
+const USAGE_MS_MAX = 2000;
 
 /** Some numbers have two names; the usual one comes first, so it is put in last. */
 const SIGNAL_NAMES = new Map(
@@ -392,7 +396,7 @@ class LinuxSandbox implements Sandbox {
     const { code, signal, problem } = told;
     if (problem !== undefined) return { code, outOfMemory: false, problem };
     if (signal !== constants.signals.SIGKILL) return exitOf({ code, signal, outOfMemory: false });
-    await this.usage();
+    await this.usage().catch(() => undefined); // without the figure it was not the memory
     const outOfMemory = this.#memoryKills > this.#memoryKillsTold;
     this.#memoryKillsTold = this.#memoryKills;
     return exitOf({ code, signal, outOfMemory });
@@ -420,13 +424,22 @@ class LinuxSandbox implements Sandbox {
   async kill(): Promise<void> {
     if (!this.#isGone) await this.#launcher.ask("kill", this.id).catch(() => undefined); // it may have just ended by itself
     const late = this.#clock.after(END_MS_EXPECTED, () => this.#log.error("a killed sandbox is still there", { sandbox: this.id }));
-    await this.#gone;
-    late.cancel();
-    this.control.destroy();
-    this.output.destroy();
+    const hangs = () => new SandboxError(`sandbox ${this.id} can't be ended`);
+    try {
+      await within(this.#clock, END_MS_MAX, this.#gone, hangs);
+    } finally {
+      late.cancel();
+      this.control.destroy();
+      this.output.destroy();
+    }
   }
 
   async usage(): Promise<SandboxUsage> {
+    const late = () => new SandboxError(`the memory use of sandbox ${this.id} was not told in time`);
+    return await within(this.#clock, USAGE_MS_MAX, this.#usage(), late);
+  }
+
+  async #usage(): Promise<SandboxUsage> {
     if (this.#isGone) return { memoryPeakBytes: this.#state.memoryPeakBytes };
     try {
       const answer = await this.#launcher.ask("usage", this.id);

@@ -42,7 +42,7 @@ export interface LauncherSink {
   handed(handed: HandedOver): void;
 }
 
-/** An answer is a few system calls away; behind a hundred starts it waits for them. */
+/** An answer is a few system calls away; behind a hundred starts it waits for them. A launcher that takes longer hangs, and is ended. */
 const ANSWER_MS_MAX = 30_000;
 /** Ending every sandbox, and removing their control groups. */
 const STOP_MS_MAX = 30_000;
@@ -79,7 +79,7 @@ export class Launcher {
       this.#child.on("exit", (code, signal) => {
         const reason = new SandboxError(`the launcher ended with ${signal ?? `code ${code}`}`);
         this.#end(reason);
-        if (!this.#isStopping) resolve(reason);
+        if (!this.#isStopping) resolve(this.#ended ?? reason);
       });
     });
   }
@@ -108,8 +108,9 @@ export class Launcher {
     const id = this.nextId();
     return await new Promise((resolve, reject) => {
       const deadline = this.#clock.after(ANSWER_MS_MAX, () => {
-        this.#waiting.delete(id);
-        reject(new SandboxError(`the launcher has not answered ${operation} within ${ANSWER_MS_MAX} ms`));
+        this.#end(new SandboxError(`the launcher has not answered ${operation} within ${ANSWER_MS_MAX / 1000} s`));
+        // Nothing works without it: every sandbox goes with it, and who is asked to restart the server can.
+        this.#child.kill("SIGKILL");
       });
       this.#waiting.set(id, { resolve, reject, deadline });
       try {
