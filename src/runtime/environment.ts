@@ -423,7 +423,7 @@ export class Environment {
     const { requestId } = flight.invocation;
     const verdict = verdictOf(ending, requestId, settings.timeoutMs);
     const figures = figuresOf(flight, verdict, clock.monotonic(), settings.timeoutMs, this.#initMs);
-    const isDone = !verdict.survives || this.#process?.extensions.areReady !== false;
+    const isDone = !verdict.survives || this.#isRested;
     const hasNoExtensions = (this.#process?.extensions.count ?? 0) === 0;
     const reported = isDone ? this.#complete(flight, verdict, figures) : this.#finishExtensions(flight, verdict, figures);
     if (flight.tail !== undefined) await reported;
@@ -433,18 +433,28 @@ export class Environment {
     return resultOf(flight, verdict, figures, this.#reports.memoryPeakMiB);
   }
 
+  /** Whether its extensions are done with the invocation, and the runtime as well if anybody wants to hear how long that took. */
+  get #isRested(): boolean {
+    const process = this.#process;
+    if (process === undefined || process.extensions.count === 0) return true;
+    return process.extensions.areReady && (!this.#telemetry.hasSubscribers || process.isReady);
+  }
+
   /** The caller has its answer; the invocation is over when the extensions are done with it, within the function's timeout. */
   async #finishExtensions(flight: Flight, verdict: Verdict, answered: Figures): Promise<void> {
     const process = this.#process;
     const { clock, settings } = this.#options;
     const { requestId } = flight.invocation;
+    const asking = process?.overheadMs(this.#leftMs(flight));
     await this.#sandbox?.drained();
-    this.#reports.runtimeDone(verdict, answered);
+    const overheadMs = await asking;
+    const isTold = overheadMs !== undefined;
+    if (isTold) this.#reports.runtimeDone(verdict, answered, overheadMs);
     const isRested = await process?.rested(this.#leftMs(flight));
     if (!this.#is("busy")) return;
     const late = isRested === true ? undefined : verdictOf(process?.failure ?? { kind: "timed-out" }, requestId, settings.timeoutMs);
     const last = late ?? verdict;
-    await this.#complete(flight, last, figuresOf(flight, last, clock.monotonic(), settings.timeoutMs, this.#initMs), true);
+    await this.#complete(flight, last, figuresOf(flight, last, clock.monotonic(), settings.timeoutMs, this.#initMs), isTold);
   }
 
   /** Resolves when the last line is in the log; the environment goes on by itself. */
