@@ -6,6 +6,7 @@ import { Socket, createServer, type Server } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { systemClock, type Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import { FILES_PER_ENVIRONMENT, freeFiles, RAISE_OPEN_FILES } from "../../base/open-files.ts";
 import { within } from "../../base/within.ts";
 import {
   ProgramError,
@@ -62,6 +63,8 @@ interface Starting {
   isStarted: boolean;
   /** Its end, when that came before its descriptors did: they travel on two ways. */
   ended?: SandboxExit;
+  /** The server has no room for one of its descriptors: whatever becomes of it is not its processes' doing. */
+  isLost: boolean;
   readonly servers: Server[];
   datagrams?: DatagramSocket | undefined;
   readonly made: PromiseWithResolvers<Sandbox>;
@@ -98,6 +101,8 @@ export async function linuxSandboxHost(options: LinuxSandboxOptions): Promise<Li
     throw error;
   }
 }
+
+const noFiles = () => new SandboxError(`the server has no file descriptor left: ${RAISE_OPEN_FILES}`);
 
 function failureOf(id: string, reason: string): SandboxError {
   const [, program, cause] = /^exec: (.+): (.+)$/.exec(reason) ?? [];
@@ -150,6 +155,7 @@ class Host implements LinuxSandboxHost {
       {
         seen: (event) => this.#seen(event),
         handed: (handed) => this.#handed(handed),
+        missed: (id) => this.#missed(id),
       },
     );
     this.died = this.#launcher.died;
@@ -175,6 +181,7 @@ class Host implements LinuxSandboxHost {
   }
 
   async #start(asked: SandboxSpec, hasWayOut: boolean): Promise<Sandbox> {
+    this.#checkFiles();
     const id = this.#launcher.nextId();
     const supervisor = asked.isSupervised === true ? new Supervisor(this.#clock) : undefined;
     const spec = supervisor === undefined ? asked : supervised(asked, this.#supervisorFile, supervisor.listener);
@@ -186,6 +193,7 @@ class Host implements LinuxSandboxHost {
       isFrozen: false,
       isSent: false,
       isStarted: false,
+      isLost: false,
       servers: [],
       made: Promise.withResolvers(),
       exited: Promise.withResolvers(),
@@ -205,6 +213,15 @@ class Host implements LinuxSandboxHost {
     } finally {
       deadline.cancel();
     }
+  }
+
+  /**
+   * Where descriptors are short, nothing is begun: a connection that can't be accepted is closed by Node, and the program inside that made it takes
+   * that for its own failure. Those that are under way count, and as many again are left for what is there.
+   */
+  #checkFiles(): void {
+    const underWay = [...this.#sandboxes.values()].filter(({ isStarted }) => !isStarted).length;
+    if (freeFiles() < FILES_PER_ENVIRONMENT * (underWay + 2)) throw noFiles();
   }
 
   #giveUp(starting: Starting): void {
@@ -248,6 +265,16 @@ class Host implements LinuxSandboxHost {
     this.#completeStart(id, starting);
   }
 
+  #missed(id: number): void {
+    const starting = this.#sandboxes.get(id);
+    if (starting === undefined || starting.isLost) return;
+    starting.isLost = true;
+    const problem = noFiles();
+    this.#log.error("a sandbox is given up", { sandbox: starting.spec.id, cause: problem });
+    starting.made.reject(problem);
+    this.#launcher.ask("kill", starting.spec.id).catch(() => undefined); // it may not have begun, or have ended
+  }
+
   /** A quick program connects before its sandbox is known to be there: it is heard when who made it can answer. */
   #listenWhenMade(id: number, starting: Starting, port: number, handle: object): void {
     const drop = () => (handle as { close(): void }).close();
@@ -277,7 +304,7 @@ class Host implements LinuxSandboxHost {
         return this.#forget(event.id, starting);
       case "exited":
         starting.memoryPeakBytes = event.memoryPeakBytes;
-        starting.ended = exitOf(event);
+        starting.ended = starting.isLost ? { ...exitOf(event), isLost: true } : exitOf(event);
         if (!starting.isStarted) starting.made.reject(new SandboxError(`sandbox ${starting.spec.id} ended before it had started`));
         return this.#completeEnd(event.id, starting);
       case "done":
@@ -288,7 +315,7 @@ class Host implements LinuxSandboxHost {
 
   #completeStart(id: number, starting: Starting): void {
     const { control, output } = starting;
-    if (!starting.isStarted || control === undefined || output === undefined) return;
+    if (starting.isLost || !starting.isStarted || control === undefined || output === undefined) return;
     starting.made.resolve(
       new LinuxSandbox({ launcher: this.#launcher, clock: this.#clock, log: this.#log, state: starting, control, output }),
     );
@@ -297,7 +324,7 @@ class Host implements LinuxSandboxHost {
 
   #completeEnd(id: number, starting: Starting): void {
     const { ended, isStarted, control, output } = starting;
-    if (ended === undefined || (isStarted && (control === undefined || output === undefined))) return;
+    if (ended === undefined || (isStarted && !starting.isLost && (control === undefined || output === undefined))) return;
     starting.exited.resolve(ended);
     this.#forget(id, starting);
   }
@@ -309,7 +336,7 @@ class Host implements LinuxSandboxHost {
     stopReceiving(starting);
     starting.supervisor?.close();
     // What the function said last is still in the socket and the pipe: they end by themselves when that has been read.
-    if (starting.isStarted) return;
+    if (starting.isStarted && !starting.isLost) return;
     starting.control?.destroy();
     starting.output?.destroy();
   }

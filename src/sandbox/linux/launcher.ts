@@ -40,6 +40,8 @@ export interface LauncherSink {
   /** Events of sandboxes (started, failed, exited); answers to `ask` go to who asked. */
   seen(event: LauncherEvent): void;
   handed(handed: HandedOver): void;
+  /** A descriptor of this sandbox has been lost: this process may have no more open. */
+  missed(id: number): void;
 }
 
 /** An answer is a few system calls away; behind a hundred starts it waits for them. A launcher that takes longer hangs, and is ended. */
@@ -72,6 +74,10 @@ export class Launcher {
     this.#child.on("message", (message, handle) =>
       sink.handed({ ...(message as Omit<HandedOver, "handle">), handle: handle as unknown as object }),
     );
+    // Node only tells the sender that it has got none.
+    this.#child.on("internalMessage", ({ cmd, msg }: { cmd?: string; msg?: { id: number } }, handle: unknown) => {
+      if (cmd === "NODE_HANDLE" && msg !== undefined && (handle === undefined || handle === null)) sink.missed(msg.id);
+    });
     this.#child.on("error", (cause) =>
       this.#end(new SandboxError(`the launcher ${launcherPath} can't be started: run  ./lambent doctor`, { cause })),
     );
