@@ -7,6 +7,7 @@ import { NODE_VERSIONS } from "../src/runtime/pins.ts";
 import { runtimeCatalog } from "../src/runtime/managed.ts";
 import { BootstrapProcess, encode, type BootstrapOptions } from "./bootstrap-process.ts";
 import { ERRORS, INITS, RESULTS, type Case } from "./node-cases.ts";
+import { PROTOTYPES } from "./node-prototypes.ts";
 
 const config = loadConfig();
 const BOOTSTRAP = join(import.meta.dirname, "node", "bootstrap.cjs");
@@ -70,7 +71,8 @@ for (const [runtime, version] of NODE_VERSIONS) {
   const major = Number.parseInt(version, 10);
   describe(runtime, { skip: argv === undefined ? `run  lambent runtime install ${runtime}` : false, concurrency: 2 }, () => {
     if (argv === undefined) return;
-    for (const one of [...RESULTS, ...ERRORS, ...INITS]) if (one.only?.(major) ?? true) test(one.title, () => check(argv, one));
+    for (const one of [...RESULTS, ...PROTOTYPES, ...ERRORS, ...INITS])
+      if (one.only?.(major) ?? true) test(one.title, () => check(argv, one));
     others(argv, runtime, major);
   });
 }

@@ -3,6 +3,7 @@ import { availableParallelism, homedir, totalmem } from "node:os";
 import { join, resolve } from "node:path";
 import { networkProblem } from "./base/egress.ts";
 import type { LogLevel } from "./base/log.ts";
+import { ENVIRONMENTS_BY_FILES } from "./base/open-files.ts";
 import { LOOPBACK_NETWORKS, outboundNetworkProblem } from "./base/outbound-addresses.ts";
 
 export interface Config {
@@ -138,7 +139,10 @@ export function loadConfig(flags: Flags = {}, environment: Environment = process
     networkAllow,
     webhookAllow,
     logLevel: logLevel as LogLevel,
-    environmentsMax: Math.max(8 * availableParallelism(), Math.min(1000, Math.floor((totalmem() * 0.8) / MEMORY_PER_ENVIRONMENT_BYTES))),
+    environmentsMax: Math.min(
+      ENVIRONMENTS_BY_FILES,
+      Math.max(8 * availableParallelism(), Math.min(1000, Math.floor((totalmem() * 0.8) / MEMORY_PER_ENVIRONMENT_BYTES))),
+    ),
     idleExpiryMs: 10 * 60_000,
     bodyBytesMax: Math.max(256 * 2 ** 20, Math.floor(totalmem() / 16)),
     timeScale,

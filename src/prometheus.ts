@@ -14,7 +14,7 @@ interface Sources {
   readonly clock: Clock;
   /** Since the start. */
   readonly totals: () => readonly Total[];
-  readonly running: () => { readonly invocations: number; readonly environments: number };
+  readonly running: () => { readonly invocations: number; readonly environments: number; readonly evicted: number };
 }
 
 /** `DeadLetterErrors` → `dead_letter_errors` */
@@ -73,6 +73,7 @@ export function prometheus({ clock, totals, running }: Sources): OwnRoute {
       const now = running();
       exposition.add("lambent_invocations_running", "gauge", `lambent_invocations_running ${now.invocations}`);
       exposition.add("lambent_environments", "gauge", `lambent_environments ${now.environments}`);
+      exposition.add("lambent_sandboxes_evicted_total", "counter", `lambent_sandboxes_evicted_total ${now.evicted}`);
       addProcess(exposition, startedMs);
       return exposition.text();
     },

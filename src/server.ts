@@ -133,7 +133,7 @@ function ownRoutes(config: Config, exchange: Exchange, { cloudWatch }: Neighbour
   const { clock, log } = parts;
   const { account, region } = config;
   const forms = messageForms((kind, messages) => (kind === "invocation" ? late.lambda?.wake(messages) : outgoing.wake(messages)));
-  const running = () => late.plane?.total() ?? { invocations: 0, environments: 0 };
+  const running = () => late.plane?.total() ?? { invocations: 0, environments: 0, evicted: 0 };
   const routes = [...eventsApi(failures, forms), prometheus({ clock, totals: () => cloudWatch.recorder.totals(), running })];
   return ownApi(routes, { identities: iam.identities, clock, log, account, region });
 }

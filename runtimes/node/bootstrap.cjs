@@ -4,6 +4,7 @@
 // needs for the same reason.
 "use strict";
 
+const { Buffer } = require("node:buffer");
 const { patchConsole } = require("./console.cjs");
 const { listen, send, sendLater } = require("./control.cjs");
 const { RuntimeError, SINCE_24, errorDocument } = require("./errors.cjs");

@@ -1,12 +1,14 @@
 // The control socket on file descriptor 3: frames in and out. See ../README.md.
 "use strict";
 
+const { Buffer } = require("node:buffer");
 const { writeSync } = require("node:fs");
 const { Socket } = require("node:net");
 
 const CONTROL = 3;
 // A function may replace them for its events and results; what the server reads is not its to write.
 const { parse, stringify } = JSON;
+const ofAllObjects = Object.prototype;
 /** Length, type, length of the head. */
 const PREFIX_BYTES = 9;
 const READ_BYTES = 64 * 1024;
@@ -81,20 +83,25 @@ function sendLater(type, head, body, done) {
   setTimeout(goOn, pauseMs);
 }
 
+/** Old libraries give a toJSON to all objects, and to lists methods of their own: heads have none of the former, and here nobody calls the latter. */
+const headText = (head) => stringify(ofAllObjects.toJSON === undefined ? head : { __proto__: null, ...head });
+
 function encode(type, head, body) {
-  const headText = stringify(head);
-  const headBytes = Buffer.byteLength(headText);
-  const lengths = body.map((piece) => Buffer.byteLength(piece));
-  const bodyBytes = lengths.reduce((sum, length) => sum + length, 0);
-  const frame = Buffer.allocUnsafe(PREFIX_BYTES + headBytes + bodyBytes);
-  frame.writeUInt32BE(PREFIX_BYTES - 4 + headBytes + bodyBytes, 0);
+  const text = headText(head);
+  const headBytes = Buffer.byteLength(text);
+  let bytes = PREFIX_BYTES + headBytes;
+  for (const piece of body) bytes += Buffer.byteLength(piece);
+  const frame = Buffer.allocUnsafe(bytes);
+  frame.writeUInt32BE(bytes - 4, 0);
   frame[4] = type.charCodeAt(0);
   frame.writeUInt32BE(headBytes, 5);
-  let at = PREFIX_BYTES + frame.write(headText, PREFIX_BYTES);
-  for (const [index, piece] of body.entries()) {
-    if (typeof piece === "string") frame.write(piece, at);
-    else frame.set(piece, at);
-    at += lengths[index];
+  let at = PREFIX_BYTES + frame.write(text, PREFIX_BYTES);
+  for (const piece of body) {
+    if (typeof piece === "string") at += frame.write(piece, at);
+    else {
+      frame.set(piece, at);
+      at += piece.byteLength;
+    }
   }
   return frame;
 }

@@ -1,6 +1,7 @@
 // awslambda.streamifyResponse: what the handler writes goes out as it comes, or is gathered for a caller that takes no stream.
 "use strict";
 
+const { Buffer } = require("node:buffer");
 const { RuntimeError } = require("./errors.cjs");
 const { STREAMING } = require("./handler.cjs");
 

@@ -4,6 +4,7 @@ import { createServer as createHttp2, type Http2ServerRequest, type Http2ServerR
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { Readable, type Duplex } from "node:stream";
 import { requestId } from "../base/id.ts";
+import { CONNECTIONS_BY_FILES } from "../base/open-files.ts";
 import { CommonFault } from "./fault.ts";
 import { admit, hostRules, type Admitted } from "./guard.ts";
 import type { FunctionUrlHost, WireRequest, WireResponse } from "./request.ts";
@@ -55,10 +56,10 @@ type Request = IncomingMessage | Http2ServerRequest;
 type Response = ServerResponse | Http2ServerResponse;
 
 const TIMEOUTS: Timeouts = { headersMs: 10_000, bodyIdleMs: 20_000, keepAliveMs: 60_000, graceMs: 10_000 };
-const CONNECTIONS_MAX = 10_000;
+const CONNECTIONS_MAX = Math.min(10_000, CONNECTIONS_BY_FILES);
 /** Of one sandbox, and of all together: what functions open must leave the server descriptors for everybody else. */
 const SANDBOX_CONNECTIONS_MAX = 1000;
-const SANDBOXES_CONNECTIONS_MAX = 8000;
+const SANDBOXES_CONNECTIONS_MAX = Math.min(8000, CONNECTIONS_BY_FILES);
 const HEADER_BYTES_MAX = 16 * 1024;
 const PREFACE = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /** How often Node looks for heads that take too long. */

@@ -10,7 +10,7 @@ const STYLE = { ok: "green", degraded: "yellow", missing: "red" } as const;
 
 /** Exit code 1 when something that every sandbox needs is missing. */
 function doctor(config: Config, terminal: Terminal, asJson: boolean): number {
-  const findings = inspectHost({ launcherPath: config.launcherPath, network: config.network });
+  const findings = inspectHost(config);
   if (asJson) terminal.out(JSON.stringify(findings));
   else
     for (const { name, state, detail, remedy } of findings) {

@@ -22,7 +22,7 @@ function open(t: TestContext, compiler: FakeProgram = succeeds, deps: Partial<Da
   t.after(() => rmSync(directory, { recursive: true }));
   const script: FakeScript = ({ argv, env }) =>
     argv[0] === "compile" ? { program: compiler, handler: () => undefined } : () => env["KEY"];
-  const all = plane(script, {}, { hasMemory: () => true, runtimes: { resolve: () => LAYOUT }, ...deps });
+  const all = plane(script, {}, { freeMemory: () => 1, runtimes: { resolve: () => LAYOUT }, ...deps });
   t.after(() => all.plane.stop());
   const code = (name: string, files: Readonly<Record<string, string>>, changes: Partial<Deployment> = {}) => {
     for (const [file, text] of Object.entries(files)) {
@@ -113,7 +113,7 @@ void test("what has failed is told once and not tried again, and the function ru
 void test("without memory to spare nothing is compiled, and when there is some again the next cold start asks", async (t) => {
   let memory = 0;
   const asked: number[] = [];
-  const all = open(t, succeeds, { hasMemory: () => asked.push(memory) > 0 && memory > 0 });
+  const all = open(t, succeeds, { freeMemory: () => asked.push(memory) * memory });
   const start = async (key: string) => {
     await all.plane.invoke(all.code("f", { "one.py": LARGE }, { key, variables: { KEY: key } }), request());
     all.plane.retire([key]);

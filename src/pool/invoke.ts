@@ -20,6 +20,7 @@ import {
   type Provisioned,
   type Running,
 } from "./invocation.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import { Pool, type CreateEnvironment } from "./pool.ts";
 import { PreparedPool } from "./prepared.ts";
 import { ScalingRate } from "./scaling-rate.ts";
@@ -56,8 +57,8 @@ export interface DataPlaneDeps {
   readonly endpoint: { readonly port: number; onConnection(socket: Socket, sandboxId: string): void };
   /** What functions reach besides. Default `endpoint`: nothing. */
   readonly network?: "endpoint" | "internet";
-  /** Whether there is memory for sandboxes that nobody has asked for. Default: more than a tenth of the machine's is free. */
-  readonly hasMemory?: () => boolean;
+  /** How much of the machine's memory programs could still have, of 1. Default: what the kernel says. */
+  readonly freeMemory?: () => number;
   /** Takes the document of a segment that a traced function has sent; does not throw. Absent: they are dropped. */
   segments?(from: Pick<Deployment, "account" | "region" | "functionName" | "roleArn">, document: string): void;
   readonly clock: Clock;
@@ -65,9 +66,16 @@ export interface DataPlaneDeps {
   readonly limits: DataPlaneLimits;
 }
 
+/** Of all accounts. */
+export interface DataPlaneTotals {
+  readonly invocations: number;
+  readonly environments: number;
+  /** Sandboxes that nobody used and that were given up because the machine's memory was short, so far. */
+  readonly evicted: number;
+}
+
 export interface DataPlane extends Invoker {
-  /** Of all accounts. */
-  total(): { readonly invocations: number; readonly environments: number };
+  total(): DataPlaneTotals;
   /** Sandboxes that wait for a function now, and how many cold starts have found one so far. */
   prepared(): { readonly ready: number; readonly taken: number };
   /** New invocations are refused, running ones get a little time, then everything is destroyed. */
@@ -75,7 +83,8 @@ export interface DataPlane extends Invoker {
 }
 
 const PREPARED_MAX = 8;
-const FREE_MEMORY_SHARE_MIN = 0.1;
+/** Less is free: nothing is made that nobody has asked for. */
+const SPARE_MEMORY_MIN = 0.1;
 
 const unavailable = (code: Extract<Outcome, { kind: "unavailable" }>["code"], message: string): Outcome => ({
   kind: "unavailable",
@@ -93,6 +102,7 @@ class LocalDataPlane implements DataPlane {
   readonly #scaling: ScalingRate;
   readonly #pool: Pool;
   readonly #prepared: PreparedPool;
+  readonly #memory: MemoryWatch;
   readonly #compilation: Compilation;
   readonly #environmentOf: (deployment: Deployment, layout: RuntimeLayout) => CreateEnvironment;
   #stopped: Promise<void> | undefined;
@@ -103,7 +113,9 @@ class LocalDataPlane implements DataPlane {
     this.#deps = deps;
     this.#concurrency = new Concurrency(limits.accountConcurrency, clock);
     this.#scaling = new ScalingRate(clock);
-    const hasMemory = deps.hasMemory ?? (() => freemem() > totalmem() * FREE_MEMORY_SHARE_MIN);
+    const { freeMemory = () => freemem() / totalmem() } = deps;
+    const hasMemory = () => freeMemory() > SPARE_MEMORY_MIN;
+    const watched = () => this.#memory.begin();
     this.#compilation = new Compilation({ sandboxes: deps.sandboxes, clock, log: deps.log, hasMemory });
     this.#prepared = new PreparedPool({
       sandboxes: deps.sandboxes,
@@ -115,9 +127,17 @@ class LocalDataPlane implements DataPlane {
       hasRoom: () => this.#pool.hasRoom,
       isShort: () => this.#pool.isShort,
       freed: () => this.#pool.roomFreed(),
+      made: watched,
     });
     this.#environmentOf = environmentFactory(deps, this.#prepared);
-    this.#pool = new Pool({ clock, environmentsMax, idleExpiryMs, waitersMax, waitMsMax, spare: this.#prepared });
+    this.#pool = new Pool({ clock, environmentsMax, idleExpiryMs, waitersMax, waitMsMax, spare: this.#prepared, parked: watched });
+    this.#memory = new MemoryWatch({
+      clock,
+      log: deps.log,
+      freeMemory,
+      unused: () => this.#pool.idle + this.#prepared.ready,
+      giveUp: (endingMax) => this.#pool.giveUp(endingMax),
+    });
   }
 
   async invoke(deployment: Deployment, request: InvocationRequest): Promise<Outcome> {
@@ -220,8 +240,8 @@ class LocalDataPlane implements DataPlane {
     return { busy: this.#concurrency.busy(account, region), environments: this.#pool.count(account, region) };
   }
 
-  total(): { readonly invocations: number; readonly environments: number } {
-    return { invocations: this.#concurrency.total, environments: this.#pool.size };
+  total(): DataPlaneTotals {
+    return { invocations: this.#concurrency.total, environments: this.#pool.size, evicted: this.#memory.evicted };
   }
 
   running(owner: Claimant): Running {
@@ -241,6 +261,7 @@ class LocalDataPlane implements DataPlane {
     await Promise.race([this.#concurrency.drained(), grace.promise]);
     timer.cancel();
     await Promise.all([this.#pool.stop(), this.#prepared.stop(), compiled]);
+    this.#memory.stop();
   }
 }
 

@@ -16,6 +16,8 @@ export interface PoolOptions {
   readonly waitMsMax: number;
   /** What takes up room and is nobody's. */
   readonly spare?: Spare;
+  /** An environment has become idle. */
+  readonly parked?: () => void;
 }
 
 /** Room that is used for what is not needed: prepared sandboxes. */
@@ -155,6 +157,20 @@ export class Pool {
     return this.#present.size;
   }
 
+  get idle(): number {
+    return this.#idleSince.size;
+  }
+
+  /**
+   * Gives up what nobody uses until so many are on their way out: what is prepared, then what has been idle for longest; never what is
+   * provisioned, which AWS takes away from nobody. Returns how many it gave up.
+   */
+  giveUp(endingMax: number): number {
+    let count = 0;
+    while (this.#leaving < endingMax && this.#giveUpOne()) count++;
+    return count;
+  }
+
   count(account: string, region: string): number {
     let count = 0;
     for (const deployment of this.#present.values()) if (deployment.account === account && deployment.region === region) count++;
@@ -225,8 +241,12 @@ export class Pool {
     if (this.#leaving < this.#waiters.length) this.#giveUpOne();
   }
 
-  #giveUpOne(): void {
-    if (this.#options.spare?.drop() !== true) void this.#oldest()?.stop();
+  /** False: there is nothing that nobody uses. */
+  #giveUpOne(): boolean {
+    if (this.#options.spare?.drop() === true) return true;
+    const oldest = this.#oldest();
+    void oldest?.stop();
+    return oldest !== undefined;
   }
 
   #oldest(): Environment | undefined {
@@ -252,6 +272,7 @@ export class Pool {
     else line.push(environment);
     this.#idleSince.set(environment, this.#options.clock.monotonic());
     this.#sweep ??= this.#options.clock.after(this.#options.idleExpiryMs, () => this.#expire());
+    this.#options.parked?.();
   }
 
   #forgetIdle(environment: Environment): void {

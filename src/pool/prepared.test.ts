@@ -20,7 +20,7 @@ const LAYOUT: RuntimeLayout = { argv: ["/var/lang/bin/node"], mounts: [], env: {
 const runtimes = { resolve: () => ({ ...LAYOUT, argvFor: ({ memoryMiB }: { memoryMiB: number }) => [...LAYOUT.argv, String(memoryMiB)] }) };
 
 const open = (limits: Partial<DataPlaneLimits> = {}, script: FakeScript = KEY, deps: Partial<DataPlaneDeps> = {}) =>
-  plane(script, { preparedMax: 4, ...limits }, { hasMemory: () => true, runtimes, ...deps });
+  plane(script, { preparedMax: 4, ...limits }, { freeMemory: () => 1, runtimes, ...deps });
 
 const isReady = ({ plane: one }: ReturnType<typeof open>, count: number) =>
   eventually(() => one.prepared().ready === count, `${count} are ready`);
@@ -141,14 +141,14 @@ void test("a kind that nobody uses any more is given up", async () => {
 });
 
 void test("a machine without memory to spare keeps none", async () => {
-  const state = { hasMemory: true };
-  const all = open({}, KEY, { hasMemory: () => state.hasMemory });
+  const state = { free: 1 };
+  const all = open({}, KEY, { freeMemory: () => state.free });
   await use(all, 128, 2);
-  state.hasMemory = false;
+  state.free = 0.09;
   all.clock.advance(30_000);
   await isReady(all, 0);
   await use(all, 128, 0);
-  state.hasMemory = true;
+  state.free = 1;
   all.clock.advance(30_000);
   await isReady(all, 2);
   await all.plane.stop();

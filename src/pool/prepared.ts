@@ -4,7 +4,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { lateEars, type LateBinding, type PreparedSandbox, type PreparedSandboxes, type SandboxKind } from "../runtime/late-binding.ts";
-import { within } from "../runtime/within.ts";
+import { within } from "../base/within.ts";
 import { encodeFrame, FrameReader, frameType } from "../sandbox/control-frames.ts";
 import { SandboxError, type Sandbox, type SandboxHost } from "../sandbox/sandbox.ts";
 import type { Spare } from "./pool.ts";
@@ -25,6 +25,8 @@ export interface PreparedOptions {
   readonly isShort: () => boolean;
   /** `count` has become less. */
   readonly freed: () => void;
+  /** One is ready. */
+  readonly made: () => void;
 }
 
 interface Line {
@@ -183,6 +185,7 @@ export class PreparedPool implements PreparedSandboxes, Spare {
       line.ready.pop();
       this.#end(prepared.sandbox);
     } else if (this.#options.isShort()) this.drop();
+    else this.#options.made();
     this.#makeNext();
   }
 

@@ -70,7 +70,7 @@ for (const seed of [1, 2, 3, 4, 5, 6, 7, 8])
     } = plane(
       () => handler,
       { accountConcurrency: ACCOUNT_LIMIT, environmentsMax, idleExpiryMs: 50, waitMsMax: 100, preparedMax: seed % 2 === 0 ? 3 : 0 },
-      { hasMemory: () => next() < 0.9 },
+      { freeMemory: next },
     );
     for (const [name, limit] of RESERVED) one.reserve(deployment(name), limit);
     const generation = new Map(NAMES.map((name) => [name, 1]));

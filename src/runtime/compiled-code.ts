@@ -5,7 +5,7 @@ import { dirname, extname, join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { SandboxError, type Sandbox, type SandboxHost, type SandboxMount, type SandboxSpec } from "../sandbox/sandbox.ts";
 import type { FunctionSettings, RuntimeLayout } from "./settings.ts";
-import { within } from "./within.ts";
+import { within } from "../base/within.ts";
 
 type Settings = Pick<FunctionSettings, "runtime" | "codeDirectory" | "layersDirectory">;
 

@@ -80,10 +80,20 @@ export class EnvironmentReports {
     functionLog.platform({ kind: "start", requestId, version: settings.version, traceHeader });
   }
 
-  runtimeDone(verdict: Verdict, { requestId, status, durationMs, latencyMs, errorType }: Figures): void {
+  /** `overheadMs`: from the answer until the runtime could take another invocation. */
+  runtimeDone(verdict: Verdict, { requestId, status, durationMs, latencyMs, errorType }: Figures, overheadMs = 0): void {
     const failure = errorType === undefined ? {} : { errorType };
     const producedBytes = verdict.producedBytes ?? verdict.payload.length;
-    this.#options.functionLog.platform({ kind: "runtimeDone", requestId, status, ...failure, durationMs, latencyMs, producedBytes });
+    this.#options.functionLog.platform({
+      kind: "runtimeDone",
+      requestId,
+      status,
+      ...failure,
+      durationMs,
+      latencyMs,
+      overheadMs,
+      producedBytes,
+    });
   }
 
   /** END when the function's last output is in the log, then REPORT when its memory is known. */

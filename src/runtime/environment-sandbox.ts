@@ -15,7 +15,7 @@ import { EnvironmentApi } from "./environment-api.ts";
 import type { EnvironmentLog } from "./environment-log.ts";
 import { startSandbox, type LateBinding, type PreparedSandboxes } from "./late-binding.ts";
 import { Output } from "./output.ts";
-import { within } from "./within.ts";
+import { within } from "../base/within.ts";
 
 /** Making a sandbox takes milliseconds; this long means that the machine is in trouble. */
 const START_MS_MAX = 30_000;
@@ -97,7 +97,7 @@ export class EnvironmentSandbox {
     } catch (cause) {
       // One that starts after all must not be left over.
       void starting.then(
-        ({ sandbox }) => sandbox.kill(),
+        ({ sandbox }) => this.#end(sandbox),
         () => undefined,
       );
       throw cause;
@@ -182,6 +182,10 @@ export class EnvironmentSandbox {
 
   broken(message: string): void {
     this.strange(message);
-    this.#sandbox?.kill().catch((cause: unknown) => this.#options.log.error("a sandbox could not be killed", { cause }));
+    if (this.#sandbox !== undefined) void this.#end(this.#sandbox);
+  }
+
+  #end(sandbox: Sandbox): Promise<void> {
+    return sandbox.kill().catch((cause: unknown) => this.#options.log.error("a sandbox could not be killed", { cause }));
   }
 }

@@ -466,3 +466,14 @@ test("an environment that cannot be thawed is given up, and its invocation has n
   assert.deepEqual([cause, text], ["sandbox-failed", "the execution environment could not be thawed"]);
   await eventually(() => running.environment.state === "dead");
 });
+
+test("an invocation whose sandbox nobody thaws has not timed out: it has not run", async () => {
+  const running = environment({ script: () => "x" });
+  await running.environment.start();
+  await outcomeOf(running);
+  await eventually(() => (running.clock.advance(5), running.host.ledger().frozenNow === 1));
+  for (const sandbox of running.host.sandboxes.values()) sandbox.thaw = () => new Promise(() => {});
+  const { cause, text } = await outcomeOf(running);
+  assert.deepEqual([cause, text], ["sandbox-failed", "the execution environment was not thawed in time"]);
+  await eventually(() => running.environment.state === "dead");
+});

@@ -32,7 +32,7 @@ import {
 } from "./flight.ts";
 import { Telemetry } from "./telemetry.ts";
 import { lineageId, traceHeader } from "../base/trace-header.ts";
-import { within } from "./within.ts";
+import { within } from "../base/within.ts";
 import { XrayDaemon } from "./xray-daemon.ts";
 
 /**
@@ -130,6 +130,7 @@ export class Environment {
   #cleared: Promise<void> | undefined;
   #freezeTimer: Timer | undefined;
   #frozen: Promise<void> | undefined;
+  #isThawing = false;
   #booting: Promise<unknown> | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -253,13 +254,17 @@ export class Environment {
       // A sandbox that was being made is killed by who made it.
       await this.#booting?.catch(() => undefined);
       await this.#sandbox?.kill();
-      this.#process?.close();
-      this.#telemetry.close();
     } catch (cause) {
-      this.#options.log.error("an execution environment could not be destroyed", { stream: this.logStream, cause });
+      this.#notDestroyed(cause);
     }
+    this.#process?.close();
+    this.#telemetry.close();
     this.#enter("dead");
     this.#options.events.dead(this);
+  }
+
+  #notDestroyed(cause: unknown): void {
+    this.#options.log.error("an execution environment could not be destroyed", { stream: this.logStream, cause });
   }
 
   /** Extensions have a last word, and need to be awake for it. */
@@ -336,7 +341,7 @@ export class Environment {
     } catch (cause) {
       this.#options.log.debug("a sandbox could not be kept", { stream: this.logStream, cause });
       this.#sandbox = undefined;
-      await sandbox?.kill();
+      await sandbox?.kill().catch((remains: unknown) => this.#notDestroyed(remains));
     }
     process?.close();
     this.#telemetry.close();
@@ -358,9 +363,11 @@ export class Environment {
     if (this.#frozen === undefined) return undefined;
     this.#frozen = undefined;
     const stuck = Promise.withResolvers<never>();
-    this.#sandbox
-      ?.thaw()
-      .catch((cause: unknown) => stuck.reject(new SandboxError("the execution environment could not be thawed", { cause })));
+    this.#isThawing = true;
+    this.#sandbox?.thaw().then(
+      () => (this.#isThawing = false),
+      (cause: unknown) => stuck.reject(new SandboxError("the execution environment could not be thawed", { cause })),
+    );
     return stuck.promise;
   }
 
@@ -412,11 +419,12 @@ export class Environment {
   async #finish(flight: Flight, ending: Ending): Promise<EnvironmentResult> {
     if (!this.#is("busy")) return this.#unavailable("the server stopped before the function had answered");
     if (ending.kind === "exited" && ending.exit.isLost === true) throw new SandboxError("the sandbox was lost with its launcher");
+    if (ending.kind === "timed-out" && this.#isThawing) throw new SandboxError("the execution environment was not thawed in time");
     const { clock, settings } = this.#options;
     const { requestId } = flight.invocation;
     const verdict = verdictOf(ending, requestId, settings.timeoutMs);
     const figures = figuresOf(flight, verdict, clock.monotonic(), settings.timeoutMs, this.#initMs);
-    const isDone = !verdict.survives || this.#process?.extensions.areReady !== false;
+    const isDone = !verdict.survives || this.#isRested;
     const hasNoExtensions = (this.#process?.extensions.count ?? 0) === 0;
     const reported = isDone ? this.#complete(flight, verdict, figures) : this.#finishExtensions(flight, verdict, figures);
     if (flight.tail !== undefined) await reported;
@@ -426,18 +434,28 @@ export class Environment {
     return resultOf(flight, verdict, figures, this.#reports.memoryPeakMiB);
   }
 
+  /** Whether its extensions are done with the invocation, and the runtime as well if anybody wants to hear how long that took. */
+  get #isRested(): boolean {
+    const process = this.#process;
+    if (process === undefined || process.extensions.count === 0) return true;
+    return process.extensions.areReady && (!this.#telemetry.hasSubscribers || process.isReady);
+  }
+
   /** The caller has its answer; the invocation is over when the extensions are done with it, within the function's timeout. */
   async #finishExtensions(flight: Flight, verdict: Verdict, answered: Figures): Promise<void> {
     const process = this.#process;
     const { clock, settings } = this.#options;
     const { requestId } = flight.invocation;
+    const asking = process?.overheadMs(this.#leftMs(flight));
     await this.#sandbox?.drained();
-    this.#reports.runtimeDone(verdict, answered);
+    const overheadMs = await asking;
+    const isTold = overheadMs !== undefined;
+    if (isTold) this.#reports.runtimeDone(verdict, answered, overheadMs);
     const isRested = await process?.rested(this.#leftMs(flight));
     if (!this.#is("busy")) return;
     const late = isRested === true ? undefined : verdictOf(process?.failure ?? { kind: "timed-out" }, requestId, settings.timeoutMs);
     const last = late ?? verdict;
-    await this.#complete(flight, last, figuresOf(flight, last, clock.monotonic(), settings.timeoutMs, this.#initMs), true);
+    await this.#complete(flight, last, figuresOf(flight, last, clock.monotonic(), settings.timeoutMs, this.#initMs), isTold);
   }
 
   /** Resolves when the last line is in the log; the environment goes on by itself. */

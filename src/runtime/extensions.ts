@@ -7,7 +7,7 @@ import type { ProcessSpec, SandboxExit, SandboxProcess } from "../sandbox/sandbo
 import type { Refusal } from "./api-replies.ts";
 import { signalText } from "./failures.ts";
 import type { FunctionSettings } from "./settings.ts";
-import { within } from "./within.ts";
+import { within } from "../base/within.ts";
 
 export type ExtensionEventType = "INVOKE" | "SHUTDOWN";
 export type ShutdownReason = "SPINDOWN" | "TIMEOUT" | "FAILURE";

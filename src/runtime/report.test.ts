@@ -74,7 +74,7 @@ const ROWS: readonly { name: string; event: PlatformEvent; text: string | undefi
   },
   {
     name: "the end of the runtime's part in an invocation",
-    event: { kind: "runtimeDone", requestId: "r1", status: "success", durationMs: 1.2, latencyMs: 1.2, producedBytes: 4 },
+    event: { kind: "runtimeDone", requestId: "r1", status: "success", durationMs: 1.2, latencyMs: 1.2, overheadMs: 0, producedBytes: 4 },
     text: undefined,
     json: '{"time":"2026-01-01T00:00:00.000Z","type":"platform.runtimeDone","record":{"requestId":"r1","status":"success","metrics":{"durationMs":1.2,"producedBytes":4}}}',
     level: "DEBUG",

@@ -47,6 +47,8 @@ export type PlatformEvent =
       readonly durationMs: number;
       /** Until its response began; the rest is the response's own time. */
       readonly latencyMs: number;
+      /** From its end until the runtime could take another invocation. */
+      readonly overheadMs: number;
       readonly producedBytes: number;
     }
   /** Runtime and extensions are done with the invocation. The text format's, and the Logs API's. */

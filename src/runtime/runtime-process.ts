@@ -13,7 +13,7 @@ import type { FunctionSettings } from "./settings.ts";
 import { LOGS_API_VERSION, TELEMETRY_API_VERSIONS, TelemetryApi } from "./telemetry-api.ts";
 import type { Subscription } from "./telemetry-subscriber.ts";
 import type { Telemetry } from "./telemetry.ts";
-import { within } from "./within.ts";
+import { within } from "../base/within.ts";
 
 /** After an exit the sockets end at once, unless a child process holds them open. */
 const LAST_WORDS_MS = 250;
@@ -170,6 +170,22 @@ export class RuntimeProcess implements LinkEvents {
     const failed = this.#isFailed.promise.then(() => false);
     const all = Promise.all([rest, this.extensions.ready()]).then(() => true);
     return Promise.race([failed, all, isLate.promise]).finally(() => timer.cancel());
+  }
+
+  /** Whether the runtime, its extensions aside, can take an invocation. */
+  get isReady(): boolean {
+    return this.#link?.rest() === undefined;
+  }
+
+  /** How long from now until the runtime can take an invocation, its extensions aside: 0 when it can. Undefined: not within `limitMs`, or never. */
+  async overheadMs(limitMs: number): Promise<number | undefined> {
+    const rest = this.#link?.rest();
+    if (rest === undefined) return 0;
+    const { clock } = this.#options;
+    const startedMs = clock.monotonic();
+    const asked = rest.then(() => clock.monotonic() - startedMs);
+    const failed = this.#isFailed.promise.then(() => undefined);
+    return await within(clock, limitMs, Promise.race([asked, failed]), () => new Error("late")).catch(() => undefined);
   }
 
   /** The first thing that went wrong with it, if anything did. */

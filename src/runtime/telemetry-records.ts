@@ -52,13 +52,17 @@ function traced({ tracing, source, ...rest }: Happening): object {
   return { ...trace, spans: spansOf(tracing.startedMs, event) };
 }
 
-/** Until the response began, and until it was there. */
-function spansOf(startedMs: number, { latencyMs, durationMs }: { latencyMs: number; durationMs: number }): object[] {
-  const start = timeOf(startedMs);
-  const responseMs = Math.round((durationMs - latencyMs) * 1000) / 1000;
+type Spans = Record<"latencyMs" | "durationMs" | "overheadMs", number>;
+
+const toMicrosecond = (ms: number) => Math.round(ms * 1000) / 1000;
+
+/** Until the response began, until it was there, and until the runtime was ready for the next invocation. */
+function spansOf(startedMs: number, { latencyMs, durationMs, overheadMs }: Spans): object[] {
+  const from = (ms: number) => timeOf(startedMs + Math.floor(ms));
   return [
-    { name: "responseLatency", start, durationMs: latencyMs },
-    { name: "responseDuration", start: timeOf(startedMs + Math.floor(latencyMs)), durationMs: responseMs },
+    { name: "responseLatency", start: from(0), durationMs: latencyMs },
+    { name: "responseDuration", start: from(latencyMs), durationMs: toMicrosecond(durationMs - latencyMs) },
+    { name: "runtimeOverhead", start: from(durationMs), durationMs: toMicrosecond(overheadMs) },
   ];
 }
 

@@ -3,7 +3,7 @@ import { request } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Clock, Timer } from "../base/clock.ts";
 import { telemetryEvent, timeOf, type Happening, type LogsSchema, type TelemetrySchema } from "./telemetry-records.ts";
-import { within } from "./within.ts";
+import { within } from "../base/within.ts";
 
 export interface Subscription {
   /** Of the extension. */

@@ -24,6 +24,10 @@ export class Telemetry implements LogObserver {
     this.#options = options;
   }
 
+  get hasSubscribers(): boolean {
+    return this.#subscribers.length > 0;
+  }
+
   /** A subscription is accepted until then. */
   get isOpen(): boolean {
     return this.#early !== undefined;

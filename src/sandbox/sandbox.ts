@@ -132,8 +132,12 @@ export interface Sandbox {
   dial(port: number): Promise<Duplex>;
   freeze(): Promise<void>;
   thaw(): Promise<void>;
-  /** Ends every process and removes cgroups, mounts, namespaces. Idempotent; resolves when nothing is left. */
+  /**
+   * Ends every process and removes cgroups, mounts, namespaces. Idempotent; resolves when nothing is left. Rejects with SandboxError when the
+   * kernel does not end a process of it within a minute.
+   */
   kill(): Promise<void>;
+  /** Rejects with SandboxError when it is not told within two seconds. */
   usage(): Promise<SandboxUsage>;
 }
 

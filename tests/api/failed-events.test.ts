@@ -228,6 +228,7 @@ test("Prometheus scrapes with an access key as name and password, from this mach
   assert.match(text, /^# TYPE lambent_lambda_duration_seconds summary$/m);
   assert.match(text, /^lambent_lambda_duration_seconds_count\{.*\} 1$/m);
   assert.match(text, /^lambent_environments 1$/m);
+  assert.match(text, /^# TYPE lambent_sandboxes_evicted_total counter\nlambent_sandboxes_evicted_total \d+$/m);
   assert.match(text, /^process_resident_memory_bytes \d+$/m);
   for (const line of text.trimEnd().split("\n"))
     assert.match(line, /^(?:# TYPE \w+ (?:counter|gauge|summary)|\w+(?:\{(?:\w+="[^"]*",?)+\})? \S+)$/);

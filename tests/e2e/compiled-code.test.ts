@@ -120,12 +120,12 @@ let host: SandboxHost;
 /** One never compiles, the others do; the last one with prepared sandboxes. */
 let planes: { without: DataPlane; direct: DataPlane; prepared: DataPlane };
 
-function open(preparedMax: number, hasMemory?: () => boolean): DataPlane {
+function open(preparedMax: number, freeMemory?: () => number): DataPlane {
   return planeOf({
     sandboxes: host,
     runtimes: catalog,
     logs: { append: (_, records) => void logged.push(...records.map(({ message }) => message)) },
-    ...(hasMemory === undefined ? {} : { hasMemory }),
+    ...(freeMemory === undefined ? {} : { freeMemory }),
     limits: { preparedMax },
   });
 }
@@ -152,7 +152,7 @@ before(() => {
 before(async () => {
   if (skip !== false) return;
   host = await startHost();
-  planes = { without: open(0, () => false), direct: open(0), prepared: open(4) };
+  planes = { without: open(0, () => 0.08), direct: open(0), prepared: open(4) };
 });
 
 after(async () => {

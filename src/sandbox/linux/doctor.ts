@@ -1,6 +1,7 @@
 // What this machine can and cannot isolate: read, never changed. For `lambent doctor`.
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
+import { ENVIRONMENTS_BY_FILES, OPEN_FILES_MAX, RAISE_OPEN_FILES } from "../../base/open-files.ts";
 import { mountedHierarchies } from "./control-group-mounts.ts";
 import { inspectRootless } from "./doctor-rootless.ts";
 import { arm64Emulation } from "./emulator.ts";
@@ -103,7 +104,21 @@ function arm64(): HostFinding {
   return { name, state: "ok", detail: `through ${found.detail}` };
 }
 
-export function inspectHost(options: { launcherPath: string; network: "endpoint" | "internet" }): readonly HostFinding[] {
+/** Memory allows more environments than the files that they need. */
+function openFiles(environmentsMax: number): HostFinding {
+  const name = "open files";
+  if (environmentsMax < ENVIRONMENTS_BY_FILES) return { name, state: "ok", detail: `up to ${OPEN_FILES_MAX}` };
+  const detail = `up to ${OPEN_FILES_MAX}: enough for ${environmentsMax} execution environments, and memory for more`;
+  return { name, state: "degraded", detail, remedy: RAISE_OPEN_FILES };
+}
+
+interface Inspected {
+  readonly launcherPath: string;
+  readonly network: "endpoint" | "internet";
+  readonly environmentsMax: number;
+}
+
+export function inspectHost(options: Inspected): readonly HostFinding[] {
   return [
     kernel(),
     user(),
@@ -111,6 +126,7 @@ export function inspectHost(options: { launcherPath: string; network: "endpoint"
     userNamespaces(),
     seccomp(),
     ...(isRoot() ? [...controllers(), freezer()] : inspectRootless()),
+    openFiles(options.environmentsMax),
     internet(options.network),
     arm64(),
   ];

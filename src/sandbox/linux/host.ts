@@ -6,6 +6,8 @@ import { Socket, createServer, type Server } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { systemClock, type Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import { FILES_PER_ENVIRONMENT, freeFiles, RAISE_OPEN_FILES } from "../../base/open-files.ts";
+import { within } from "../../base/within.ts";
 import {
   ProgramError,
   SandboxError,
@@ -39,6 +41,9 @@ const UID_COUNT = 65_534;
 const START_MS_MAX = 30_000;
 /** A process that hangs in the kernel can't be ended by anybody. */
 const END_MS_EXPECTED = 10_000;
+const END_MS_MAX = 60_000;
+/** A figure that says whether memory was the cause of an end, which the end's report waits for. */
+const USAGE_MS_MAX = 2000;
 
 /** Some numbers have two names; the usual one comes first, so it is put in last. */
 const SIGNAL_NAMES = new Map(
@@ -61,6 +66,8 @@ interface Starting {
   isStarted: boolean;
   /** Its end, when that came before its descriptors did: they travel on two ways. */
   ended?: SandboxExit;
+  /** The server has no room for one of its descriptors: whatever becomes of it is not its processes' doing. */
+  isLost: boolean;
   readonly servers: Server[];
   datagrams?: DatagramSocket | undefined;
   readonly made: PromiseWithResolvers<Sandbox>;
@@ -99,6 +106,8 @@ export async function linuxSandboxHost(options: LinuxSandboxOptions): Promise<Li
     throw error;
   }
 }
+
+const noFiles = () => new SandboxError(`the server has no file descriptor left: ${RAISE_OPEN_FILES}`);
 
 function failureOf(id: string, reason: string): SandboxError {
   const [, program, cause] = /^exec: (.+): (.+)$/.exec(reason) ?? [];
@@ -156,6 +165,7 @@ class Host implements LinuxSandboxHost {
       {
         seen: (event) => this.#seen(event),
         handed: (handed) => this.#handed(handed),
+        missed: (id) => this.#missed(id),
       },
     );
     this.died = this.#launcher.died;
@@ -191,6 +201,7 @@ class Host implements LinuxSandboxHost {
   }
 
   async #start(asked: SandboxSpec, hasWayOut: boolean): Promise<Sandbox> {
+    this.#checkFiles();
     const id = this.#launcher.nextId();
     const supervisor = asked.isSupervised === true ? new Supervisor(this.#clock) : undefined;
     const spec = supervisor === undefined ? asked : supervised(asked, this.#supervisorFile, supervisor.listener);
@@ -202,6 +213,7 @@ class Host implements LinuxSandboxHost {
       isFrozen: false,
       isSent: false,
       isStarted: false,
+      isLost: false,
       servers: [],
       made: Promise.withResolvers(),
       exited: Promise.withResolvers(),
@@ -223,6 +235,15 @@ class Host implements LinuxSandboxHost {
     } finally {
       deadline.cancel();
     }
+  }
+
+  /**
+   * Where descriptors are short, nothing is begun: a connection that can't be accepted is closed by Node, and the program inside that made it takes
+   * that for its own failure. Those that are under way count, and as many again are left for what is there.
+   */
+  #checkFiles(): void {
+    const underWay = [...this.#sandboxes.values()].filter(({ isStarted }) => !isStarted).length;
+    if (freeFiles() < FILES_PER_ENVIRONMENT * (underWay + 2)) throw noFiles();
   }
 
   #giveUp(starting: Starting): void {
@@ -266,6 +287,16 @@ class Host implements LinuxSandboxHost {
     this.#completeStart(id, starting);
   }
 
+  #missed(id: number): void {
+    const starting = this.#sandboxes.get(id);
+    if (starting === undefined || starting.isLost) return;
+    starting.isLost = true;
+    const problem = noFiles();
+    this.#log.error("a sandbox is given up", { sandbox: starting.spec.id, cause: problem });
+    starting.made.reject(problem);
+    this.#launcher.ask("kill", starting.spec.id).catch(() => undefined); // it may not have begun, or have ended
+  }
+
   /** A quick program connects before its sandbox is known to be there: it is heard when who made it can answer. */
   #listenWhenMade(id: number, starting: Starting, port: number, handle: object): void {
     const drop = () => (handle as { close(): void }).close();
@@ -301,7 +332,7 @@ class Host implements LinuxSandboxHost {
         return this.#forget(event.id, starting);
       case "exited":
         starting.memoryPeakBytes = event.memoryPeakBytes;
-        starting.ended = exitOf(event);
+        starting.ended = starting.isLost ? { ...exitOf(event), isLost: true } : exitOf(event);
         if (!starting.isStarted) starting.made.reject(new SandboxError(`sandbox ${starting.spec.id} ended before it had started`));
         return this.#completeEnd(event.id, starting);
       case "waiting":
@@ -314,7 +345,7 @@ class Host implements LinuxSandboxHost {
 
   #completeStart(id: number, starting: Starting): void {
     const { control, output } = starting;
-    if (!starting.isStarted || control === undefined || output === undefined) return;
+    if (starting.isLost || !starting.isStarted || control === undefined || output === undefined) return;
     starting.made.resolve(
       new LinuxSandbox({ launcher: this.#launcher, clock: this.#clock, log: this.#log, state: starting, control, output }),
     );
@@ -323,7 +354,7 @@ class Host implements LinuxSandboxHost {
 
   #completeEnd(id: number, starting: Starting): void {
     const { ended, isStarted, control, output } = starting;
-    if (ended === undefined || (isStarted && (control === undefined || output === undefined))) return;
+    if (ended === undefined || (isStarted && !starting.isLost && (control === undefined || output === undefined))) return;
     starting.exited.resolve(ended);
     this.#forget(id, starting);
   }
@@ -335,7 +366,7 @@ class Host implements LinuxSandboxHost {
     stopReceiving(starting);
     starting.supervisor?.close();
     // What the function said last is still in the socket and the pipe: they end by themselves when that has been read.
-    if (starting.isStarted) return;
+    if (starting.isStarted && !starting.isLost) return;
     starting.control?.destroy();
     starting.output?.destroy();
   }
@@ -422,7 +453,7 @@ class LinuxSandbox implements Sandbox {
     const { code, signal, problem } = told;
     if (problem !== undefined) return { code, outOfMemory: false, problem };
     if (signal !== constants.signals.SIGKILL) return exitOf({ code, signal, outOfMemory: false });
-    await this.usage();
+    await this.usage().catch(() => undefined); // without the figure it was not the memory
     const outOfMemory = this.#memoryKills > this.#memoryKillsTold;
     this.#memoryKillsTold = this.#memoryKills;
     return exitOf({ code, signal, outOfMemory });
@@ -450,13 +481,22 @@ class LinuxSandbox implements Sandbox {
   async kill(): Promise<void> {
     if (!this.#isGone) await this.#launcher.ask("kill", this.id).catch(() => undefined); // it may have just ended by itself
     const late = this.#clock.after(END_MS_EXPECTED, () => this.#log.error("a killed sandbox is still there", { sandbox: this.id }));
-    await this.#gone;
-    late.cancel();
-    this.control.destroy();
-    this.output.destroy();
+    const hangs = () => new SandboxError(`sandbox ${this.id} can't be ended`);
+    try {
+      await within(this.#clock, END_MS_MAX, this.#gone, hangs);
+    } finally {
+      late.cancel();
+      this.control.destroy();
+      this.output.destroy();
+    }
   }
 
   async usage(): Promise<SandboxUsage> {
+    const late = () => new SandboxError(`the memory use of sandbox ${this.id} was not told in time`);
+    return await within(this.#clock, USAGE_MS_MAX, this.#usage(), late);
+  }
+
+  async #usage(): Promise<SandboxUsage> {
     if (this.#isGone) return { memoryPeakBytes: this.#state.memoryPeakBytes };
     try {
       const answer = await this.#launcher.ask("usage", this.id);

@@ -39,9 +39,11 @@ export interface LauncherSink {
   /** Events of the launcher itself (their id is 0) and of sandboxes (started, failed, exited); answers to `ask` go to who asked. */
   seen(event: LauncherEvent): void;
   handed(handed: HandedOver): void;
+  /** A descriptor of this sandbox has been lost: this process may have no more open. */
+  missed(id: number): void;
 }
 
-/** An answer is a few system calls away; behind a hundred starts it waits for them. */
+/** An answer is a few system calls away; behind a hundred starts it waits for them. A launcher that takes longer hangs, and is ended. */
 const ANSWER_MS_MAX = 30_000;
 /** Ending every sandbox, and removing their control groups. */
 const STOP_MS_MAX = 30_000;
@@ -74,6 +76,10 @@ export class Launcher {
     this.#child.on("message", (message, handle) =>
       sink.handed({ ...(message as Omit<HandedOver, "handle">), handle: handle as unknown as object }),
     );
+    // Node only tells the sender that it has got none.
+    this.#child.on("internalMessage", ({ cmd, msg }: { cmd?: string; msg?: { id: number } }, handle: unknown) => {
+      if (cmd === "NODE_HANDLE" && msg !== undefined && (handle === undefined || handle === null)) sink.missed(msg.id);
+    });
     this.#child.on("error", (cause) =>
       this.#end(new SandboxError(`the launcher ${launcherPath} can't be started: run  ./lambent doctor`, { cause })),
     );
@@ -81,7 +87,7 @@ export class Launcher {
       this.#child.on("exit", (code, signal) => {
         const reason = new SandboxError(`the launcher ended with ${signal ?? `code ${code}`}`);
         this.#end(reason);
-        if (!this.#isStopping) resolve(reason);
+        if (!this.#isStopping) resolve(this.#ended ?? reason);
       });
     });
   }
@@ -110,8 +116,9 @@ export class Launcher {
     const id = this.nextId();
     return await new Promise((resolve, reject) => {
       const deadline = this.#clock.after(ANSWER_MS_MAX, () => {
-        this.#waiting.delete(id);
-        reject(new SandboxError(`the launcher has not answered ${operation} within ${ANSWER_MS_MAX} ms`));
+        this.#end(new SandboxError(`the launcher has not answered ${operation} within ${ANSWER_MS_MAX / 1000} s`));
+        // Nothing works without it: every sandbox goes with it, and who is asked to restart the server can.
+        this.#child.kill("SIGKILL");
       });
       this.#waiting.set(id, { resolve, reject, deadline });
       try {

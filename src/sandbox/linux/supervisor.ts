@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import { getSystemErrorMap } from "node:util";
 import type { Clock, Timer } from "../../base/clock.ts";
+import { within } from "../../base/within.ts";
 import { SandboxError, type ProcessSpec, type SandboxListener, type SandboxProcess, type SandboxSpec } from "../sandbox.ts";
 
 /** Inside; a function that listens here itself gets EADDRINUSE. */
@@ -58,6 +59,8 @@ function u16(...numbers: readonly number[]): Buffer {
   for (const [index, number] of numbers.entries()) bytes.writeUInt16LE(number, index * 2);
   return bytes;
 }
+
+const noAnswer = () => new SandboxError("the sandbox's supervisor does not answer");
 
 export class Supervisor {
   readonly listener: SandboxListener = { port: PORT, onConnection: (socket) => this.#onConnection(socket) };
@@ -146,14 +149,14 @@ export class Supervisor {
   }
 
   async #send(bytes: Buffer): Promise<void> {
-    const channel = await this.#channel.promise;
+    const channel = await within(this.#clock, ANSWER_MS_MAX, this.#channel.promise, noAnswer);
     if (!channel.writable) throw new SandboxError("the sandbox's supervisor has ended");
     channel.write(bytes);
   }
 
   #wait<K, T>(map: Map<K, Waiting<T>>, key: K): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    const timer: Timer = this.#clock.after(ANSWER_MS_MAX, () => reject(new SandboxError("the sandbox's supervisor does not answer")));
+    const timer: Timer = this.#clock.after(ANSWER_MS_MAX, () => reject(noAnswer()));
     map.set(key, { resolve, reject });
     const waited = promise.finally(() => {
       timer.cancel();

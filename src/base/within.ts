@@ -1,5 +1,5 @@
 // A deadline for something that has none of its own.
-import type { Clock } from "../base/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** Settles as `work` does, or rejects with what `late` makes when `limitMs` have passed first; `work` goes on then. */
 export async function within<T>(clock: Clock, limitMs: number, work: Promise<T>, late: () => Error): Promise<T> {
