@@ -92,7 +92,8 @@ export async function openArchives(deps: EventsDeps): Promise<Archives> {
     },
     async sizesOf(place, archives) {
       const found = await deps.meta.get<ArchiveSize>(archives.map(({ store }) => sizeKey(place, store)));
-      return found.map((entry) => entry?.value ?? { events: 0, bytes: 0 });
+      // What an archive held before totals were kept is not in them, and is taken off when it is removed.
+      return found.map((entry) => ({ events: Math.max(0, entry?.value.events ?? 0), bytes: Math.max(0, entry?.value.bytes ?? 0) }));
     },
     sweep: (place, store) => sweepTimer(place, store, deps.clock.now()),
     wake: () => workers?.wake(),

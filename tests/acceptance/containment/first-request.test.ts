@@ -38,7 +38,11 @@ async function open(): Promise<void> {
   const hierarchies = await ownControlGroups(undefined, systemClock);
   launcher = new Launcher(
     { launcherPath: LAUNCHER, log: silentLog, clock: systemClock, hierarchies },
-    { seen: (event) => void events.push(event), handed: ({ handle }) => (handle as { close(): void }).close() },
+    {
+      seen: (event) => void events.push(event),
+      handed: ({ handle }) => (handle as { close(): void }).close(),
+      missed: (id) => assert.fail(`a descriptor of ${id} is lost`),
+    },
   );
   assert.equal((await answer()).kind, "waiting");
 }

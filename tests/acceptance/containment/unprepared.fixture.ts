@@ -8,6 +8,6 @@ import { LAUNCHER } from "./sandbox.fixture.ts";
 const hierarchies = await controlGroups(undefined, systemClock);
 const launcher = new Launcher(
   { launcherPath: LAUNCHER, log: silentLog, clock: systemClock, hierarchies },
-  { seen: ({ kind }) => void process.stdout.write(`${kind} ${launcher.pid}\n`), handed: () => undefined },
+  { seen: ({ kind }) => void process.stdout.write(`${kind} ${launcher.pid}\n`), handed: () => undefined, missed: () => undefined },
 );
 setInterval(() => undefined, 60_000);
