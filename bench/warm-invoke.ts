@@ -12,7 +12,8 @@ import { wireText } from "./support/raw-connection.ts";
 import { startBenchServer } from "./support/server.ts";
 import { connections, send, signedInvoke, type Prepared } from "./support/signed-requests.ts";
 
-const WARM_UP = 500;
+/** Until the compiler is done with server, function and caller; the floor has as many. */
+const WARM_UP = 5000;
 const SAMPLES = 3000;
 const ROUND = 500;
 const CALLERS = 10;
