@@ -64,22 +64,12 @@ export class RuntimeProcess implements LinkEvents {
   /** Resolves when the first process has been started. Throws SandboxError. */
   static async start(options: RuntimeProcessOptions): Promise<RuntimeProcess> {
     const { sandbox, command, externalExtensions } = options;
-    if (externalExtensions.length > 0) return await RuntimeProcess.#startBehindExtensions(options);
     // It is on its way while the rest is made here.
-    const starting = sandbox.startMain(command);
+    const starting = externalExtensions.length === 0 ? sandbox.startMain(command) : sandbox.openEmpty();
     const run = new RuntimeProcess(options);
-    run.#attach(await starting);
-    return run;
-  }
-
-  static async #startBehindExtensions(options: RuntimeProcessOptions): Promise<RuntimeProcess> {
-    const run = new RuntimeProcess(options);
-    await options.sandbox.openEmpty();
-    // What this comes to is told by `initialised`.
-    void run.#startBesideExtensions().catch((cause: unknown) => {
-      run.broken(`it could not be started: ${String(cause)}`);
-      run.#fail({ kind: "exited", exit: { signal: "SIGKILL", outOfMemory: false } });
-    });
+    const main = await starting;
+    if (main === undefined) void run.#startBesideExtensions().catch((cause: unknown) => run.#notStarted(cause));
+    else run.#attach(main);
     return run;
   }
 
@@ -103,6 +93,12 @@ export class RuntimeProcess implements LinkEvents {
     const { extensions } = this;
     for (const version of [...TELEMETRY_API_VERSIONS, LOGS_API_VERSION])
       sandbox.api.serve(version, new TelemetryApi({ extensions, telemetry, subscribed }, version));
+  }
+
+  /** Told by `initialised`. */
+  #notStarted(cause: unknown): void {
+    this.broken(`it could not be started: ${String(cause)}`);
+    this.#fail({ kind: "exited", exit: { signal: "SIGKILL", outOfMemory: false } });
   }
 
   /** The runtime begins when every external extension has registered. */

@@ -7,7 +7,7 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { SandboxError } from "../sandbox.ts";
 import { CARRIER_INTERFACE, CARRIER_NETWORK, hostUpdate, localNetworks, packetFilter } from "./packet-filter.ts";
-import { findTool, missingGatewayPackages } from "./tools.ts";
+import { findTool, missingGatewayPackages, runTool } from "./tools.ts";
 
 /** As in native/gateway.h: the launcher's descriptor of the namespace. */
 const GATEWAY_DESCRIPTOR = 9;
@@ -108,16 +108,10 @@ export class Gateway {
 
   async #filter(rules: string): Promise<void> {
     const words = [...this.#entering, `--net=${this.#namespace}`, findTool("nft") ?? "nft", "-f", "-"];
-    const child = spawn(findTool("nsenter") ?? "nsenter", words, { env: {}, cwd: "/", stdio: ["pipe", "ignore", "pipe"] });
-    const complaint = complaints(child.stderr);
-    const late = this.#options.clock.after(READY_MS_MAX, () => child.kill("SIGKILL"));
-    child.stdin.on("error", () => undefined); // the exit that follows says why
-    child.stdin.end(rules);
     try {
-      const [code] = (await once(child, "close")) as [number | null];
-      if (code !== 0) throw new SandboxError(`the gateway's packet filter can't be loaded: ${complaint()}`);
-    } finally {
-      late.cancel();
+      await runTool(findTool("nsenter") ?? "nsenter", words, this.#options.clock, rules);
+    } catch (cause) {
+      throw new SandboxError(`the gateway's packet filter can't be loaded: ${(cause as Error).message}`, { cause });
     }
   }
 

@@ -1,10 +1,9 @@
 // Without root: the user and group ids that the system's administrator gave to this user, one for each sandbox.
-import { execFile } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import type { Clock } from "../../base/clock.ts";
 import { SandboxError } from "../sandbox.ts";
-import { findTool } from "./tools.ts";
+import { findTool, runTool } from "./tools.ts";
 
 export interface SubordinateIds {
   readonly uidFirst: number;
@@ -24,8 +23,6 @@ export function largestRange(text: string, user: { name: string; uid: number }):
   });
   return ranges.toSorted((a, b) => b.count - a.count)[0];
 }
-
-const MAP_MS_MAX = 10_000;
 
 const read = (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : "");
 
@@ -59,17 +56,10 @@ const mapOf = (pid: number, own: number, first: number, count: number) => [pid, 
  */
 export async function mapIds(pid: number, ids: SubordinateIds, clock: Clock): Promise<void> {
   const { uid, gid } = userInfo();
-  await run("/usr/bin/newuidmap", mapOf(pid, uid, ids.uidFirst, ids.count), clock);
-  await run("/usr/bin/newgidmap", mapOf(pid, gid, ids.gidFirst, ids.count), clock);
-}
-
-async function run(tool: string, words: readonly string[], clock: Clock): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const child = execFile(tool, words, { env: {}, cwd: "/" }, (cause, _output, complaint) => {
-    if (cause === null) return resolve();
-    const reason = complaint.trim() || cause.message;
-    reject(new SandboxError(`the subordinate ids (/etc/subuid, /etc/subgid) can't be mapped: ${reason}`, { cause }));
-  });
-  const late = clock.after(MAP_MS_MAX, () => child.kill("SIGKILL"));
-  await promise.finally(() => late.cancel());
+  try {
+    await runTool("/usr/bin/newuidmap", mapOf(pid, uid, ids.uidFirst, ids.count), clock);
+    await runTool("/usr/bin/newgidmap", mapOf(pid, gid, ids.gidFirst, ids.count), clock);
+  } catch (cause) {
+    throw new SandboxError(`the subordinate ids (/etc/subuid, /etc/subgid) can't be mapped: ${(cause as Error).message}`, { cause });
+  }
 }

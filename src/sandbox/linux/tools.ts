@@ -1,5 +1,7 @@
 // Programs of the host that Lambent starts: looked for in the system's own directories only, never along somebody's PATH.
+import { execFile } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
+import type { Clock } from "../../base/clock.ts";
 
 const DIRECTORIES = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
@@ -13,6 +15,21 @@ export function findTool(name: string): string | undefined {
       return false;
     }
   });
+}
+
+const RUN_MS_MAX = 10_000;
+
+/** To its end, with nothing of this process's environment. Rejects with what it complains of, or when it takes longer than 10 s. */
+export async function runTool(path: string, words: readonly string[], clock: Clock, input = ""): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const child = execFile(path, words, { env: {}, cwd: "/" }, (cause, _output, complaint) => {
+    if (cause === null) resolve();
+    else reject(new Error(complaint.trim() || cause.message, { cause }));
+  });
+  child.stdin?.on("error", () => undefined); // its end says why
+  child.stdin?.end(input);
+  const late = clock.after(RUN_MS_MAX, () => child.kill("SIGKILL"));
+  await promise.finally(() => late.cancel());
 }
 
 /** Another text when a program has come or gone. */
